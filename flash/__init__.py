@@ -1,0 +1,58 @@
+"""Deploy Python functions as the last stage of a test run.
+
+    from flash import Endpoint, GpuGroup
+
+    @Endpoint(name="gpu_worker", gpu=GpuGroup.AMPERE_16)
+    def gpu_hello(name: str) -> str: ...
+
+Names are loaded on first use, so that ``import flash`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME_OF = {
+    "CpuInstanceType": "flash.model.hardware",
+    "CudaVersion": "flash.model.hardware",
+    "DataCenter": "flash.model.hardware",
+    "Endpoint": "flash.model.endpoint",
+    "FlashError": "flash.errors",
+    "GpuGroup": "flash.model.hardware",
+    "GpuType": "flash.model.hardware",
+    "NetworkVolume": "flash.model.hardware",
+    "PodTemplate": "flash.model.hardware",
+    "ServerlessScalerType": "flash.model.hardware",
+}
+
+__all__ = [  # noqa: PLE0604  the table is the list
+    *sorted(_HOME_OF),
+]
+
+if TYPE_CHECKING:
+    from flash.errors import FlashError as FlashError
+    from flash.model.endpoint import Endpoint as Endpoint
+    from flash.model.hardware import CpuInstanceType as CpuInstanceType
+    from flash.model.hardware import CudaVersion as CudaVersion
+    from flash.model.hardware import DataCenter as DataCenter
+    from flash.model.hardware import GpuGroup as GpuGroup
+    from flash.model.hardware import GpuType as GpuType
+    from flash.model.hardware import NetworkVolume as NetworkVolume
+    from flash.model.hardware import PodTemplate as PodTemplate
+    from flash.model.hardware import ServerlessScalerType as ServerlessScalerType
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'flash' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(home), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*sorted(_HOME_OF), "__version__"]

@@ -1,0 +1,1 @@
+"""A project directory becomes an artifact."""

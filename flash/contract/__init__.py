@@ -1,0 +1,1 @@
+"""What an endpoint accepts and returns, checked."""

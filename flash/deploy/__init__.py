@@ -1,0 +1,1 @@
+"""An artifact goes live: gate, plan, apply, journal, rollback."""

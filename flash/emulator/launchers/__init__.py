@@ -1,0 +1,1 @@
+"""How the local platform starts a worker."""

@@ -1,0 +1,230 @@
+"""The one exception tree of Flash. Branches answer *who has to act*.
+
+    FlashError                          everything Flash raises on purpose
+      DeclarationError (ValueError)     the user's endpoint definition
+      SettingsError (ValueError)        an option, a key of [tool.flash], a missing key or target
+      BuildError                        the project cannot become an artifact
+        DiscoveryError                  no endpoint, a syntax error, a value that cannot be read
+        DependencyError                 the requirements cannot be installed for the target
+        ArtifactTooLarge                over the size limit
+      ManifestError (ValueError)        a manifest that cannot be read
+      PlatformError                     the platform said no, with operation and status
+        PlatformUnreachable             network or time-out
+        NotAuthorized                   no key, or a wrong one
+        NotFound                        an app, environment, build, endpoint or job that is not there
+      PreviewError                      the local platform or a base environment
+        TargetPythonMissing             no interpreter of the wanted version
+        PortTaken                       somebody else listens there
+        WorkerFailed                    a worker died or never became ready; carries its log's tail
+      DeployError                       a deployment that did not happen
+        Refused                         the gate or the plan said no
+      CallError                         calling an endpoint's function
+        InvalidInput (ValueError)       the input does not fit the signature; names the fields
+        RemoteError                     the endpoint ran and failed
+      ContractViolation (AssertionError)  a failing contract is a test failure, not an error
+
+Every error says what and where in one line; ``hint`` says how to mend it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = [
+    "ArtifactTooLarge",
+    "BuildError",
+    "CallError",
+    "ContractViolation",
+    "DeclarationError",
+    "DependencyError",
+    "DeployError",
+    "DiscoveryError",
+    "FlashError",
+    "InvalidInput",
+    "ManifestError",
+    "NotAuthorized",
+    "NotFound",
+    "PlatformError",
+    "PlatformUnreachable",
+    "PortTaken",
+    "PreviewError",
+    "Refused",
+    "RemoteError",
+    "SettingsError",
+    "TargetPythonMissing",
+    "WorkerFailed",
+]
+
+
+class FlashError(Exception):
+    """Base of everything Flash raises on purpose.
+
+    Attributes:
+        message: One line: what, with the value in ``!r``.
+        hint: How to mend it, or the empty string.
+        path: The file it is about, as the user would write it.
+        line: The line in that file, counted from 1.
+        detail: Evidence of more than one line, such as the end of a log; shown after message and hint.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        path: str | None = None,
+        line: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.path = path
+        self.line = line
+        self.detail = detail
+
+    @property
+    def headline(self) -> str:
+        """``path:line: message``, as far as they are known."""
+        if self.path is None:
+            return self.message
+        where = self.path if self.line is None else f"{self.path}:{self.line}"
+        return f"{where}: {self.message}"
+
+    def __str__(self) -> str:
+        lines = [self.headline]
+        if self.hint:
+            lines.append(f"hint: {self.hint}")
+        if self.detail:
+            lines.append(self.detail)
+        return "\n".join(lines)
+
+
+class DeclarationError(FlashError, ValueError):
+    """The user's endpoint definition is wrong."""
+
+
+class SettingsError(FlashError, ValueError):
+    """An option, a key of ``[tool.flash]``, or a missing API key or target."""
+
+
+class BuildError(FlashError):
+    """The project cannot become an artifact."""
+
+
+class DiscoveryError(BuildError):
+    """Reading the project's sources found no endpoint, or something it cannot understand."""
+
+
+class DependencyError(BuildError):
+    """The requirements cannot be installed for the target."""
+
+
+class ArtifactTooLarge(BuildError):
+    """The artifact is over its size limit.
+
+    Attributes:
+        size_bytes: What it came to.
+        limit_bytes: What it may be.
+    """
+
+    def __init__(self, message: str, *, size_bytes: int, limit_bytes: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.size_bytes = size_bytes
+        self.limit_bytes = limit_bytes
+
+
+class ManifestError(FlashError, ValueError):
+    """A manifest that cannot be read."""
+
+
+class PlatformError(FlashError):
+    """The platform said no.
+
+    Attributes:
+        operation: The GraphQL operation or ``METHOD path`` that was asked for.
+        status: The HTTP status, or None where there was no answer.
+    """
+
+    def __init__(
+        self, message: str, *, operation: str = "", status: int | None = None, hint: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, detail=detail)
+        self.operation = operation
+        self.status = status
+
+
+class PlatformUnreachable(PlatformError):
+    """The network failed, or nobody answered in time."""
+
+
+class NotAuthorized(PlatformError):
+    """No API key, or one that the platform does not accept."""
+
+
+class NotFound(PlatformError):
+    """An app, environment, build, endpoint or job that is not there."""
+
+
+class PreviewError(FlashError):
+    """The local platform, or a base environment, could not be made or found."""
+
+
+class TargetPythonMissing(PreviewError):
+    """There is no interpreter of the version that the workers need."""
+
+
+class PortTaken(PreviewError):
+    """Somebody else listens on the port that the platform was told to use."""
+
+
+class WorkerFailed(PreviewError):
+    """A worker died, or never became ready. ``detail`` is the end of its log.
+
+    Attributes:
+        endpoint: The endpoint's name.
+    """
+
+    def __init__(self, message: str, *, endpoint: str, hint: str = "", detail: str = "") -> None:
+        super().__init__(message, hint=hint, detail=detail)
+        self.endpoint = endpoint
+
+
+class DeployError(FlashError):
+    """A deployment that did not happen. What was live before is live still, unless the message says otherwise."""
+
+
+class Refused(DeployError):
+    """The gate or the plan said no.
+
+    Attributes:
+        reasons: One line each.
+    """
+
+    def __init__(self, message: str, *, reasons: Sequence[str] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint, detail="\n".join(f"- {reason}" for reason in reasons))
+        self.reasons = tuple(reasons)
+
+
+class CallError(FlashError):
+    """Calling an endpoint's function failed."""
+
+
+class InvalidInput(CallError, ValueError):
+    """The input does not fit the function's signature.
+
+    Attributes:
+        problems: ``{"loc": [...], "msg": str, "type": str}`` for each field, as FastAPI reports them.
+    """
+
+    def __init__(self, message: str, *, problems: Sequence[dict[str, object]] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = tuple(problems)
+
+
+class RemoteError(CallError):
+    """The endpoint ran the function, and it failed; the message is what it reported."""
+
+
+class ContractViolation(FlashError, AssertionError):
+    """An endpoint broke its contract: a test failure, not an error."""

@@ -1,0 +1,1 @@
+"""Local platforms: started, found, watched."""

@@ -1,0 +1,1 @@
+"""What ships inside an artifact and runs in a worker."""
