@@ -1,0 +1,105 @@
+"""Base environments: what a worker's image ships, as virtual environments on this machine.
+
+A worker never runs in the environment that Flash itself is installed in. It runs the artifact with an interpreter of the
+target's version, in an environment that holds what the images hold for our workers, and, for a GPU image, what the
+endpoint declares or imports of the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Final
+
+from flash.errors import DependencyError, TargetPythonMissing
+
+if TYPE_CHECKING:
+    from flash.bundle.install import Uv
+
+__all__ = ["BASE_REQUIREMENTS", "IMAGE_VERSIONS", "Bases"]
+
+BASE_REQUIREMENTS: Final = ("fastapi==0.165.0", "pydantic==2.14.3", "uvicorn==0.54.0")
+"""Of what every image ships, what our workers use. The images do not pin them (worker 1.4.2's dependency list says
+``pydantic>=2.11``); these are the releases of 2026-11-23, pinned so that the schemas in an artifact, and with them its
+digest, do not change with the day."""
+
+IMAGE_VERSIONS: Final = {"torch": "2.9.1"}
+"""Versions that the GPU images name: worker 1.4.2's base is ``runpod/pytorch:1.0.3-cu1281-torch291-ubuntu2204``."""
+
+
+class Bases:
+    """Makes base environments on first use and keeps them for every project of this user.
+
+    Args:
+        folder: Where they are kept; one folder each, named by what is in it.
+        uv: What installs into them.
+        report: Told what is downloaded, a line each.
+    """
+
+    def __init__(self, folder: Path, uv: Uv, report: Callable[[str], None]) -> None:
+        self._folder = folder
+        self._uv = uv
+        self._report = report
+
+    def python(self, python_version: str, provided: Sequence[str] = ()) -> Path:
+        """The interpreter of the base environment, which is made if it is not there.
+
+        Args:
+            python_version: ``"3.10"`` … ``"3.13"``.
+            provided: Distributions of the GPU images that the endpoint declares or imports.
+
+        Raises:
+            TargetPythonMissing: No such interpreter is here, and none could be downloaded.
+            DependencyError: What the base needs could not be installed.
+        """
+        requirements = [*BASE_REQUIREMENTS, *(_pinned(name) for name in sorted(provided))]
+        key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
+        home = self._folder / f"python{python_version}-{key}"
+        python = home / "bin" / "python"
+        # exists() follows the link: an interpreter that was uninstalled since makes the base anew
+        if python.exists():
+            return python
+        interpreter = self._interpreter(python_version)
+        extra = f" with {', '.join(sorted(provided))}" if provided else ""
+        self._report(f"making the base environment for Python {python_version}{extra}")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(mkdtemp(prefix=".making-", dir=self._folder))
+        try:
+            self._uv.make_venv(staging / "venv", interpreter)
+            self._uv.install_into_venv(staging / "venv", requirements, compile_bytecode=True)
+            self._settle(staging / "venv", home)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return python
+
+    def _settle(self, made: Path, home: Path) -> None:
+        """Put a finished environment in place; another process may have been faster, and then its own is used."""
+        if home.exists() and not (home / "bin" / "python").exists():
+            shutil.rmtree(home)
+        try:
+            made.rename(home)
+        except OSError as error:
+            if not (home / "bin" / "python").exists():
+                raise DependencyError(f"cannot make the base environment {home}: {error}") from error
+
+    def _interpreter(self, python_version: str) -> Path:
+        found = self._uv.find_python(python_version)
+        if found is not None:
+            return found
+        self._report(f"downloading Python {python_version}: none is on this machine")
+        try:
+            return self._uv.download_python(python_version)
+        except DependencyError as error:
+            raise TargetPythonMissing(
+                f"Python {python_version}, which the workers run, is not on this machine and could not be downloaded",
+                hint=f"install Python {python_version}, or set `python` in [tool.flash] to a version that is here",
+                detail=error.detail,
+            ) from error
+
+
+def _pinned(name: str) -> str:
+    version = IMAGE_VERSIONS.get(name)
+    return name if version is None else f"{name}=={version}"

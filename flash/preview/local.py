@@ -1,0 +1,425 @@
+"""Local platforms as child processes: started, found, stopped. The only place in ``preview`` that starts a process.
+
+Two kinds, one program (``python -m flash.preview.local CONFIG``):
+
+* a *preview's* platform lives in a session of its own and holds a pipe from its owner: it goes when the owner goes,
+  however the owner goes;
+* the *user's* platform, one per ``FLASH_HOME``, has no owner and stays until it is stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import httpx
+from filelock import FileLock
+
+from flash import project
+from flash.errors import PlatformUnreachable, PortTaken, PreviewError
+
+if TYPE_CHECKING:
+    from flash.model.manifest import CallSchema, Manifest
+    from flash.preview.bases import Bases
+
+__all__ = ["DEFAULT_PORT", "Describer", "PlatformState", "find_platform", "launch_platform", "start_platform", "stop_platform"]
+
+DEFAULT_PORT: Final = 8787
+_START_DEADLINE_S: Final = 60.0
+_STOP_DEADLINE_S: Final = 30.0
+_POLL_S: Final = 0.02
+_DESCRIBE_DEADLINE_S: Final = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformState:
+    """A local platform that answers.
+
+    Attributes:
+        url: Its origin, ``http://127.0.0.1:PORT``.
+        backend: What its workers are: ``process`` or ``docker``.
+    """
+
+    url: str
+    api_key: str = field(repr=False)
+    pid: int
+    backend: str
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return httpx.URL(self.url).port or 80
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The user's platform
+
+
+def platform_home() -> Path:
+    """Where the user's platform keeps its state."""
+    return project.flash_home() / "platform"
+
+
+def find_platform() -> PlatformState | None:
+    """The user's platform, if it runs and answers."""
+    return _answering(platform_home())
+
+
+def start_platform(
+    port: int | None = None, *, report: Callable[[str], None], foreground: bool = False
+) -> PlatformState:
+    """The user's platform, started if it does not run; returns when it answers.
+
+    Args:
+        port: Where it listens; else the port it had last, else 8787.
+        report: Told what happens, a line each.
+        foreground: Serve in this process until it is told to stop. Returns only then.
+
+    Raises:
+        PortTaken: Somebody else listens on the port, or the platform runs on another one already.
+        PreviewError: It died while starting; the end of its log is in ``detail``.
+    """
+    home = platform_home()
+    _private_folder(home)
+    with FileLock(home / "starting.lock"):
+        running = _answering(home)
+        if running is not None:
+            if port is not None and port != running.port:
+                raise PortTaken(
+                    f"the local platform runs already, on port {running.port} instead of {port}",
+                    hint="stop it first: flash platform stop",
+                )
+            return running
+        config = _config(home, port=port or _last_port(home), policy="scale", owner_fd=None)
+        if not foreground:
+            process = _spawn(config, home)
+            state = _await_start(process, home)
+            (home / "port").write_text(f"{state.port}\n", encoding="ascii")
+            report(f"started the local platform at {state.url}")
+            return state
+    _serve(config)
+    return PlatformState(url="", api_key="", pid=os.getpid(), backend="process")
+
+
+def stop_platform() -> bool:
+    """Stop the user's platform and its workers; what is deployed there comes back when it is started again.
+
+    Returns:
+        Whether one ran.
+
+    Raises:
+        PreviewError: It did not stop in 30 s.
+    """
+    state = find_platform()
+    if state is None:
+        return False
+    os.kill(state.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_DEADLINE_S
+    while _is_alive(state.pid):
+        if time.monotonic() > deadline:
+            raise PreviewError(
+                f"the local platform (process {state.pid}) did not stop in {_STOP_DEADLINE_S:.0f} s",
+                hint=f"its log is {platform_home() / 'platform.log'}",
+            )
+        time.sleep(_POLL_S)
+    return True
+
+
+def _last_port(home: Path) -> int:
+    try:
+        return int((home / "port").read_text(encoding="ascii"))
+    except FileNotFoundError:
+        return DEFAULT_PORT
+    except ValueError as error:
+        raise PreviewError(f"{home / 'port'} holds no port: {error}", hint="delete that file") from error
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A preview's platform
+
+
+@contextmanager
+def launch_platform(home: Path) -> Iterator[PlatformState]:
+    """A platform of the block's own on a free port; gone, with its workers, at the end of the block or of this process.
+
+    Args:
+        home: An empty folder for its state.
+
+    Raises:
+        PreviewError: It died while starting.
+    """
+    _private_folder(home)
+    owner_read, owner_write = os.pipe()
+    try:
+        config = _config(home, port=0, policy="one", owner_fd=owner_read)
+        process = _spawn(config, home, pass_fds=(owner_read,))
+    except BaseException:
+        os.close(owner_write)
+        raise
+    finally:
+        os.close(owner_read)
+    try:
+        yield _await_start(process, home)
+    finally:
+        os.close(owner_write)
+        try:
+            process.wait(_STOP_DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Both
+
+
+def _config(home: Path, *, port: int, policy: Literal["one", "scale"], owner_fd: int | None) -> Path:
+    """Write what the child is to serve; a file, because arguments can be read by every user of the machine."""
+    key = home / "api-key"
+    if not key.exists():
+        _write_private(key, f"flash_{secrets.token_urlsafe(24)}")
+    config = home / "config.json"
+    settings = {
+        "home": str(home),
+        "port": port,
+        "policy": policy,
+        "owner_fd": owner_fd,
+        "api_key": key.read_text(encoding="ascii"),
+    }
+    _write_private(config, json.dumps(settings))
+    return config
+
+
+def _private_folder(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def _spawn(config: Path, home: Path, *, pass_fds: Sequence[int] = ()) -> subprocess.Popen[bytes]:
+    (home / "start-error.json").unlink(missing_ok=True)
+    (home / "platform.json").unlink(missing_ok=True)
+    with (home / "platform.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "flash.preview.local", str(config)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=home,
+            env=_tool_environment(),
+            pass_fds=pass_fds,
+            # Ctrl+C at the terminal is the owner's to handle: it closes the pipe when it is done
+            start_new_session=True,
+        )
+
+
+def _tool_environment() -> dict[str, str]:
+    """This process's environment, without what would reroute the child or show it a key that is not for it."""
+    dropped = ("RUNPOD_", "PYTEST_", "COV_", "COVERAGE_")
+    return {name: value for name, value in project.environment().items() if not name.startswith(dropped)}
+
+
+def _await_start(process: subprocess.Popen[bytes], home: Path) -> PlatformState:
+    deadline = time.monotonic() + _START_DEADLINE_S
+    while True:
+        state = _read_state(home)
+        if state is not None and state.pid == process.pid:
+            return state
+        if process.poll() is not None:
+            raise _start_error(home, f"it exited with status {process.returncode}")
+        if time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise _start_error(home, f"it did not answer in {_START_DEADLINE_S:.0f} s")
+        time.sleep(_POLL_S)
+
+
+def _start_error(home: Path, reason: str) -> PreviewError:
+    try:
+        said = json.loads((home / "start-error.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return PreviewError(f"the local platform did not start: {reason}", detail=_tail(home / "platform.log"))
+    kind = PortTaken if said["type"] == "PortTaken" else PreviewError
+    return kind(said["message"], hint=said["hint"], detail=said["detail"])
+
+
+def _tail(path: Path, lines: int = 20) -> str:
+    return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def _read_state(home: Path) -> PlatformState | None:
+    path = home / "platform.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return PlatformState(url=data["url"], api_key=data["api_key"], pid=data["pid"], backend=data["backend"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError) as error:
+        raise PreviewError(f"{path} cannot be read: {error}", hint="delete that file; the platform writes it") from error
+
+
+def _answering(home: Path) -> PlatformState | None:
+    state = _read_state(home)
+    if state is None:
+        return None
+    try:
+        reply = httpx.get(
+            f"{state.url}/flash/healthz",
+            headers={"Authorization": f"Bearer {state.api_key}"},
+            timeout=5,
+            trust_env=False,
+        )
+    except httpx.ConnectError:
+        # what a killed platform leaves behind; the next start replaces it
+        return None
+    except httpx.TransportError as error:
+        raise PlatformUnreachable(
+            f"the local platform at {state.url} does not answer: {error}",
+            hint=f"its log is {home / 'platform.log'}; if it hangs, end process {state.pid}",
+        ) from error
+    # another program may have taken the port since
+    return state if reply.is_success and reply.json().get("pid") == state.pid else None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        # reaps it where it is our own child, which would otherwise look alive until we exit
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Describing an artifact
+
+
+class Describer:
+    """Runs ``flash.runtime.describe`` over a staged artifact, in the base environments of its endpoints."""
+
+    def __init__(self, bases: Bases) -> None:
+        self._bases = bases
+
+    def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+        """By endpoint and function, ``{method or "": schema}``.
+
+        Raises:
+            PreviewError: The description itself failed; a handler that cannot be imported is not a failure, but
+                described as such.
+        """
+        groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for name, resource in sorted(manifest.resources.items()):
+            if resource.functions:
+                python_version = resource.target_python_version or manifest.python_version
+                groups.setdefault((python_version, tuple(resource.provided)), []).append(name)
+        described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
+        for (python_version, provided), names in groups.items():
+            described.update(self._describe(self._bases.python(python_version, provided), staging, names))
+        return described
+
+    def _describe(
+        self, python: Path, staging: Path, names: Sequence[str]
+    ) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
+        from tempfile import TemporaryDirectory
+
+        from flash.model.manifest import CallSchema
+
+        with TemporaryDirectory(prefix="flash-describe-") as scratch:
+            out = Path(scratch) / "described.json"
+            environment = {
+                "PATH": os.defpath,
+                "HOME": scratch,
+                "LANG": "C.UTF-8",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PYTHONNOUSERSITE": "1",
+            }
+            try:
+                done = subprocess.run(
+                    [str(python), "-m", "flash.runtime.describe", str(out), *names],
+                    cwd=staging,
+                    env=environment,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    timeout=_DESCRIBE_DEADLINE_S,
+                    check=False,
+                )
+            except subprocess.TimeoutExpired as error:
+                raise PreviewError(
+                    f"importing the handlers of {', '.join(names)} took more than {_DESCRIBE_DEADLINE_S:.0f} s",
+                    hint="a module does its work at import time: move it into the function",
+                ) from error
+            if done.returncode != 0 or not out.exists():
+                said = done.stdout.decode("utf-8", errors="replace").splitlines()
+                raise PreviewError(
+                    f"importing the handlers of {', '.join(names)} ended the interpreter with status {done.returncode}",
+                    hint="a module exits or crashes at import time",
+                    detail="\n".join(said[-20:]),
+                )
+            data = json.loads(out.read_text(encoding="utf-8"))
+        return {
+            endpoint: {
+                function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
+                for function, methods in functions.items()
+            }
+            for endpoint, functions in data.items()
+        }
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The child
+
+
+def _serve(config_path: Path) -> None:
+    from flash.bundle.install import Uv
+    from flash.emulator.launchers.process import ProcessLauncher
+    from flash.emulator.server import PlatformConfig, serve
+    from flash.preview.bases import Bases
+
+    settings = json.loads(config_path.read_text(encoding="utf-8"))
+    home = Path(settings["home"])
+    bases = Bases(project.flash_home() / "bases", Uv(environment=project.environment()), report=lambda _line: None)
+    config = PlatformConfig(
+        home=home,
+        port=settings["port"],
+        policy=settings["policy"],
+        owner_fd=settings["owner_fd"],
+        api_key=settings["api_key"],
+    )
+    serve(config, launcher=ProcessLauncher(bases.python))
+
+
+def main(config_path: str) -> None:
+    """Serve as the configuration file says; leaves ``start-error.json`` where that fails."""
+    from flash.errors import FlashError
+
+    path = Path(config_path)
+    try:
+        _serve(path)
+    except FlashError as error:
+        said = {"type": type(error).__name__, "message": error.message, "hint": error.hint, "detail": error.detail}
+        (path.parent / "start-error.json").write_text(json.dumps(said), encoding="utf-8")
+        raise
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,149 @@
+"""Promotion: the artifact that was tested goes live in an environment, on a local platform or on Runpod."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from flash import project as settings
+from flash.cloud.address import PlatformAddress
+from flash.cloud.client import PlatformClient
+from flash.deploy import rollback
+from flash.deploy.apply import Deployment, apply, retire
+from flash.deploy.journal import Journal
+from flash.deploy.plan import DeleteEndpoint, plan
+from flash.errors import NotFound, Refused, SettingsError
+from flash.preview.local import find_platform, start_platform
+from flash.preview.session import Attachment, attachment_of, local_address
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flash.model.manifest import Artifact
+    from flash.project import Project
+
+__all__ = ["Promotion", "address", "check_target", "promote", "undeploy"]
+
+Report = Callable[[str], None]
+TargetName = Literal["runpod", "local"]
+
+
+def address(project: Project, target: TargetName, *, start: bool, report: Report) -> PlatformAddress:
+    """Where *target* answers.
+
+    A local target takes URL and key from the local platform's state and ignores ``RUNPOD_*``.
+
+    Args:
+        start: Start the local platform if none runs.
+
+    Raises:
+        SettingsError: Target runpod without a key.
+        NotFound: Target local, no platform runs, and none is to be started.
+        PortTaken: It was to be started, and somebody else listens on its port.
+    """
+    if target == "local":
+        state = start_platform(report=report) if start else find_platform()
+        if state is None:
+            raise NotFound("no local platform runs", hint="start it: flash platform start")
+        return local_address(state)
+    key = settings.api_key(project)
+    if key is None:
+        raise SettingsError(
+            "target 'runpod' needs an API key, and there is none",
+            hint="export RUNPOD_API_KEY=your_api_key_here, or add it to your .env file",
+        )
+    api_url, data_url, lb_base_url = settings.runpod_urls()
+    return PlatformAddress(api_url=api_url, data_url=data_url, lb_base_url=lb_base_url, api_key=key)
+
+
+def check_target(project: Project, environment: str, target: TargetName, *, report: Report) -> None:
+    """Ask the target something harmless, so that a wrong key is told before anything is built.
+
+    Raises:
+        SettingsError, NotAuthorized, PlatformUnreachable, PortTaken: Why nothing can be deployed to *environment* there.
+    """
+    with PlatformClient(address(project, target, start=True, report=report)) as client:
+        client.environment(project.settings.app, environment)
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """A deployment that is live and not yet verified; one of :meth:`finish` and :meth:`roll_back` ends it."""
+
+    deployment: Deployment
+    attachment: Attachment
+    is_local: bool
+    journal_path: Path
+
+    def finish(self) -> None:
+        """Keep it: the version before it is retired."""
+        with PlatformClient(self.attachment.address) as client:
+            retire(self.deployment, client=client, journal=Journal(self.journal_path))
+
+    def roll_back(self, *, report: Report) -> str:
+        """Put back what was live before, or remove a first deployment. Says what is live now."""
+        with PlatformClient(self.attachment.address) as client:
+            return rollback.restore(self.deployment, client=client, journal=Journal(self.journal_path), report=report)
+
+
+def promote(
+    project: Project,
+    artifact: Artifact,
+    *,
+    environment: str,
+    target: TargetName,
+    report: Report,
+    allow_delete: bool = False,
+) -> Promotion:
+    """Make *artifact* live in *environment*; what was live before can still be put back.
+
+    Raises:
+        Refused: An endpoint that is live is not in the artifact, and *allow_delete* is false.
+        WorkerFailed: A worker of the new version died; the old version is live still.
+        PlatformError: The platform said no; the old version is live still.
+    """
+    journal_path = project.flash_dir / "journal.jsonl"
+    where = address(project, target, start=True, report=report)
+    with PlatformClient(where) as client:
+        live = client.environment(project.settings.app, environment)
+        steps = plan(artifact.manifest, live, digest=artifact.sha256)
+        doomed = [step.name for step in steps.steps if isinstance(step, DeleteEndpoint)]
+        if doomed and not allow_delete:
+            raise Refused(
+                f"environment {environment!r} would lose {len(doomed)} endpoint(s)",
+                reasons=[f"{name!r} is live and no longer in the project" for name in doomed],
+                hint="allow it with --flash-allow-delete (flash deploy --allow-delete)",
+            )
+        deployment = apply(
+            steps,
+            artifact,
+            client=client,
+            app=project.settings.app,
+            environment=environment,
+            journal=Journal(journal_path),
+            report=report,
+        )
+    backend = "process" if target == "local" else "runpod"
+    attachment = attachment_of(deployment, artifact, where, kind="deployment", backend=backend)
+    return Promotion(deployment, attachment, target == "local", journal_path)
+
+
+def undeploy(project: Project, *, environment: str, target: TargetName, report: Report) -> tuple[str, ...]:
+    """Remove an environment with its endpoints, and nothing else.
+
+    Returns:
+        The names of the endpoints removed.
+
+    Raises:
+        NotFound: There is no such environment.
+    """
+    with PlatformClient(address(project, target, start=False, report=report)) as client:
+        live = client.environment(project.settings.app, environment)
+        if live is None:
+            raise NotFound(
+                f"app {project.settings.app!r} has no environment {environment!r}",
+                hint="flash env list shows those that there are",
+            )
+        rollback.remove(live, client=client, journal=Journal(project.flash_dir / "journal.jsonl"), report=report)
+        return tuple(sorted(live.endpoints))

@@ -1,0 +1,258 @@
+"""A preview: build the project, start a platform, deploy to it. And the file that tells others where it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from filelock import FileLock, Timeout
+
+from flash import project as settings
+from flash.bundle import assemble, discover as discovery, sources
+from flash.bundle.install import Uv
+from flash.cloud.address import PlatformAddress
+from flash.cloud.client import PlatformClient
+from flash.cloud.jobs import EndpointClient
+from flash.deploy.apply import DeployedEndpoint, Deployment, apply
+from flash.deploy.journal import Journal
+from flash.deploy.plan import plan
+from flash.errors import ManifestError
+from flash.model.manifest import Artifact, Manifest
+from flash.preview.bases import Bases
+from flash.preview.local import Describer, PlatformState, launch_platform
+
+if TYPE_CHECKING:
+    from flash.model.app import App
+    from flash.project import Project
+
+__all__ = ["PREVIEW_ENVIRONMENT", "Attachment", "Preview", "build", "discover", "local_address", "start_preview"]
+
+PREVIEW_ENVIRONMENT: Final = "preview"
+Report = Callable[[str], None]
+
+
+def discover(project: Project) -> App:
+    """The endpoints that the project's sources declare; reads, and imports nothing."""
+    found = sources.project_files(project.root)
+    return discovery.discover(project.root, found, app_name=project.settings.app)
+
+
+def build(project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
+    """Build the project's artifact.
+
+    Raises:
+        DeclarationError, BuildError: What is wrong with the project.
+        TargetPythonMissing: The workers' interpreter is not here. Said before anything is installed.
+    """
+    uv = Uv(environment=settings.environment())
+    bases = Bases(settings.flash_home() / "bases", uv, report)
+    bases.python(project.settings.python)
+    request = assemble.BuildRequest(
+        root=project.root,
+        app_name=project.settings.app,
+        python_version=project.settings.python,
+        exclude=project.settings.exclude,
+        bundle=project.settings.bundle,
+        size_limit_bytes=project.settings.size_limit_mib * 2**20,
+        keep_build_dir=keep_build_dir,
+    )
+    return assemble.build(request, installer=uv, describer=Describer(bases), report=report)
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """Where a preview or a deployment is: what another process needs to use it.
+
+    Attributes:
+        previous: The digest that was live before, for a deployment.
+        artifact_path: The artifact that runs there.
+        backend: What its workers are: ``process``, ``docker`` or ``runpod``.
+    """
+
+    kind: Literal["preview", "deployment"]
+    app: str
+    environment: str
+    digest: str
+    previous: str | None
+    address: PlatformAddress
+    endpoints: tuple[DeployedEndpoint, ...]
+    artifact_path: Path
+    backend: str
+
+    def write(self, path: Path) -> None:
+        """Write it for another process of this user; it holds the key, so nobody else can read it."""
+        data = {
+            "kind": self.kind,
+            "app": self.app,
+            "environment": self.environment,
+            "digest": self.digest,
+            "previous": self.previous,
+            "address": asdict(self.address),
+            "endpoints": [asdict(endpoint) for endpoint in self.endpoints],
+            "artifact_path": str(self.artifact_path),
+            "backend": self.backend,
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(data), encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> Attachment:
+        """Read what :meth:`write` wrote.
+
+        Raises:
+            ManifestError: It is not there, or not one.
+        """
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return cls(
+                kind=data["kind"],
+                app=data["app"],
+                environment=data["environment"],
+                digest=data["digest"],
+                previous=data["previous"],
+                address=PlatformAddress(**data["address"]),
+                endpoints=tuple(
+                    DeployedEndpoint(**{**endpoint, "routes": tuple(endpoint["routes"])}) for endpoint in data["endpoints"]
+                ),
+                artifact_path=Path(data["artifact_path"]),
+                backend=data["backend"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ManifestError(f"cannot read the attachment file {path}: {error}") from error
+
+    def platform(self) -> PlatformClient:
+        """A client of the platform it is on."""
+        return PlatformClient(self.address)
+
+    def clients(self) -> dict[str, EndpointClient]:
+        """A client for each endpoint, by name."""
+        platform = self.platform()
+
+        def client(endpoint: DeployedEndpoint) -> EndpointClient:
+            return EndpointClient(
+                endpoint.name,
+                kind=endpoint.kind,
+                url=endpoint.url,
+                api_key=self.address.api_key,
+                logs=lambda: platform.logs(endpoint.id),
+            )
+
+        return {endpoint.name: client(endpoint) for endpoint in self.endpoints}
+
+    def artifact(self) -> Artifact:
+        """The artifact that runs there."""
+        return assemble.read_artifact(self.artifact_path)
+
+
+class Preview:
+    """A running preview; a context manager, whose end stops it and its workers."""
+
+    def __init__(self, attachment: Attachment, stack: ExitStack) -> None:
+        self.attachment = attachment
+        self._stack = stack
+
+    @property
+    def url(self) -> str:
+        """The platform's origin."""
+        return self.attachment.address.api_url
+
+    def close(self) -> None:
+        """Stop it. A second call does nothing."""
+        self._stack.close()
+
+    def __enter__(self) -> Preview:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+
+def local_address(state: PlatformState) -> PlatformAddress:
+    """The address of a local platform."""
+    return PlatformAddress(
+        api_url=state.url, data_url=f"{state.url}/v2", lb_base_url=f"{state.url}/lb", api_key=state.api_key
+    )
+
+
+def start_preview(project: Project, artifact: Artifact, *, report: Report) -> Preview:
+    """Deploy an artifact to a platform of its own, and wait until every endpoint is healthy.
+
+    A deployment like any other; only the platform lives no longer than the preview.
+
+    Raises:
+        WorkerFailed: A worker died while starting; the end of its log is in ``detail``.
+        PreviewError: The platform did not start.
+    """
+    stack = ExitStack()
+    try:
+        home = stack.enter_context(_preview_folder(settings.flash_home() / "previews"))
+        state = stack.enter_context(launch_platform(home / "platform"))
+        address = local_address(state)
+        client = stack.enter_context(PlatformClient(address))
+        deployment = apply(
+            plan(artifact.manifest, None, digest=artifact.sha256),
+            artifact,
+            client=client,
+            app=project.settings.app,
+            environment=PREVIEW_ENVIRONMENT,
+            journal=Journal(home / "journal.jsonl"),
+            report=report,
+        )
+    except BaseException:
+        stack.close()
+        raise
+    attachment = attachment_of(deployment, artifact, address, kind="preview", backend=state.backend)
+    return Preview(attachment, stack)
+
+
+@contextmanager
+def _preview_folder(previews: Path) -> Iterator[Path]:
+    """A folder for one preview's state; what killed runs left behind is removed first.
+
+    Its owner holds a lock beside it, which the operating system gives up when the owner is gone, however it went.
+    """
+    previews.mkdir(parents=True, exist_ok=True)
+    for lock_path in previews.glob("*.lock"):
+        abandoned = FileLock(lock_path)
+        try:
+            abandoned.acquire(blocking=False)
+        except Timeout:
+            continue
+        shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
+        lock_path.unlink(missing_ok=True)
+        abandoned.release()
+    folder = Path(mkdtemp(prefix="preview-", dir=previews))
+    with FileLock(folder.with_suffix(".lock")):
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def attachment_of(
+    deployment: Deployment,
+    artifact: Artifact,
+    address: PlatformAddress,
+    *,
+    kind: Literal["preview", "deployment"],
+    backend: str,
+) -> Attachment:
+    """Where *deployment* is."""
+    return Attachment(
+        kind=kind,
+        app=deployment.app,
+        environment=deployment.environment,
+        digest=deployment.digest,
+        previous=deployment.previous,
+        address=address,
+        endpoints=deployment.endpoints,
+        artifact_path=artifact.path,
+        backend=backend,
+    )
