@@ -1,0 +1,376 @@
+"""The control plane, typed: apps, environments, builds and endpoints of one platform.
+
+Every method is one or two operations of ``flash/cloud/operations.py``. Queries are tried again when the platform is
+passing through a bad moment, mutations never: nobody knows whether the first one arrived.
+"""
+
+from __future__ import annotations
+
+import functools
+import random
+import time
+import weakref
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import httpx
+from gql import Client, GraphQLRequest
+from gql.client import SyncClientSession
+
+from flash.cloud.operations import OPERATIONS
+from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_options
+from flash.cloud.upload import check_artifact, put_artifact
+from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
+from flash.model.manifest import Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from graphql import DocumentNode
+
+    from flash.cloud.address import PlatformAddress
+
+__all__ = [
+    "AppRecord",
+    "EndpointRecord",
+    "EnvironmentRecord",
+    "LiveEnvironment",
+    "PlatformClient",
+    "VersionRecord",
+    "VersionState",
+]
+
+VersionState = Literal["STAGED", "ACTIVE", "PREVIOUS"]
+
+_ATTEMPTS: Final = 4
+_LONGEST_PAUSE_S: Final = 15.0
+_PASSING: Final = (
+    "try again later",
+    "internal server error",
+    "service unavailable",
+    "too many requests",
+    "temporarily unavailable",
+)
+"""Source: what the platform's own client tries again, read 2026-08."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentRecord:
+    """An environment as its app lists it."""
+
+    id: str
+    name: str
+    active_build_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AppRecord:
+    """An app and its environments."""
+
+    id: str
+    name: str
+    environments: tuple[EnvironmentRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRecord:
+    """An endpoint as the platform made it."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRecord:
+    """One version of an endpoint, on a platform that stages versions.
+
+    Attributes:
+        workers: How many run.
+        failure: Why it will not become healthy, else None.
+        log_tail: The end of the log of the worker that failed, otherwise of the one started last.
+    """
+
+    build_id: str | None
+    state: VersionState
+    is_healthy: bool
+    workers: int
+    failure: str | None = None
+    log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveEnvironment:
+    """An environment as it is on the platform now.
+
+    Attributes:
+        active_build_id: None before the first deployment.
+        manifest: The active build's, with the digest of its artifact where Flash deployed it.
+        endpoints: Ids by name.
+    """
+
+    id: str
+    name: str
+    app_id: str
+    active_build_id: str | None
+    manifest: Manifest | None
+    endpoints: Mapping[str, str]
+
+
+class PlatformClient(AbstractContextManager["PlatformClient"]):
+    """A platform's control plane.
+
+    Args:
+        address: Where it is, and the key.
+        transport: Answers instead of the network.
+        sleep: Waits between attempts.
+        jitter: A number from 0 to 1, to spread attempts.
+        attempts: How often a query is sent at most.
+    """
+
+    def __init__(
+        self,
+        address: PlatformAddress,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        jitter: Callable[[], float] = random.random,
+        attempts: int = _ATTEMPTS,
+    ) -> None:
+        self.address = address
+        self._sleep = sleep
+        self._jitter = jitter
+        self._attempts = attempts
+        self._http = httpx.Client(transport=transport, **http_options(address.api_url))
+        graphql = GraphQLTransport(self._http, address.graphql_url, address.api_key)
+        self._session = SyncClientSession(Client(transport=graphql))
+        # a client that nobody closes must not be a ResourceWarning in the user's tests
+        self._close = weakref.finalize(self, self._http.close)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._close()
+
+    # -- who asks
+
+    def check_key(self) -> None:
+        """Ask the platform whether it accepts the key.
+
+        Raises:
+            NotAuthorized: There is none, or it does not.
+            PlatformUnreachable: Nobody answers.
+        """
+        if not self.address.api_key:
+            raise NotAuthorized("there is no API key", hint=KEY_HINT)
+        if self._ask("getMyself").get("myself") is None:
+            raise NotAuthorized("the platform knows nobody with this API key", operation="getMyself", hint=KEY_HINT)
+
+    # -- apps and environments
+
+    def apps(self) -> tuple[AppRecord, ...]:
+        """All apps that the key can see."""
+        return tuple(_app(app) for app in self._myself("getFlashApps")["flashApps"])
+
+    def find_app(self, name: str) -> AppRecord | None:
+        """The app of that name, or None."""
+        try:
+            app = self._ask("getFlashAppByName", flashAppName=name).get("flashAppByName")
+        except NotFound:
+            return None
+        return None if app is None else _app(app)
+
+    def create_app(self, name: str) -> AppRecord:
+        """Make an app. Look first: names are unique, and the platform refuses a second."""
+        return _app(self._ask("createFlashApp", input={"name": name})["createFlashApp"])
+
+    def environment(self, app_name: str, environment_name: str) -> LiveEnvironment | None:
+        """The environment with what is live in it, or None where app or environment are not there.
+
+        Raises:
+            ManifestError: The manifest of its active build cannot be read.
+        """
+        app = self.find_app(app_name)
+        if app is None:
+            return None
+        try:
+            reply = self._ask("getFlashEnvironmentByName", input={"flashAppId": app.id, "name": environment_name})
+        except NotFound:
+            return None
+        found = reply.get("flashEnvironmentByName")
+        if found is None:
+            return None
+        build_id = found.get("activeBuildId") or None
+        return LiveEnvironment(
+            id=found["id"],
+            name=found["name"],
+            app_id=app.id,
+            active_build_id=build_id,
+            manifest=None if build_id is None else self.build_manifest(build_id),
+            endpoints={endpoint["name"]: endpoint["id"] for endpoint in found["endpoints"] or ()},
+        )
+
+    def create_environment(self, app_id: str, name: str) -> EnvironmentRecord:
+        """Make an environment, with nothing in it."""
+        reply = self._ask("createFlashEnvironment", input={"flashAppId": app_id, "name": name})
+        made = reply["createFlashEnvironment"]
+        return EnvironmentRecord(id=made["id"], name=made["name"], active_build_id=None)
+
+    def delete_environment(self, environment_id: str) -> None:
+        """Delete an environment; its endpoints go first, with ``delete_endpoint``. None is fine too."""
+        try:
+            self._ask("deleteFlashEnvironment", flashEnvironmentId=environment_id)
+        except NotFound:
+            return
+
+    # -- builds
+
+    def upload(self, app_id: str, path: Path, report: Callable[[str], None]) -> str:
+        """Upload an artifact; returns the object key under which builds can be made of it.
+
+        Raises:
+            DeployError: It is no artifact.
+            ArtifactTooLarge: It is over what the platform takes.
+        """
+        size = check_artifact(path)
+        reply = self._ask("PrepareArtifactUpload", input={"flashAppId": app_id, "tarballSize": size})
+        place = reply["prepareFlashArtifactUpload"]
+        put_artifact(path, place["uploadUrl"], client=self._http, report=report, sleep=self._sleep, jitter=self._jitter)
+        return str(place["objectKey"])
+
+    def finalize(self, app_id: str, object_key: str, manifest: Mapping[str, Any]) -> str:
+        """Make a build of an upload and a manifest; returns the build's id."""
+        given = {"flashAppId": app_id, "objectKey": object_key, "manifest": manifest}
+        return str(self._ask("FinalizeArtifactUpload", input=given)["finalizeFlashArtifactUpload"]["id"])
+
+    def build_manifest(self, build_id: str) -> Manifest | None:
+        """A build's manifest, or None where there is no such build, or it has none.
+
+        Raises:
+            ManifestError: It cannot be read.
+        """
+        try:
+            build = self._ask("getFlashBuild", input=build_id).get("flashBuild")
+        except NotFound:
+            return None
+        manifest = None if build is None else build.get("manifest")
+        return None if manifest is None else Manifest.parse(manifest, where=f"the manifest of build {build_id}")
+
+    def update_build_manifest(self, build_id: str, manifest: Mapping[str, Any]) -> None:
+        """Replace a build's manifest, all of it."""
+        self._ask("updateFlashBuildManifest", input={"flashBuildId": build_id, "manifest": manifest})
+
+    def activate(self, environment_id: str, build_id: str) -> None:
+        """Make a build the active one; all versions staged of it go live together."""
+        self._ask("deployBuildToEnvironment", input={"flashEnvironmentId": environment_id, "flashBuildId": build_id})
+
+    # -- endpoints
+
+    def save_endpoint(self, endpoint_input: Mapping[str, Any]) -> EndpointRecord:
+        """Create an endpoint, or, with an ``id`` in its input, update it.
+
+        Shape: ``EndpointInput`` of ``flash/schema.graphql``.
+        """
+        saved = self._ask("saveEndpoint", input=endpoint_input)["saveEndpoint"]
+        return EndpointRecord(id=saved["id"], name=saved["name"])
+
+    def has_endpoint(self, endpoint_id: str) -> bool:
+        """Whether the endpoint is there."""
+        try:
+            return self._myself("getEndpoint", id=endpoint_id).get("endpoint") is not None
+        except NotFound:
+            return False
+
+    def delete_endpoint(self, endpoint_id: str) -> None:
+        """Delete an endpoint. One that is gone is fine too, also where the platform's answer got lost."""
+        try:
+            self._ask("deleteEndpoint", id=endpoint_id)
+        except NotAuthorized:
+            raise
+        except PlatformError:
+            if self.has_endpoint(endpoint_id):
+                raise
+
+    def versions(self, endpoint_id: str) -> list[VersionRecord]:
+        """The staged, active and replaced versions of an endpoint. Only on platforms that stage.
+
+        Raises:
+            NotFound: There is no such endpoint.
+        """
+        return [
+            VersionRecord(
+                build_id=version["buildId"],
+                state=version["state"],
+                is_healthy=version["isHealthy"],
+                workers=version["workers"],
+                failure=version["failure"],
+                log_tail=tuple(version["logTail"]),
+            )
+            for version in self._endpoint("getFlashVersions", endpoint_id)["flashVersions"]
+        ]
+
+    def retire(self, environment_id: str) -> int:
+        """Drain and stop versions that were replaced or never activated; returns how many.
+
+        Only on platforms that stage.
+        """
+        return int(self._ask("retireFlashVersions", flashEnvironmentId=environment_id)["retireFlashVersions"])
+
+    def logs(self, endpoint_id: str, tail: int = 200) -> tuple[str, ...]:
+        """The last lines that an endpoint's workers wrote. Only on Flash's local platform.
+
+        Raises:
+            NotFound: There is no such endpoint.
+        """
+        return tuple(self._endpoint("getFlashLogs", endpoint_id, tail=tail)["flashLogs"])
+
+    # -- asking
+
+    def _endpoint(self, name: str, endpoint_id: str, **variables: object) -> dict[str, Any]:
+        endpoint = self._myself(name, id=endpoint_id, **variables).get("endpoint")
+        if endpoint is None:
+            raise NotFound(f"{name}: there is no endpoint {endpoint_id!r}", operation=name)
+        return cast("dict[str, Any]", endpoint)
+
+    def _myself(self, name: str, **variables: object) -> dict[str, Any]:
+        myself = self._ask(name, **variables).get("myself")
+        if myself is None:
+            raise NotAuthorized("the platform knows nobody with this API key", operation=name, hint=KEY_HINT)
+        return cast("dict[str, Any]", myself)
+
+    def _ask(self, name: str, **variables: object) -> dict[str, Any]:
+        request = GraphQLRequest(_document(name), variable_values=variables, operation_name=name)
+        attempts = 1 if OPERATIONS[name].is_mutation else self._attempts
+        for attempt in range(1, attempts + 1):
+            try:
+                return self._session.execute(request)
+            except PlatformError as error:
+                if attempt == attempts or not _is_passing(error):
+                    raise
+            self._sleep(min(2.0 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * self._jitter()))
+        raise ValueError(f"attempts must be at least 1, not {self._attempts}")
+
+
+@functools.cache
+def _document(name: str) -> DocumentNode:
+    return GraphQLRequest(OPERATIONS[name].text).document
+
+
+def _is_passing(error: PlatformError) -> bool:
+    if isinstance(error, PlatformUnreachable) or (error.status is not None and 500 <= error.status <= 599):
+        return True
+    return any(words in error.message.lower() for words in _PASSING)
+
+
+def _app(data: Mapping[str, Any]) -> AppRecord:
+    return AppRecord(
+        id=data["id"],
+        name=data["name"],
+        environments=tuple(
+            EnvironmentRecord(id=one["id"], name=one["name"], active_build_id=one.get("activeBuildId") or None)
+            for one in data.get("flashEnvironments") or ()
+        ),
+    )

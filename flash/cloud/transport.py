@@ -1,0 +1,212 @@
+"""HTTP to a platform: our own ``httpx.Client``, gql's transport over it, and every foreign exception translated.
+
+gql's own httpx transport would bind whichever httpx generation it finds; this one uses ours. Errors leave this module
+as ``PlatformError`` and never show the key.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+from gql.transport import Transport
+from graphql import ExecutionResult, print_ast
+
+from flash import __version__
+from flash.cloud.address import redact
+from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator
+
+    from gql import GraphQLRequest
+
+__all__ = [
+    "HTTPX_ERRORS",
+    "KEY_HINT",
+    "GraphQLTransport",
+    "authorization",
+    "http_options",
+    "said",
+    "status_error",
+    "translated",
+    "translating",
+]
+
+HTTPX_ERRORS: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.CookieConflict, httpx.StreamError)
+"""Together, the base classes of everything that httpx raises."""
+
+KEY_HINT: Final = (
+    "set RUNPOD_API_KEY: add it to your .env file, or export RUNPOD_API_KEY=your_api_key_here; "
+    'for the local platform: eval "$(flash platform env)"'
+)
+_TIMEOUT_S: Final = 300.0
+"""Source: what the platform's own client waits for an answer, read 2026-08."""
+_CONNECT_TIMEOUT_S: Final = 10.0
+_UNAUTHORIZED: Final = ("unauthorized", "unauthorised", "not authorized", "unauthenticated", "invalid api key")
+_LONGEST_QUOTE: Final = 500
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    # reading the certificates takes longer than a request to a local platform: once is enough
+    return httpx.create_ssl_context()
+
+
+def http_options(url: str) -> dict[str, Any]:
+    """Keyword arguments for an ``httpx.Client`` or ``httpx.AsyncClient`` that talks to *url*."""
+    return {
+        "timeout": httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_TIMEOUT_S),
+        "headers": {"User-Agent": f"pytest-flash/{__version__}"},
+        "verify": _tls(),
+        # a proxy that the environment names is for the world outside, and cannot reach this machine's loopback
+        "trust_env": not _is_loopback(url),
+    }
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = httpx.URL(url).host
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except (httpx.InvalidURL, ValueError):
+        return False
+
+
+def authorization(api_key: str) -> dict[str, str]:
+    """The header that carries the key; none where there is no key.
+
+    Raises:
+        NotAuthorized: The key has characters that a header cannot carry.
+    """
+    if not api_key:
+        return {}
+    if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
+        # sent as it is, the HTTP library would refuse it and quote it
+        raise NotAuthorized("the API key has characters that no key has, such as spaces", hint=KEY_HINT)
+    return {"Authorization": f"Bearer {api_key}"}
+
+
+@contextmanager
+def translating(operation: str, *, url: str, api_key: str) -> Iterator[None]:
+    """Within the block, what httpx raises becomes a ``PlatformError``."""
+    try:
+        yield
+    except HTTPX_ERRORS as error:
+        raise translated(error, operation=operation, url=url, api_key=api_key) from error
+
+
+def translated(error: Exception, *, operation: str, url: str, api_key: str) -> PlatformError:
+    """The error of ours that says what an exception of httpx means.
+
+    *url* is shown without its query, which may be a signature.
+    """
+    if isinstance(error, httpx.HTTPStatusError):
+        return status_error(error.response, operation=operation, api_key=api_key)
+    where = url.partition("?")[0]
+    # the text of an exception may quote the request
+    text = redact(str(error), api_key).replace(url, where) or type(error).__name__
+    up = f"check that {where} is right, up, and reachable from here"
+    if isinstance(error, httpx.TimeoutException):
+        message = f"{operation}: {where} did not answer in time ({type(error).__name__})"
+        return PlatformUnreachable(message, operation=operation, hint=up)
+    if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)):
+        message = f"{operation}: no request can be sent to {where!r}: {text}"
+        hint = "check RUNPOD_API_BASE_URL and RUNPOD_ENDPOINT_BASE_URL"
+        return PlatformError(message, operation=operation, hint=hint)
+    if isinstance(error, httpx.TransportError):
+        return PlatformUnreachable(f"{operation}: cannot reach {where}: {text}", operation=operation, hint=up)
+    return PlatformError(f"{operation}: the answer of {where} cannot be read: {text}", operation=operation)
+
+
+def status_error(response: httpx.Response, *, operation: str, api_key: str) -> PlatformError:
+    """The error of ours for an HTTP status of 300 and more."""
+    status = response.status_code
+    text = redact(said(response), api_key)
+    if status in {401, 403}:
+        message = f"{operation}: the platform does not accept the API key ({status})"
+        if not api_key:
+            message = f"{operation}: the platform asks for an API key ({status})"
+        return NotAuthorized(message, operation=operation, status=status, hint=KEY_HINT)
+    kind = NotFound if status == 404 else PlatformError
+    return kind(f"{operation}: the platform answered {status}: {text}", operation=operation, status=status)
+
+
+def said(response: httpx.Response) -> str:
+    """What an answer says in one line: its GraphQL errors, its ``error`` or ``detail``, or else its text."""
+    try:
+        data = response.json()
+    except ValueError:
+        data = None
+    if isinstance(data, dict):
+        if isinstance(data.get("errors"), list):
+            return _joined(data["errors"])
+        for key in ("error", "detail", "message"):
+            if key in data:
+                return str(data[key])[:_LONGEST_QUOTE]
+    return " ".join(response.text.split())[:_LONGEST_QUOTE] or response.reason_phrase
+
+
+def _joined(errors: list[Any]) -> str:
+    return "; ".join(str(error.get("message", error)) if isinstance(error, dict) else str(error) for error in errors)
+
+
+class GraphQLTransport(Transport):
+    """gql's transport over a client of ours. The client belongs to the caller, who closes it.
+
+    ``execute`` raises ``PlatformError`` for everything that is not an answer without errors.
+    """
+
+    def __init__(self, client: httpx.Client, url: str, api_key: str) -> None:
+        self._client = client
+        self._url = url
+        self._api_key = api_key
+
+    def execute(self, request: GraphQLRequest, *_args: Any, **_kwargs: Any) -> ExecutionResult:
+        """Send one operation.
+
+        Shape: ``{"query": str, "variables": object}`` goes out; ``{"data": object}`` or
+        ``{"errors": [{"message": str}], "data"?: object}`` comes back.
+
+        Raises:
+            NotAuthorized: The key is missing or wrong.
+            NotFound: The platform's text says that something is not there.
+            PlatformUnreachable: Nobody answered, or somebody who does not speak GraphQL.
+            PlatformError: The platform said no.
+        """
+        operation = request.operation_name or "GraphQL"
+        body = {"query": print_ast(request.document), "variables": request.variable_values or {}}
+        with translating(operation, url=self._url, api_key=self._api_key):
+            response = self._client.post(self._url, json=body, headers=authorization(self._api_key))
+        if response.status_code >= 300:
+            raise status_error(response, operation=operation, api_key=self._api_key)
+        try:
+            answer = response.json()
+        except ValueError as error:
+            raise self._not_graphql(operation, response) from error
+        if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
+            raise self._not_graphql(operation, response)
+        if answer.get("errors"):
+            raise self._refusal(operation, _joined(answer["errors"]), response.status_code)
+        return ExecutionResult(data=answer.get("data"))
+
+    def _not_graphql(self, operation: str, response: httpx.Response) -> PlatformUnreachable:
+        kind = response.headers.get("content-type", "something without a content type")
+        return PlatformUnreachable(
+            f"{operation}: {self._url} answered {kind}, which is no GraphQL",
+            operation=operation,
+            status=response.status_code,
+            hint=f"check that {self._url} is the platform's address",
+        )
+
+    def _refusal(self, operation: str, text: str, status: int) -> PlatformError:
+        text = redact(text, self._api_key)
+        lowered = text.lower()
+        if any(words in lowered for words in _UNAUTHORIZED):
+            message = f"{operation}: the platform does not accept the API key: {text}"
+            return NotAuthorized(message, operation=operation, status=status, hint=KEY_HINT)
+        kind = NotFound if "not found" in lowered else PlatformError
+        return kind(f"{operation}: {text}", operation=operation, status=status)

@@ -1,0 +1,126 @@
+"""An artifact goes to the platform's storage: one streamed PUT to a signed URL, without the key."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from flash.cloud.transport import HTTPX_ERRORS, said, translated
+from flash.errors import ArtifactTooLarge, DeployError, PlatformError, PlatformUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import httpx
+
+__all__ = ["UPLOAD_LIMIT_BYTES", "check_artifact", "put_artifact"]
+
+UPLOAD_LIMIT_BYTES: Final = 1500 * 2**20
+"""Source: the platform's own client, its check before the upload, read 2026-08."""
+_ATTEMPTS: Final = 3
+_TIMEOUT_S: Final = 600.0
+_LONGEST_PAUSE_S: Final = 30.0
+_CHUNK_BYTES: Final = 2**20
+_MIB: Final = 2**20
+
+
+def check_artifact(path: Path) -> int:
+    """Whether *path* can be uploaded; returns its size in bytes.
+
+    Raises:
+        DeployError: It is no gzipped tar archive, or cannot be read.
+        ArtifactTooLarge: It is over what the platform takes.
+    """
+    if not path.name.endswith((".tar.gz", ".tgz")):
+        raise DeployError("an artifact's name ends in .tar.gz", path=str(path), hint="build it again: flash build")
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            magic = file.read(2)
+    except OSError as error:
+        raise DeployError(
+            f"cannot read the artifact: {error.strerror}", path=str(path), hint="build it: flash build"
+        ) from error
+    if magic != b"\x1f\x8b":
+        raise DeployError(
+            "the artifact is not compressed with gzip", path=str(path), hint="build it again: flash build"
+        )
+    if size > UPLOAD_LIMIT_BYTES:
+        raise ArtifactTooLarge(
+            f"the artifact is {size // _MIB} MiB, the platform takes {UPLOAD_LIMIT_BYTES // _MIB} MiB",
+            size_bytes=size,
+            limit_bytes=UPLOAD_LIMIT_BYTES,
+            hint="leave packages out: --exclude scipy,pandas",
+        )
+    return size
+
+
+def put_artifact(
+    path: Path,
+    url: str,
+    *,
+    client: httpx.Client,
+    report: Callable[[str], None],
+    sleep: Callable[[float], None],
+    jitter: Callable[[], float],
+) -> None:
+    """Send the file, streamed with its length, up to three times when the connection fails.
+
+    Args:
+        path: The artifact; opened again for each attempt.
+        url: Where the platform wants it; its query is the permission, so it is never shown.
+        client: Sends no ``Authorization`` of its own.
+        report: Told how far it is, a line each tenth.
+        sleep: Waits between attempts: 2·2ⁿ seconds, at most 30, ± 20 %.
+        jitter: A number from 0 to 1.
+
+    Raises:
+        PlatformUnreachable: The connection failed three times, or its certificate is not trusted.
+        PlatformError: The storage refused it.
+    """
+    size = check_artifact(path)
+    headers = {"Content-Length": str(size), "Content-Type": "application/gzip"}
+    attempt = 0
+    while True:
+        try:
+            response = client.put(url, content=_chunks(path, size, report), headers=headers, timeout=_TIMEOUT_S)
+        except HTTPX_ERRORS as error:
+            failure = translated(error, operation="upload", url=url, api_key="")
+            attempt += 1
+            is_final = not isinstance(failure, PlatformUnreachable) or attempt == _ATTEMPTS
+            if is_final or _is_distrust(error):
+                raise failure from error
+            report(f"{failure.message}; trying again")
+            sleep(min(2.0 * 2 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * jitter()))
+            continue
+        if response.status_code >= 300:
+            # 403 says that the permission in the URL has ended, nothing about the key
+            raise PlatformError(
+                f"upload: the storage answered {response.status_code}: {said(response)}",
+                operation="upload",
+                status=response.status_code,
+                hint="run it again: each run asks for a new upload URL" if response.status_code == 403 else "",
+            )
+        return
+
+
+def _chunks(path: Path, size: int, report: Callable[[str], None]) -> Iterator[bytes]:
+    sent, told = 0, 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            yield chunk
+            sent += len(chunk)
+            tenth = 10 * sent // size
+            if tenth > told:
+                told = tenth
+                report(f"uploaded {sent / _MIB:.1f} of {size / _MIB:.1f} MiB")
+
+
+def _is_distrust(error: BaseException | None) -> bool:
+    # a certificate that is not trusted will not be in two seconds either
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
