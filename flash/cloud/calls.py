@@ -1,0 +1,179 @@
+"""The caller behind ``function.remote(...)``: what a call sends to its endpoint, and what the answer means."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from flash.errors import CallError, InvalidInput, PlatformError, RemoteError
+from flash.model.job import JobReply, JobState
+from flash.model.schema import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+
+    import httpx
+
+    from flash.cloud.jobs import EndpointClient
+    from flash.model.dispatch import Target
+
+__all__ = ["RemoteCaller"]
+
+_PLACEHOLDER: Final = re.compile(r"\{(\w+)(:path)?\}")
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+class RemoteCaller:
+    """Calls functions on their endpoints: what ``function.remote(...)`` uses outside of workers.
+
+    Implements ``flash.model.dispatch.Caller``.
+
+    Args:
+        endpoints: Clients by endpoint name; they belong to the caller, who closes them.
+    """
+
+    def __init__(self, endpoints: Mapping[str, EndpointClient]) -> None:
+        self._endpoints = endpoints
+
+    def is_here(self, target: Target) -> bool:  # noqa: ARG002  the protocol's
+        """Never: every function runs on its endpoint."""
+        return False
+
+    def call(self, target: Target, arguments: Mapping[str, object]) -> object:
+        """Call *target* and wait for its result.
+
+        Raises:
+            RemoteError: It failed.
+            InvalidInput: It refused the arguments, or JSON cannot carry them.
+            CallError: There is no such endpoint, or it cannot be reached.
+        """
+        client = self._client(target)
+        with _reached(target):
+            if target.route is None:
+                return _output_of(target, client.runsync(_job_input(target, arguments)))
+            method, path, options = _route_request(target, arguments)
+            return _result_of(target, client.request(method, path, **options))
+
+    async def acall(self, target: Target, arguments: Mapping[str, object]) -> object:
+        """Do the same as ``call``, without blocking the event loop."""
+        client = self._client(target)
+        with _reached(target):
+            if target.route is None:
+                return _output_of(target, await client.arunsync(_job_input(target, arguments)))
+            method, path, options = _route_request(target, arguments)
+            return _result_of(target, await client.arequest(method, path, **options))
+
+    def _client(self, target: Target) -> EndpointClient:
+        client = self._endpoints.get(target.endpoint)
+        if client is None:
+            raise CallError(
+                f"there is no endpoint {target.endpoint!r} here",
+                hint=f"there are: {', '.join(sorted(self._endpoints)) or 'none'}",
+            )
+        return client
+
+
+@contextmanager
+def _reached(target: Target) -> Iterator[None]:
+    try:
+        yield
+    except PlatformError as error:
+        message = f"{target.function!r} on endpoint {target.endpoint!r}: {error.message}"
+        raise CallError(message, hint=error.hint) from error
+
+
+def _job_input(target: Target, arguments: Mapping[str, object]) -> dict[str, Any]:
+    """The job's input: the arguments by name, and a class's ``method`` among them."""
+    data = _plain(target, arguments)
+    return data if target.method is None else {**data, "method": target.method}
+
+
+def _output_of(target: Target, reply: JobReply) -> object:
+    """What the function returned.
+
+    Raises:
+        RemoteError: The job did not complete.
+    """
+    if reply.status is JobState.COMPLETED:
+        return reply.output
+    reason = reply.error or "no reason given"
+    raise RemoteError(
+        f"{target.function!r} on endpoint {target.endpoint!r}: job {reply.id!r} ended as {reply.status.value}: {reason}"
+    )
+
+
+def _route_request(target: Target, arguments: Mapping[str, object]) -> tuple[str, str, dict[str, Any]]:
+    """Method, path and options of the request that calls a route.
+
+    Path parameters go into the path; the rest into a JSON body, or, where the method has none, into the query.
+
+    Raises:
+        CallError: A path parameter is not given, or the target is no route.
+    """
+    if target.route is None:
+        raise CallError(f"{target.function!r} is no route of endpoint {target.endpoint!r}")
+    method, template = target.route
+    rest = _plain(target, arguments)
+
+    def filled(placeholder: re.Match[str]) -> str:
+        name = placeholder[1]
+        if name not in rest:
+            raise CallError(f"{method} {template} of endpoint {target.endpoint!r}: argument {name!r} is missing")
+        return quote(str(rest.pop(name)), safe="/" if placeholder[2] else "")
+
+    path = _PLACEHOLDER.sub(filled, template)
+    if method in _WITH_BODY:
+        return method, path, {"json": rest}
+    return method, path, {"params": {name: value for name, value in rest.items() if value is not None}}
+
+
+def _result_of(target: Target, response: httpx.Response) -> object:
+    """What the route returned: decoded JSON, or text where it is none.
+
+    Raises:
+        InvalidInput: It refused the arguments; names the fields.
+        RemoteError: It answered any other status of 400 and more.
+    """
+    is_json = response.headers.get("content-type", "").partition(";")[0].strip().endswith("json")
+    if response.is_success:
+        if not response.content:
+            return None
+        return response.json() if is_json else response.text
+    where = f"{target.function!r} on endpoint {target.endpoint!r}"
+    detail: object = response.text
+    if is_json:
+        data = response.json()
+        detail = data.get("detail", data.get("error", data)) if isinstance(data, dict) else data
+    if response.status_code == 422 and isinstance(detail, list):
+        problems = [problem for problem in detail if isinstance(problem, dict)]
+        fields = "; ".join(
+            f"{'.'.join(str(part) for part in problem.get('loc', ()))}: {problem.get('msg', '')}"
+            for problem in problems
+        )
+        raise InvalidInput(f"{where}: {fields or detail}", problems=problems)
+    raise RemoteError(f"{where} answered {response.status_code}: {detail}")
+
+
+def _dotted(loc: Iterable[object]) -> str:
+    return ".".join(str(part) for part in loc)
+
+
+def _plain(target: Target, arguments: Mapping[str, object]) -> dict[str, Any]:
+    """The arguments as JSON types.
+
+    Raises:
+        InvalidInput: JSON cannot carry one; names it.
+    """
+    return {name: _plain_value(target, name, value) for name, value in arguments.items()}
+
+
+def _plain_value(target: Target, name: str, value: object) -> object:
+    try:
+        return to_json(value)
+    except RemoteError as error:
+        raise InvalidInput(
+            f"{target.function!r} on endpoint {target.endpoint!r}: argument {name!r} is no JSON: {error.message}",
+            hint="pass plain data: numbers, text, lists, dicts, dataclasses or pydantic models",
+        ) from error
