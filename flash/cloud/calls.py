@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -12,7 +13,6 @@ from flash.model.schema import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 
     import httpx
 
