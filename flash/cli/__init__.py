@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line. Each verb loads what it needs, and nothing before. Exit statuses live here and in the plugin."""

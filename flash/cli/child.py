@@ -1,0 +1,97 @@
+"""Runs Python as a child whose output is our progress, and passes interruptions on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from types import FrameType
+
+__all__ = ["Ended", "run"]
+
+_REPEAT_S: Final = 1.0
+"""Interruptions closer than this are one: a supervisor may signal us and then our group."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a child ended.
+
+    Attributes:
+        status: Its exit status; negative where a signal ended it.
+        interrupted: Whether we passed an interruption on to it.
+    """
+
+    status: int
+    interrupted: bool
+
+
+def run(arguments: Sequence[str], *, cwd: Path) -> Ended:
+    """Run ``python ARGUMENTS``, stdout and stderr on our stderr, and wait for it, also when interrupted.
+
+    The child has a session of its own, so that Ctrl+C and a signal that only this process gets mean the same to it:
+    one interruption, passed on by us, after which it cleans up.
+    """
+    relay = _Relay()
+    with _handling(relay):
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+        )
+        relay.attach(process.pid)
+        status = process.wait()
+    return Ended(status, interrupted=relay.interrupted)
+
+
+class _Relay:
+    """A signal handler that passes interruptions on to a process group, also those that came before there was one."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._last = 0.0
+        self._group: int | None = None
+        self._is_waiting = False
+
+    def __call__(self, _signal: int, _frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.interrupted and now - self._last < _REPEAT_S:
+            return
+        self.interrupted, self._last = True, now
+        if self._group is None:
+            self._is_waiting = True
+        else:
+            _interrupt(self._group)
+
+    def attach(self, group: int) -> None:
+        """From now on, interruptions go to *group*."""
+        self._group = group
+        if self._is_waiting:
+            _interrupt(group)
+
+
+def _interrupt(group: int) -> None:
+    # Elsewhere the console interrupts the child itself
+    if sys.platform != "win32":
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGINT)
+
+
+@contextmanager
+def _handling(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # What is ignored, as SIGHUP under nohup, stays ignored
+    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    previous = [(number, signal.signal(number, handler)) for number in heard]
+    try:
+        yield
+    finally:
+        for number, handler_before in previous:
+            signal.signal(number, handler_before)

@@ -1,0 +1,150 @@
+"""What every verb is made of: its options, its function, and what the function is given."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from flash.cli.status import DONE, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flash.cli.console import Console
+    from flash.cli.services import Services
+    from flash.preview.promote import TargetName
+    from flash.project import Project
+
+__all__ = [
+    "Command",
+    "Context",
+    "add_environment_option",
+    "add_project_options",
+    "add_target_option",
+    "open_project",
+    "wanted_target",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a verb's function works with, beside its options."""
+
+    console: Console
+    services: Services
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A verb.
+
+    Attributes:
+        configure: Adds its options.
+        run: Does it, and returns the exit status.
+        epilog: Shown below the options in its help.
+    """
+
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Context], int]
+    epilog: str = ""
+
+    def main(
+        self, name: str, summary: str, arguments: Sequence[str], console: Console, services: Services | None
+    ) -> int:
+        """Parse *arguments* and run.
+
+        Raises:
+            UsageError: They do not fit.
+        """
+        parser = _Parser(
+            prog=f"flash {name}",
+            description=summary[:1].upper() + summary[1:] + ".",
+            epilog=self.epilog or None,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+            add_help=False,
+        )
+        self.configure(parser)
+        parser.add_argument("--json", action="store_true", help="the result as JSON on stdout, progress on stderr")
+        parser.add_argument("-h", "--help", action="store_true", help="show this and stop")
+        if {"-h", "--help"} & set(arguments):
+            console.text(parser.format_help().rstrip())
+            return DONE
+        options = parser.parse_args(arguments)
+        if services is None:
+            from flash.cli.services import RealServices
+
+            services = RealServices()
+        return self.run(options, Context(console, services))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{self.prog}: {message}", hint=f"{self.prog} --help lists the options")
+
+
+def _names(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def add_project_options(parser: argparse.ArgumentParser, *, builds: bool) -> None:
+    """Options that say which project; with *builds*, those that say what goes into its artifact too."""
+    parser.add_argument("--root", type=Path, metavar="DIR", help="the project (default: found from here upwards)")
+    parser.add_argument("--app", metavar="NAME", help="the app's name (default: from [tool.flash], else the folder's)")
+    if builds:
+        parser.add_argument(
+            "--exclude",
+            type=_names,
+            action="extend",
+            default=[],
+            metavar="A,B",
+            help="distributions to leave out of the artifact",
+        )
+
+
+def add_environment_option(parser: argparse.ArgumentParser) -> None:
+    """``--env``."""
+    parser.add_argument("--env", metavar="NAME", help="the environment (default: the only one, else production)")
+
+
+def add_target_option(parser: argparse.ArgumentParser) -> None:
+    """``--target``."""
+    parser.add_argument(
+        "--target", choices=("runpod", "local"), help="where the environment lives (default: $FLASH_TARGET, settings)"
+    )
+
+
+def open_project(options: argparse.Namespace) -> Project:
+    """The project that *options* and the current folder name.
+
+    Raises:
+        SettingsError: Its settings cannot be read.
+    """
+    from flash.project import find_root, load_project
+
+    here = Path.cwd()
+    root = find_root(here, explicit=options.root, fallback=here)
+    return load_project(root, app=options.app, exclude=tuple(getattr(options, "exclude", ())))
+
+
+def wanted_target(options: argparse.Namespace) -> TargetName | None:
+    """``--target``, else ``FLASH_TARGET``, else None: the settings decide.
+
+    Raises:
+        UsageError: ``FLASH_TARGET`` is neither ``runpod`` nor ``local``.
+    """
+    import os
+
+    named: TargetName | None = options.target
+    if named is not None:
+        return named
+    variable = os.environ.get("FLASH_TARGET", "").strip()
+    if variable == "runpod":
+        return "runpod"
+    if variable == "local":
+        return "local"
+    if variable:
+        raise UsageError(f"FLASH_TARGET is {variable!r}", hint="set it to 'runpod' or 'local'")
+    return None

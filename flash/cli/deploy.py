@@ -1,0 +1,236 @@
+"""``flash deploy``: a test run whose last stage is the deployment. There is no second pipeline.
+
+Two exceptions, each its own branch: ``--preview`` serves the artifact here, and ``--no-gate`` deploys without tests.
+"""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flash.cli.command import (
+    Command,
+    add_environment_option,
+    add_project_options,
+    add_target_option,
+    open_project,
+    wanted_target,
+)
+from flash.cli.status import DONE, FAILED, USAGE, UsageError
+from flash.errors import DeployError, FlashError, Refused
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from flash.cli.child import Ended
+    from flash.cli.command import Context
+    from flash.cli.report import Report
+    from flash.preview.promote import TargetName
+    from flash.project import Project
+
+__all__ = ["DEPLOY", "pytest_arguments"]
+
+_PYTEST_INTERRUPTED: Final = 2
+_PYTEST_USAGE: Final = 4
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    add_environment_option(parser)
+    add_target_option(parser)
+    add_project_options(parser, builds=True)
+    parser.add_argument("--allow-delete", action="store_true", help="let endpoints go that the project no longer has")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--preview", action="store_true", help="deploy nothing: build, and serve here until Ctrl+C")
+    how.add_argument("--no-gate", action="store_true", help="deploy without running any test")
+
+
+def _run(options: argparse.Namespace, context: Context) -> int:
+    project = open_project(options)
+    if options.preview:
+        _reject_what_a_preview_ignores(options)
+        return _preview(project, context)
+    from flash.cli.environments import choose_environment
+    from flash.project import target_of
+
+    named = wanted_target(options)
+    environment = choose_environment(project, options.env, named, context.services)
+    target = target_of(project, environment, named)
+    context.services.check_target(project, environment, target, report=context.console.progress)
+    if options.no_gate:
+        return _ungated(project, environment, target, options, context)
+    return _gated(project, environment, options, context)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# As the last stage of a test run
+
+
+def _gated(project: Project, environment: str, options: argparse.Namespace, context: Context) -> int:
+    from flash.cli.report import Report
+
+    with tempfile.TemporaryDirectory(prefix="flash-deploy-") as folder:
+        report_path = Path(folder) / "report.json"
+        arguments = pytest_arguments(project.root, environment, report_path, options)
+        ended = context.services.run(arguments, cwd=project.root)
+        report = Report.read(report_path)
+    if _is_interruption(ended, report):
+        raise KeyboardInterrupt
+    if report is None:
+        raise _unreported(ended)
+    return _tell(report, ended, context)
+
+
+def pytest_arguments(root: Path, environment: str, report: Path, options: argparse.Namespace) -> list[str]:
+    """What Python is called with to build, test and deploy the project in *root*."""
+    given = {
+        "--flash-target": options.target,
+        "--flash-app": options.app,
+        "--flash-exclude": ",".join(options.exclude),
+    }
+    return [
+        "-m",
+        "pytest",
+        str(root),
+        f"--flash-root={root}",
+        f"--flash-deploy={environment}",
+        f"--flash-report={report}",
+        "--flash-no-summary",
+        *(f"{name}={value}" for name, value in given.items() if value),
+        *(["--flash-allow-delete"] if options.allow_delete else []),
+    ]
+
+
+def _is_interruption(ended: Ended, report: Report | None) -> bool:
+    """Status 2 of pytest comes after Ctrl+C, and also where collection failed; only the first is an interruption."""
+    if ended.interrupted or ended.status == -signal.SIGINT:
+        return True
+    return ended.status == _PYTEST_INTERRUPTED and report is not None and report.outcome == "interrupted"
+
+
+def _unreported(ended: Ended) -> FlashError:
+    if ended.status == _PYTEST_USAGE:
+        return UsageError(
+            "pytest did not accept its arguments or its settings; what it said is above",
+            hint="see the [tool.pytest.ini_options] of the project, and PYTEST_ADDOPTS",
+        )
+    how = f"was ended by signal {-ended.status}" if ended.status < 0 else f"ended with status {ended.status}"
+    return DeployError(
+        f"the test run {how} before it came to a verdict",
+        hint="what it said is above; `flash env get NAME` shows what is live",
+    )
+
+
+def _tell(report: Report, ended: Ended, context: Context) -> int:
+    from flash.cli import render
+    from flash.deploy.summary import deployed_block
+
+    data = render.report_data(report)
+    if report.outcome == "deployed":
+        context.console.result(deployed_block(report.deployment(), is_local=report.is_local), data)
+        if ended.status != DONE:
+            context.console.progress(f"✗ deployed, but the test run ended with status {ended.status}; see above")
+        return DONE if ended.status == DONE else FAILED
+    error = _refusal(report)
+    context.console.failure(error, data)
+    return USAGE if ended.status == _PYTEST_USAGE else FAILED
+
+
+def _refusal(report: Report) -> FlashError:
+    from flash.cli import render
+
+    in_the_way = report.stands_in_the_way
+    if in_the_way:
+        error = Refused(
+            report.message or f"not deployed: the gate of {report.environment!r} is not passed", hint=report.hint
+        )
+        error.detail = "\n".join(filter(None, [render.gate_text(in_the_way), report.detail]))
+        return error
+    return DeployError(
+        report.message or f"not deployed: {report.outcome}; what the test run said is above",
+        hint=report.hint,
+        detail=report.detail,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# --no-gate
+
+
+def _ungated(
+    project: Project, environment: str, target: TargetName, options: argparse.Namespace, context: Context
+) -> int:
+    from flash.cli import render
+    from flash.deploy.summary import deployed_block
+
+    console, services = context.console, context.services
+    console.progress("! --no-gate: deploying without tests")
+    artifact = services.build(project, report=console.progress, keep_build_dir=False)
+    promotion = services.promote(
+        project,
+        artifact,
+        environment=environment,
+        target=target,
+        report=console.progress,
+        allow_delete=options.allow_delete,
+    )
+    promotion.finish()
+    deployment = promotion.deployment
+    data = {
+        "app": deployment.app,
+        "environment": deployment.environment,
+        "digest": deployment.digest,
+        "outcome": "deployed",
+        "gate": [],
+        "endpoints": [render.endpoint_data(endpoint) for endpoint in deployment.endpoints],
+    }
+    console.result(deployed_block(deployment, is_local=promotion.is_local), data)
+    return DONE
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# --preview
+
+
+def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
+    for name in ("env", "target", "allow_delete"):
+        if getattr(options, name):
+            raise UsageError(
+                f"flash deploy: --{name.replace('_', '-')} has no meaning with --preview",
+                hint="a preview is an environment of its own, on this machine; leave one of the two out",
+            )
+
+
+def _preview(project: Project, context: Context) -> int:
+    from flash.cli import render
+
+    console, services = context.console, context.services
+    artifact = services.build(project, report=console.progress, keep_build_dir=False)
+    preview = services.start_preview(project, artifact, report=console.progress)
+    try:
+        with _terminated_like_interrupted(), suppress(KeyboardInterrupt):
+            attachment = preview.attachment
+            console.result(render.preview_text(attachment), render.preview_data(attachment))
+            console.flush()
+            for name, line in services.follow(attachment):
+                console.progress(f"{name} | {line}")
+    finally:
+        preview.close()
+    console.progress("✓ Preview stopped")
+    return DONE
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Within the block, SIGTERM ends a preview as orderly as Ctrl+C does."""
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+DEPLOY = Command(_configure, _run, epilog="exit status: 0 deployed, 1 refused or failed, 2 usage, 130 interrupted")

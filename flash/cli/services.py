@@ -1,0 +1,239 @@
+"""What the verbs do to the world, as one protocol: builds, platforms, deployments, child processes.
+
+The real thing loads ``flash.preview`` when it is used, so that a verb pays for nothing that it does not do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from flash.cli.child import Ended
+    from flash.cloud.address import PlatformAddress
+    from flash.cloud.client import LiveEnvironment
+    from flash.deploy.apply import Deployment
+    from flash.model.manifest import Artifact
+    from flash.preview.local import PlatformState
+    from flash.preview.promote import TargetName
+    from flash.preview.session import Attachment
+    from flash.project import Project
+
+__all__ = ["RealServices", "RunningPreview", "Services", "UnverifiedDeployment"]
+
+_WATCH_S: Final = 0.5
+"""Long enough to cost nothing, short enough to watch."""
+
+
+class RunningPreview(Protocol):
+    """A preview that serves."""
+
+    @property
+    def attachment(self) -> Attachment:
+        """Where it is."""
+        ...
+
+    def close(self) -> None:
+        """Stop it and its workers."""
+        ...
+
+
+class UnverifiedDeployment(Protocol):
+    """A deployment that is live, beside the version it replaces."""
+
+    @property
+    def deployment(self) -> Deployment:
+        """What is live."""
+        ...
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on the local platform."""
+        ...
+
+    def finish(self) -> None:
+        """Retire the version before it."""
+        ...
+
+
+class Services(Protocol):
+    """What the verbs are given."""
+
+    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool) -> Artifact:
+        """Build the project's artifact."""
+        ...
+
+    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> RunningPreview:
+        """Serve *artifact* on a platform of its own."""
+        ...
+
+    def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
+        """Endless: the name of an endpoint and a line that one of its workers wrote, as they come."""
+        ...
+
+    def check_target(
+        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+    ) -> None:
+        """Raise unless *target* can be deployed to."""
+        ...
+
+    def promote(
+        self,
+        project: Project,
+        artifact: Artifact,
+        *,
+        environment: str,
+        target: TargetName,
+        report: Callable[[str], None],
+        allow_delete: bool,
+    ) -> UnverifiedDeployment:
+        """Make *artifact* live."""
+        ...
+
+    def undeploy(
+        self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]
+    ) -> tuple[str, ...]:
+        """Remove an environment; names the endpoints that went."""
+        ...
+
+    def address(self, project: Project, target: TargetName) -> PlatformAddress:
+        """Where *target* answers; starts nothing."""
+        ...
+
+    def environments(self, project: Project, address: PlatformAddress) -> tuple[LiveEnvironment, ...]:
+        """The app's environments there."""
+        ...
+
+    def environment(self, project: Project, address: PlatformAddress, name: str) -> LiveEnvironment | None:
+        """What is live in one of them."""
+        ...
+
+    def find_platform(self) -> PlatformState | None:
+        """The local platform, if it runs."""
+        ...
+
+    def start_platform(self, port: int | None, *, report: Callable[[str], None], foreground: bool) -> PlatformState:
+        """Start it; with *foreground*, returns when it has been stopped."""
+        ...
+
+    def stop_platform(self) -> bool:
+        """Stop it; whether one ran."""
+        ...
+
+    def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
+        """Run Python with *arguments* as a child, its output on our stderr."""
+        ...
+
+
+class RealServices:
+    """``flash.preview``, and child processes."""
+
+    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool) -> Artifact:
+        """Build the project's artifact."""
+        from flash.preview import session
+
+        return session.build(project, report=report, keep_build_dir=keep_build_dir)
+
+    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> RunningPreview:
+        """Serve *artifact* on a platform of its own."""
+        from flash.preview import session
+
+        return session.start_preview(project, artifact, report=report)
+
+    def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
+        """Endless: the name of an endpoint and a line that one of its workers wrote, as they come."""
+        import time
+
+        from flash.cli.follow import follow
+
+        names = {endpoint.id: endpoint.name for endpoint in attachment.endpoints}
+        with attachment.platform() as client:
+            for endpoint_id, line in follow(tuple(names), client.logs, pause=lambda: time.sleep(_WATCH_S)):
+                yield names[endpoint_id], line
+
+    def check_target(
+        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+    ) -> None:
+        """Raise unless *target* can be deployed to."""
+        from flash.preview import promote
+
+        promote.check_target(project, environment, target, report=report)
+
+    def promote(
+        self,
+        project: Project,
+        artifact: Artifact,
+        *,
+        environment: str,
+        target: TargetName,
+        report: Callable[[str], None],
+        allow_delete: bool,
+    ) -> UnverifiedDeployment:
+        """Make *artifact* live."""
+        from flash.preview import promote
+
+        return promote.promote(
+            project, artifact, environment=environment, target=target, report=report, allow_delete=allow_delete
+        )
+
+    def undeploy(
+        self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]
+    ) -> tuple[str, ...]:
+        """Remove an environment; names the endpoints that went."""
+        from flash.preview import promote
+
+        return promote.undeploy(project, environment=environment, target=target, report=report)
+
+    def address(self, project: Project, target: TargetName) -> PlatformAddress:
+        """Where *target* answers; starts nothing."""
+        from flash.preview import promote
+
+        return promote.address(project, target, start=False, report=_unheard)
+
+    def environments(self, project: Project, address: PlatformAddress) -> tuple[LiveEnvironment, ...]:
+        """The app's environments there."""
+        from flash.cloud.client import PlatformClient
+
+        with PlatformClient(address) as client:
+            app = client.find_app(project.settings.app)
+            names = [] if app is None else [environment.name for environment in app.environments]
+            found = [client.environment(project.settings.app, name) for name in names]
+            # One may have gone between the two questions
+            return tuple(environment for environment in found if environment is not None)
+
+    def environment(self, project: Project, address: PlatformAddress, name: str) -> LiveEnvironment | None:
+        """What is live in one of them."""
+        from flash.cloud.client import PlatformClient
+
+        with PlatformClient(address) as client:
+            return client.environment(project.settings.app, name)
+
+    def find_platform(self) -> PlatformState | None:
+        """The local platform, if it runs."""
+        from flash.preview import local
+
+        return local.find_platform()
+
+    def start_platform(self, port: int | None, *, report: Callable[[str], None], foreground: bool) -> PlatformState:
+        """Start it; with *foreground*, returns when it has been stopped."""
+        from flash.preview import local
+
+        return local.start_platform(port, report=report, foreground=foreground)
+
+    def stop_platform(self) -> bool:
+        """Stop it; whether one ran."""
+        from flash.preview import local
+
+        return local.stop_platform()
+
+    def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
+        """Run Python with *arguments* as a child, its output on our stderr."""
+        from flash.cli import child
+
+        return child.run(arguments, cwd=cwd)
+
+
+def _unheard(line: str) -> None:
+    """Nothing is started, so nothing is reported."""
