@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterable, Mappin
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, cast, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, overload
 
 from flash.errors import CallError, DeclarationError
 from flash.model.dispatch import Caller, Target, current_caller
@@ -61,7 +61,22 @@ if TYPE_CHECKING:
             ...
 
 
-__all__ = ["HTTP_METHODS", "RESERVED_PATHS", "Bound", "Endpoint", "EndpointSpec", "bound", "checked_path"]
+__all__ = [
+    "DEFAULT_WORKERS",
+    "HTTP_METHODS",
+    "RESERVED_PATHS",
+    "Bound",
+    "Endpoint",
+    "EndpointSpec",
+    "arguments_by_name",
+    "bound",
+    "checked_path",
+    "plain",
+    "wrapped",
+]
+
+DEFAULT_WORKERS: Final = (0, 1)
+"""The least and the most workers of an endpoint that does not say. Source: ``runpod-flash`` 1.21.0, read 2026-08."""
 
 HTTP_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 """The methods that routes have."""
@@ -402,14 +417,14 @@ class Endpoint:
                 )
             here = Target(self._spec.name, function.__name__, route=(method, checked))
             self._routes[shape] = function
-            wrapper = _marked(_wrapped(function, here), Bound(here, function, self._spec))
+            wrapper = _marked(wrapped(function, here), Bound(here, function, self._spec))
             return cast("EndpointFunction[P, R]", wrapper)
 
         return decorate
 
     def _wrap_function(self, function: Callable[..., Any], target: Target) -> Callable[..., Any]:
-        """The function that takes the place of *function*; a subclass may choose another."""
-        return _wrapped(function, target)
+        """What takes the place of a queue function or a method; a subclass may choose another."""
+        return wrapped(function, target)
 
     def _wrap_class(self, kind: type, target: Target) -> None:
         for name in dir(kind):
@@ -480,27 +495,16 @@ def _marked(wrapper: Callable[..., Any], mark: Bound) -> Callable[..., Any]:
     return wrapper
 
 
-def _wrapped(function: Callable[..., Any], target: Target) -> Callable[..., Any]:
-    """A wrapper of the same kind as *function*, with ``local`` and ``remote``."""
-    if inspect.isasyncgenfunction(function):
-        make = _async_generator
-    elif inspect.iscoroutinefunction(function):
-        make = _coroutine
-    elif inspect.isgeneratorfunction(function):
-        make = _generator
-    else:
-        make = _plain
-    wrapper = make(function, target, _elsewhere)
-    # attributes of a function: no type describes them
-    wrapper.local = function  # type: ignore[attr-defined]
-    wrapper.remote = make(function, target, _required_caller)  # type: ignore[attr-defined]
-    return wrapper
+Where: TypeAlias = "Callable[[Target], Caller | None]"
+"""Who takes a call of a target; None: it runs here."""
+
+Make: TypeAlias = "Callable[[Callable[..., Any], Target, Where], Callable[..., Any]]"
+"""Makes the wrapper of a function."""
 
 
-_Where = Callable[[Target], "Caller | None"]
+def plain(function: Callable[..., Any], target: Target, where: Where) -> Callable[..., Any]:
+    """The wrapper of a ``def`` function that is no generator."""
 
-
-def _plain(function: Callable[..., Any], target: Target, where: _Where) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         caller = where(target)
@@ -511,7 +515,23 @@ def _plain(function: Callable[..., Any], target: Target, where: _Where) -> Calla
     return call
 
 
-def _coroutine(function: Callable[..., Any], target: Target, where: _Where) -> Callable[..., Any]:
+def wrapped(function: Callable[..., Any], target: Target, *, make_plain: Make = plain) -> Callable[..., Any]:
+    """A wrapper of the same kind as *function*, with ``local`` and ``remote``."""
+    make = make_plain
+    if inspect.isasyncgenfunction(function):
+        make = _async_generator
+    elif inspect.iscoroutinefunction(function):
+        make = _coroutine
+    elif inspect.isgeneratorfunction(function):
+        make = _generator
+    wrapper = make(function, target, _elsewhere)
+    # attributes of a function: no type describes them
+    wrapper.local = function  # type: ignore[attr-defined]
+    wrapper.remote = make(function, target, _required_caller)  # type: ignore[attr-defined]
+    return wrapper
+
+
+def _coroutine(function: Callable[..., Any], target: Target, where: Where) -> Callable[..., Any]:
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> Any:
         caller = where(target)
@@ -522,7 +542,7 @@ def _coroutine(function: Callable[..., Any], target: Target, where: _Where) -> C
     return call
 
 
-def _generator(function: Callable[..., Any], target: Target, where: _Where) -> Callable[..., Any]:
+def _generator(function: Callable[..., Any], target: Target, where: Where) -> Callable[..., Any]:
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         caller = where(target)
@@ -534,7 +554,7 @@ def _generator(function: Callable[..., Any], target: Target, where: _Where) -> C
     return call
 
 
-def _async_generator(function: Callable[..., Any], target: Target, where: _Where) -> Callable[..., Any]:
+def _async_generator(function: Callable[..., Any], target: Target, where: Where) -> Callable[..., Any]:
     @wraps(function)
     async def call(*args: Any, **kwargs: Any) -> AsyncIterator[Any]:
         caller = where(target)
@@ -692,7 +712,7 @@ def _texts(label: str, given: object) -> tuple[str, ...]:
 
 def _workers(given: object) -> tuple[int, int]:
     if given is None:
-        return 0, 1
+        return DEFAULT_WORKERS
     if not isinstance(given, (list, tuple)):
         return 0, _whole("workers", given, least=0)
     if len(given) != 2:

@@ -1,0 +1,196 @@
+"""The module ``runpod_flash``: existing apps move without an edit.
+
+It is a module of its own, with the public names of ``runpod-flash`` 1.21.0. What Flash has is the very same object; its
+``Endpoint`` is a subclass that keeps the older calling convention; what Flash does in another way is there, and says so
+when it is used. Nothing of ours contains a folder of that name. Submodules that we lack come from an installed one.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import wraps
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from flash.errors import DeclarationError
+from flash.model import endpoint, hardware
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flash.model.dispatch import Target
+
+__all__ = ["NAME", "OlderEndpoint", "find_spec", "module", "take_over"]
+
+NAME: Final = "runpod_flash"
+"""What the module is imported as."""
+
+
+class OlderEndpoint(endpoint.Endpoint):
+    """``Endpoint`` as older apps call it.
+
+    A plain ``def`` function or method gives an awaitable where an event loop runs in the calling thread, and its value
+    elsewhere: alike here and remotely. Functions of other kinds, and routes, are as with :class:`flash.Endpoint`.
+    """
+
+    def _wrap_function(self, function: Callable[..., Any], target: Target) -> Callable[..., Any]:
+        return endpoint.wrapped(function, target, make_plain=_awaitable_in_loop)
+
+
+# users meet the name in messages and tracebacks
+OlderEndpoint.__name__ = OlderEndpoint.__qualname__ = "Endpoint"
+
+
+def _awaitable_in_loop(function: Callable[..., Any], target: Target, where: endpoint.Where) -> Callable[..., Any]:
+    now = endpoint.plain(function, target, where)
+
+    async def later(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        caller = where(target)
+        if caller is None:
+            return function(*args, **kwargs)
+        return await caller.acall(target, endpoint.arguments_by_name(function, args, kwargs))
+
+    @wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return later(args, kwargs) if _is_loop_running() else now(*args, **kwargs)
+
+    return call
+
+
+def _is_loop_running() -> bool:
+    # whoever runs a loop has imported asyncio: calls outside one need not pay for it
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return False
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+# ----------------------------------------------------------------------------------------- Names that work another way
+
+
+class _Replaced(type):
+    """A class that is there to be imported and asked about; making or using one is an error with a hint."""
+
+    hint: str
+
+    def __new__(mcs, name: str, hint: str) -> _Replaced:
+        kind = super().__new__(mcs, name, (), {"__module__": NAME, "__doc__": f"Not in Flash: {hint}."})
+        kind.hint = hint
+        return kind
+
+    def __init__(cls, name: str, _hint: str) -> None:
+        super().__init__(name, (), {})
+
+    def __call__(cls, *_args: object, **_kwargs: object) -> NoReturn:
+        raise DeclarationError(f"{cls.__name__} of runpod_flash has no meaning here", hint=cls.hint)
+
+    def __getattr__(cls, name: str) -> NoReturn:
+        # what tools look for on any class, they look for under such names
+        if name.startswith("_") or name == "hint":
+            raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}")
+        raise DeclarationError(f"{cls.__name__}.{name} of runpod_flash has no meaning here", hint=cls.hint)
+
+
+def remote(*_args: object, **_kwargs: object) -> NoReturn:
+    """Not in Flash: the decorator that came before ``Endpoint``.
+
+    Raises:
+        DeclarationError: Always; the hint says how to write it with ``Endpoint``.
+    """
+    raise DeclarationError("@remote(resource_config=…) is not read yet", hint=f"{_GPU}, or cpu=… for a CPU endpoint")
+
+
+_GPU: Final = 'write @Endpoint(name="…", gpu=GpuGroup.…, dependencies=[…]) on the function'
+_CPU: Final = 'write @Endpoint(name="…", cpu="cpu3c-1-2", dependencies=[…]) on the function'
+_GPU_ROUTES: Final = 'write api = Endpoint(name="…", gpu=GpuGroup.…), then @api.post("/path") on the function'
+_CPU_ROUTES: Final = 'write api = Endpoint(name="…", cpu="cpu3c-1-2"), then @api.post("/path") on the function'
+_COMMAND: Final = "declare endpoints with Endpoint, and let `flash deploy` create and update them"
+
+
+def _names() -> dict[str, object]:
+    """The public names of ``runpod-flash`` 1.21.0, read 2026-08."""
+    return {
+        "CPU_DATACENTERS": hardware.CPU_DATACENTERS,
+        "CpuInstanceType": hardware.CpuInstanceType,
+        "CpuLiveLoadBalancer": _Replaced("CpuLiveLoadBalancer", _CPU_ROUTES),
+        "CpuLiveServerless": _Replaced("CpuLiveServerless", _CPU),
+        "CpuLoadBalancerSlsResource": _Replaced("CpuLoadBalancerSlsResource", _CPU_ROUTES),
+        "CpuServerlessEndpoint": _Replaced("CpuServerlessEndpoint", _CPU),
+        "CudaVersion": hardware.CudaVersion,
+        "DEFAULT_WORKERS_MAX": endpoint.DEFAULT_WORKERS[1],
+        "DEFAULT_WORKERS_MIN": endpoint.DEFAULT_WORKERS[0],
+        "DataCenter": hardware.DataCenter,
+        "Endpoint": OlderEndpoint,
+        "EndpointJob": _Replaced("EndpointJob", "a client's run() gives a handle with id, poll(), wait() and cancel()"),
+        "FlashApp": _Replaced("FlashApp", _COMMAND),
+        "GpuGroup": hardware.GpuGroup,
+        "GpuType": hardware.GpuType,
+        "LiveLoadBalancer": _Replaced("LiveLoadBalancer", _GPU_ROUTES),
+        "LiveServerless": _Replaced("LiveServerless", _GPU),
+        "LoadBalancerSlsResource": _Replaced("LoadBalancerSlsResource", _GPU_ROUTES),
+        "NetworkVolume": hardware.NetworkVolume,
+        "PodTemplate": hardware.PodTemplate,
+        "ResourceManager": _Replaced("ResourceManager", _COMMAND),
+        "ServerlessEndpoint": _Replaced("ServerlessEndpoint", _GPU),
+        "ServerlessScalerType": hardware.ServerlessScalerType,
+        "ServerlessType": hardware.ServerlessType,
+        "remote": remote,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------------- The module
+
+
+class _Loader:
+    """Hands out the one module, whoever finds it."""
+
+    @staticmethod
+    def create_module(_spec: ModuleSpec) -> ModuleType:
+        return module()
+
+    @staticmethod
+    def exec_module(_module: ModuleType) -> None:
+        """It is complete already."""
+
+
+def find_spec() -> ModuleSpec:
+    """What a finder on ``sys.meta_path`` answers for :data:`NAME`."""
+    # of the loader protocol, the two methods that the import system calls
+    return ModuleSpec(NAME, _Loader, is_package=True)  # type: ignore[arg-type]
+
+
+_module: ModuleType | None = None
+
+
+def module() -> ModuleType:
+    """The module ``runpod_flash``: the same one each time."""
+    global _module  # noqa: PLW0603  a module exists once in a process
+    if _module is None:
+        made = ModuleType(NAME, __doc__)
+        names = _names()
+        made.__dict__.update(names, __all__=sorted(names), __getattr__=_attribute, __package__=NAME)
+        made.__spec__ = find_spec()
+        _module = made
+    return _module
+
+
+def take_over() -> ModuleType:
+    """Make it what ``import runpod_flash`` gives, also where another was imported before."""
+    sys.modules[NAME] = module()
+    return module()
+
+
+def _attribute(name: str) -> object:
+    """What is no public name: where submodules lie, and those that were imported from there before a take-over."""
+    if name == "__path__":
+        installed = PathFinder.find_spec(NAME, sys.path)
+        return [] if installed is None else list(installed.submodule_search_locations or [])
+    submodule = sys.modules.get(f"{NAME}.{name}")
+    if submodule is None:
+        raise AttributeError(f"module {NAME!r} has no attribute {name!r}")
+    return submodule
