@@ -1,1 +1,75 @@
-"""How the local platform starts a worker."""
+"""How the local platform starts a worker: one protocol, with processes or containers behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Launcher", "RunningWorker", "WorkerSpec"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """What a worker is.
+
+    Attributes:
+        python_version: ``"3.11"``.
+        provided: Distributions of its image that the endpoint declares or imports.
+        image: The image that it would run in on Runpod.
+        artifact_dir: The unpacked artifact, shared: its working directory.
+        environment: All that the platform and the user tell it.
+        log_path: Where its output goes.
+        max_concurrency: Jobs at a time.
+    """
+
+    worker_id: str
+    endpoint_id: str
+    endpoint_name: str
+    is_load_balanced: bool
+    python_version: str
+    provided: tuple[str, ...]
+    image: str
+    artifact_dir: Path
+    environment: Mapping[str, str]
+    log_path: Path
+    max_concurrency: int = 1
+
+
+class RunningWorker(Protocol):
+    """A worker that has been started.
+
+    Attributes:
+        url: Where a load-balanced worker listens; None for a queue worker.
+    """
+
+    url: str | None
+
+    def exit_code(self) -> int | None:
+        """Its exit status, negative for a signal; None while it runs."""
+        ...
+
+    async def stop(self, grace_s: float) -> None:
+        """Ask it to end; after *grace_s* end it. Returns when it is gone, with everything it started."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts workers.
+
+    Attributes:
+        name: ``"process"`` or ``"docker"``, as people choose it.
+    """
+
+    name: str
+
+    async def launch(self, spec: WorkerSpec) -> RunningWorker:
+        """Start a worker; it is not ready yet.
+
+        Raises:
+            FlashError: It cannot be started.
+        """
+        ...

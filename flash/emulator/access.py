@@ -1,0 +1,78 @@
+"""Who asks: the holder of the platform's key, or a worker with a token of its own that opens little."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Access", "Grant"]
+
+_PREFIX: Final = "flashw_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What a request may do.
+
+    Attributes:
+        worker_id: None for the holder of the platform's key, who may do everything.
+        endpoint_id: The worker's endpoint: it speaks the job protocol there, and nowhere else.
+        environment_id: The worker's environment: whether it may call endpoints there is ``calls_others``.
+    """
+
+    worker_id: str | None = None
+    endpoint_id: str | None = None
+    environment_id: str | None = None
+    calls_others: bool = False
+
+    @property
+    def is_owner(self) -> bool:
+        """Whether it holds the platform's key."""
+        return self.worker_id is None
+
+    def may_work(self, endpoint_id: str, worker_id: str) -> bool:
+        """Whether it may take and report jobs as that worker."""
+        return self.is_owner or (self.endpoint_id == endpoint_id and self.worker_id == worker_id)
+
+    def may_call(self, environment_id: str | None) -> bool:
+        """Whether it may call an endpoint of that environment."""
+        return self.is_owner or (
+            self.calls_others and environment_id is not None and self.environment_id == environment_id
+        )
+
+
+class Access:
+    """The platform's key, and the tokens of the workers that run."""
+
+    def __init__(self, api_key: str) -> None:
+        self._api_key = api_key
+        self._tokens: dict[str, Grant] = {}
+
+    def issue(self, grant: Grant) -> str:
+        """A new token for a worker. It lives in memory only: no worker outlives the platform."""
+        token = _PREFIX + secrets.token_urlsafe(32)
+        self._tokens[token] = grant
+        return token
+
+    def revoke(self, token: str) -> None:
+        """The worker is gone."""
+        self._tokens.pop(token, None)
+
+    def grant_for(self, authorization: str | None) -> Grant | None:
+        """What an ``Authorization`` header opens, with or without ``Bearer``; None for nothing."""
+        if not authorization:
+            return None
+        scheme, _, rest = authorization.strip().partition(" ")
+        key = rest.strip() if scheme.lower() == "bearer" else authorization.strip()
+        if hmac.compare_digest(key.encode(), self._api_key.encode()):
+            return Grant()
+        return self._tokens.get(key)
+
+    def redact(self, text: str) -> str:
+        """*text* without the platform's key and the workers' tokens."""
+        for secret in (self._api_key, *self._tokens):
+            if secret:
+                text = text.replace(secret, "***")
+        return text

@@ -1,0 +1,149 @@
+"""Artifacts on the platform's disk: received in a stream, unpacked once per digest, shared by all workers of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tarfile
+import tempfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Final
+
+from flash.errors import PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable
+
+__all__ = ["ArtifactStore"]
+
+_GZIP: Final = b"\x1f\x8b"
+
+
+class ArtifactStore:
+    """Uploads and unpacked artifacts under one folder."""
+
+    def __init__(self, home: Path) -> None:
+        self._uploads = home / "uploads"
+        self._unpacked = home / "artifacts"
+        for folder in (self._uploads, self._unpacked):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.sweep()
+
+    def upload_path(self, object_key: str) -> Path:
+        """Where the upload with that key lies."""
+        return self._uploads / PurePosixPath(object_key).name
+
+    def folder(self, digest: str) -> Path:
+        """Where the artifact of that digest is unpacked."""
+        return self._unpacked / digest
+
+    async def receive(self, object_key: str, body: AsyncIterable[bytes], *, size_bytes: int) -> str:
+        """Write an upload to disk as it arrives; returns its sha256.
+
+        Raises:
+            PlatformError: It is no gzip file, or has another size than announced. Nothing is kept then.
+        """
+        digest, received = hashlib.sha256(), 0
+        handle, name = tempfile.mkstemp(prefix=".part-", dir=self._uploads)
+        part = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                async for chunk in body:
+                    if not received and chunk and chunk[:1] != _GZIP[: len(chunk[:1])]:
+                        raise PlatformError("the artifact is no gzip file", operation="upload", status=400)
+                    received += len(chunk)
+                    if received > size_bytes:
+                        break
+                    digest.update(chunk)
+                    file.write(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            if received != size_bytes:
+                more = "more than" if received > size_bytes else f"{received} instead of"
+                raise PlatformError(
+                    f"the upload has {more} the {size_bytes} bytes announced", operation="upload", status=400
+                )
+            part.replace(self.upload_path(object_key))
+        finally:
+            part.unlink(missing_ok=True)
+        return digest.hexdigest()
+
+    def unpack(self, object_key: str, digest: str) -> Path:
+        """Unpack an upload, unless its digest is unpacked already; returns the folder.
+
+        Raises:
+            PlatformError: It is not there, it is no archive, or a member would leave the folder.
+        """
+        final = self.folder(digest)
+        if final.is_dir():
+            return final
+        part = Path(tempfile.mkdtemp(prefix=".part-", dir=self._unpacked))
+        try:
+            with tarfile.open(self.upload_path(object_key), "r:gz") as archive:
+                _extract(archive, part)
+            part.chmod(0o755)
+            try:
+                part.rename(final)
+            except OSError:
+                # another thread was faster: same digest, same files
+                if not final.is_dir():
+                    raise
+        except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
+            raise PlatformError(f"the artifact cannot be unpacked: {error}", operation="unpack") from error
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return final
+
+    def discard(self, object_keys: Iterable[str], digests: Iterable[str]) -> None:
+        """Remove uploads and unpacked artifacts that nobody refers to any more."""
+        for key in object_keys:
+            self.upload_path(key).unlink(missing_ok=True)
+        for digest in digests:
+            shutil.rmtree(self.folder(digest), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed platform left half-done."""
+        for leftover in self._uploads.glob(".part-*"):
+            leftover.unlink(missing_ok=True)
+        for leftover in self._unpacked.glob(".part-*"):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _extract(archive: tarfile.TarFile, target: Path) -> None:
+    if hasattr(tarfile, "data_filter"):
+        archive.extractall(target, filter="data")
+        return
+    # interpreters before the security releases of June 2023
+    for member in archive:
+        check_member(member)
+        archive.extract(member, target)
+
+
+def check_member(member: tarfile.TarInfo) -> None:
+    """Refuse a member that would land, or point, outside the folder it is unpacked to.
+
+    Raises:
+        PlatformError: It would, or it is neither file, folder nor link.
+    """
+    if not (member.isreg() or member.isdir() or member.issym() or member.islnk()):
+        raise PlatformError(f"the artifact has a special file, {member.name!r}", operation="unpack")
+    paths = [member.name]
+    if member.issym():
+        paths.append(str(PurePosixPath(member.name).parent / member.linkname))
+    elif member.islnk():
+        paths.append(member.linkname)
+    if member.linkname.startswith("/") or any(_leaves(path) for path in paths):
+        raise PlatformError(f"the artifact's member {member.name!r} lies or points outside it", operation="unpack")
+
+
+def _leaves(path: str) -> bool:
+    depth = 0
+    for part in PurePosixPath(path).parts:
+        if part == "/":
+            return True
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return True
+    return False
