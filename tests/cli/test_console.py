@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 import json
 from contextlib import redirect_stdout
+from typing import TYPE_CHECKING
 
-import pytest
+
 
 from flash.cli.console import Console
 from flash.errors import DiscoveryError, WorkerFailed
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Terminal(io.StringIO):
