@@ -1,0 +1,468 @@
+"""A project on disk and its settings: ``[tool.flash]``, the environment, ``.env`` and the user's own folder.
+
+This is an edge: nothing below it reads ``os.environ``. Nothing is guessed from what cannot be read; a key that nobody
+knows is an error, because it is a misspelt one. ``.env`` is read for the key, and never exported.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal, cast
+
+from flash.errors import SettingsError
+from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS, did_you_mean
+
+__all__ = [
+    "DEFAULT_API_URL",
+    "DEFAULT_DATA_URL",
+    "DEFAULT_ENVIRONMENT",
+    "DEFAULT_SIZE_LIMIT_MIB",
+    "EnvironmentSettings",
+    "Project",
+    "Settings",
+    "TargetName",
+    "api_key",
+    "environment",
+    "environment_name",
+    "find_root",
+    "flash_home",
+    "load_project",
+    "runpod_urls",
+    "target_of",
+]
+
+TargetName = Literal["runpod", "local"]
+
+DEFAULT_API_URL: Final = "https://api.runpod.io"
+"""The control plane. Source: ``runpod-flash`` 1.21.0, read 2026-08."""
+
+DEFAULT_DATA_URL: Final = "https://api.runpod.ai/v2"
+"""The data plane. Same source."""
+
+DEFAULT_ENVIRONMENT: Final = "production"
+"""What is deployed to where nothing else is configured or named."""
+
+DEFAULT_SIZE_LIMIT_MIB: Final = 500
+"""Source: Runpod docs, Deploy apps, "Managing deployment size", 2026-08."""
+
+_TARGETS: Final = ("runpod", "local")
+# the name of an app or an environment is part of names on the platform, as an endpoint's is
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_TABLE: Final = re.compile(rb"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*(flash|\"flash\"|'flash')[ \t]*[].]", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentSettings:
+    """``[tool.flash.environments.NAME]``.
+
+    Attributes:
+        target: Where the environment lives; None: on Runpod, if there is a key.
+        accept_host_wheels: Whether a preview with wheels for this machine instead of the worker's counts as tested.
+    """
+
+    target: TargetName | None = None
+    accept_host_wheels: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``[tool.flash]``, with the defaults filled in and the options of the command line merged.
+
+    Attributes:
+        app: The app's name.
+        python: The workers' interpreter, such as ``"3.12"``.
+        exclude: Distributions that are left out of the artifact, as they were written.
+        bundle: Distributions that ship although they would be left out.
+        size_limit_mib: What the artifact may be, in units of 2^20 bytes.
+        environments: By name, in the order of the file.
+    """
+
+    app: str
+    python: str = DEFAULT_PYTHON
+    exclude: tuple[str, ...] = ()
+    bundle: tuple[str, ...] = ()
+    size_limit_mib: int = DEFAULT_SIZE_LIMIT_MIB
+    environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
+
+    @property
+    def size_limit_bytes(self) -> int:
+        """The size limit in bytes."""
+        return self.size_limit_mib * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A folder with an app in it.
+
+    Attributes:
+        root: Absolute.
+    """
+
+    root: Path
+    settings: Settings
+
+    @property
+    def flash_dir(self) -> Path:
+        """``.flash/``: what builds and previews leave behind."""
+        return self.root / ".flash"
+
+    @property
+    def artifact_path(self) -> Path:
+        """The artifact of the last build."""
+        return self.flash_dir / "artifact.tar.gz"
+
+    @property
+    def manifest_path(self) -> Path:
+        """The manifest of the last build."""
+        return self.flash_dir / "flash_manifest.json"
+
+    def make_flash_dir(self) -> Path:
+        """Make ``.flash/`` if it is not there, and keep it out of version control.
+
+        Raises:
+            SettingsError: It cannot be made.
+        """
+        ignore = self.flash_dir / ".gitignore"
+        try:
+            self.flash_dir.mkdir(exist_ok=True)
+            if not ignore.exists():
+                ignore.write_text("*\n", encoding="utf-8")
+        except OSError as error:
+            raise SettingsError(
+                f"cannot make {self.flash_dir}: {error.strerror}", hint="the project's folder has to be writable"
+            ) from error
+        return self.flash_dir
+
+
+# ---------------------------------------------------------------------------------------------------------- Finding it
+
+
+def find_root(start: Path, *, explicit: Path | None = None, fallback: Path | None = None) -> Path:
+    """The root of the project that *start* is in.
+
+    It is *explicit*, else the nearest folder at or above *start* whose ``pyproject.toml`` has ``[tool.flash``, else
+    *fallback*, else *start* itself, or the folder that it is in.
+
+    Args:
+        start: A file or folder; what follows a missing part of it does not count.
+        explicit: What the user said, by ``--flash-root``.
+        fallback: pytest's rootdir.
+
+    Raises:
+        SettingsError: *explicit* is no folder, or a ``pyproject.toml`` on the way cannot be read.
+    """
+    if explicit is not None:
+        root = explicit.expanduser().absolute()
+        if not root.is_dir():
+            raise SettingsError(f"the project's root {str(explicit)!r} is no folder", hint="name the folder of the app")
+        return root.resolve()
+    folder = start.absolute()
+    while not folder.is_dir():
+        folder = folder.parent
+    folder = folder.resolve()
+    for candidate in (folder, *folder.parents):
+        file = candidate / "pyproject.toml"
+        # the text, not the table: a file with a syntax error is found here and reported when it is read
+        if file.is_file() and _TABLE.search(_read(file)):
+            return candidate
+    return folder if fallback is None else fallback.resolve()
+
+
+def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] = ()) -> Project:
+    """Read a project's settings; a project needs none.
+
+    Args:
+        root: The folder with the ``pyproject.toml``, if there is one.
+        app: In place of the settings' one.
+        exclude: Distributions besides the settings' ones; these win over ``bundle``.
+
+    Raises:
+        SettingsError: ``pyproject.toml`` cannot be read, or has a key or value in ``[tool.flash]`` that is not known.
+    """
+    root = root.resolve()
+    reader = _Reader(root / "pyproject.toml")
+    table = reader.table()
+    reader.refuse_unknown(table, "", ("app", "python", "exclude", "bundle", "size-limit-mib", "environments"))
+    configured, bundle = reader.names(table, "exclude"), reader.names(table, "bundle")
+    for name in configured:
+        if name in bundle:
+            raise reader.error(f"exclude and bundle both have {name!r}", hint="leave it out of one of them")
+    given = tuple(name.strip() for name in exclude if name.strip())
+    return Project(
+        root,
+        Settings(
+            app=_app_name(root, app) if app is not None else reader.app(table, root),
+            python=reader.python(table),
+            exclude=tuple(dict.fromkeys((*configured, *given))),
+            bundle=tuple(name for name in bundle if name not in given),
+            size_limit_mib=reader.size_limit(table),
+            environments=reader.environments(table),
+        ),
+    )
+
+
+def _app_name(root: Path, given: object) -> str:
+    if not isinstance(given, str) or _NAME.fullmatch(given) is None:
+        raise SettingsError(
+            f"app name {given!r} is not 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit",
+            hint=f'set app = "…" in [tool.flash] of {root / "pyproject.toml"}',
+        )
+    return given
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"cannot be read: {error.strerror}", path=str(file)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads ``[tool.flash]`` of one file; every error names it."""
+
+    file: Path
+
+    def error(self, message: str, *, hint: str = "") -> SettingsError:
+        return SettingsError(f"[tool.flash]: {message}", hint=hint, path=str(self.file))
+
+    def table(self) -> Mapping[str, Any]:
+        if not self.file.is_file():
+            return {}
+        content = _read(self.file)
+        if b"flash" not in content:
+            return {}
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib  # type: ignore[import-not-found,unused-ignore]
+        try:
+            document = tomllib.loads(content.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            raise SettingsError("is not UTF-8", hint="TOML is", path=str(self.file)) from error
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"is not TOML: {error}", path=str(self.file)) from error
+        tool = document.get("tool", {})
+        table = tool.get("flash", {}) if isinstance(tool, Mapping) else {}
+        if not isinstance(table, Mapping):
+            raise self.error(f"{table!r} is no table", hint="write [tool.flash]")
+        return table
+
+    def refuse_unknown(self, table: Mapping[str, Any], prefix: str, known: Sequence[str]) -> None:
+        for key in table:
+            if key not in known:
+                raise self.error(f"unknown key {prefix + key!r}", hint=did_you_mean(key, known))
+
+    def app(self, table: Mapping[str, Any], root: Path) -> str:
+        if "app" in table:
+            try:
+                return _app_name(root, table["app"])
+            except SettingsError as error:
+                raise self.error(error.message) from error
+        # a folder may be called anything; an app may not
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("._-")[:63]
+        return _app_name(root, name)
+
+    def python(self, table: Mapping[str, Any]) -> str:
+        given = table.get("python", DEFAULT_PYTHON)
+        if not isinstance(given, str):
+            raise self.error(f"python is {given!r}, which is no string", hint=f'write python = "{DEFAULT_PYTHON}"')
+        if given not in PYTHON_VERSIONS:
+            raise self.error(f"workers have no Python {given!r}", hint=f"they have {', '.join(PYTHON_VERSIONS)}")
+        return given
+
+    def names(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        given = table.get(key, [])
+        if not isinstance(given, list) or not all(isinstance(name, str) and name.strip() for name in given):
+            raise self.error(f"{key} is {given!r}, which is no list of names", hint=f'write {key} = ["…"]')
+        return tuple(dict.fromkeys(name.strip() for name in given))
+
+    def size_limit(self, table: Mapping[str, Any]) -> int:
+        given = table.get("size-limit-mib", DEFAULT_SIZE_LIMIT_MIB)
+        if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+            raise self.error(f"size-limit-mib is {given!r}, which is no whole number of MiB from 1")
+        return given
+
+    def environments(self, table: Mapping[str, Any]) -> Mapping[str, EnvironmentSettings]:
+        given = table.get("environments", {})
+        if not isinstance(given, Mapping):
+            raise self.error(
+                f"environments is {given!r}, which is no table", hint="write [tool.flash.environments.NAME]"
+            )
+        return {name: self.environment(name, settings) for name, settings in given.items()}
+
+    def environment(self, name: str, given: object) -> EnvironmentSettings:
+        if _NAME.fullmatch(name) is None:
+            raise self.error(f"environment name {name!r} is not 1 to 63 of A-Z a-z 0-9 . _ -")
+        if not isinstance(given, Mapping):
+            raise self.error(f"environments.{name} is {given!r}, which is no table")
+        self.refuse_unknown(given, f"environments.{name}.", ("target", "accept-host-wheels"))
+        target = given.get("target")
+        if target is not None and target not in _TARGETS:
+            raise self.error(
+                f"environments.{name}.target is {target!r}",
+                hint=did_you_mean(target, _TARGETS) if isinstance(target, str) else 'write target = "local"',
+            )
+        accept = given.get("accept-host-wheels", False)
+        if not isinstance(accept, bool):
+            raise self.error(f"environments.{name}.accept-host-wheels is {accept!r}, which is not true or false")
+        return EnvironmentSettings(cast("TargetName | None", target), accept)
+
+
+# ---------------------------------------------------------------------------------------------- Where it is deployed to
+
+
+def environment_name(project: Project, given: str | None, *, existing: Collection[str] = ()) -> str:
+    """The environment that a deployment is for.
+
+    It is *given*, else the only one that is configured or *existing*, else ``production`` where there is none.
+
+    Raises:
+        SettingsError: *given* is no name, or there are several.
+    """
+    if given is not None:
+        if _NAME.fullmatch(given) is None:
+            raise SettingsError(f"environment name {given!r} is not 1 to 63 of A-Z a-z 0-9 . _ -")
+        return given
+    names = sorted({*project.settings.environments, *existing})
+    if len(names) > 1:
+        raise SettingsError(
+            f"app {project.settings.app!r} has several environments: {', '.join(names)}", hint=f"say --env {names[0]}"
+        )
+    return names[0] if names else DEFAULT_ENVIRONMENT
+
+
+def target_of(project: Project, environment: str, override: str | None = None) -> TargetName:
+    """Where *environment* lives: *override*, else ``FLASH_TARGET``, else the settings, else Runpod if there is a key.
+
+    Raises:
+        SettingsError: It is neither ``runpod`` nor ``local``; or there is no target and no key.
+    """
+    for source, given in (("the target", override), ("FLASH_TARGET", _text(os.environ.get("FLASH_TARGET")))):
+        if given:
+            if given not in _TARGETS:
+                raise SettingsError(f"{source} is {given!r}", hint=did_you_mean(given, _TARGETS))
+            return cast("TargetName", given)
+    settings = project.settings.environments.get(environment)
+    if settings is not None and settings.target is not None:
+        return settings.target
+    if api_key(project) is not None:
+        return "runpod"
+    raise SettingsError(
+        f"environment {environment!r} has no target, and there is no API key",
+        hint="set RUNPOD_API_KEY to deploy to Runpod, or say --target local to deploy to this machine",
+    )
+
+
+# ------------------------------------------------------------------------------------------------------ Keys and hosts
+
+
+def api_key(project: Project) -> str | None:
+    """Runpod's key: ``RUNPOD_API_KEY``, else the one in the root's ``.env``, else the one that a login has left.
+
+    Raises:
+        SettingsError: A file that would have it cannot be read.
+    """
+    return _text(os.environ.get("RUNPOD_API_KEY")) or _key_in_dotenv(project.root / ".env") or _key_of_login()
+
+
+def _text(given: str | None) -> str | None:
+    return None if given is None else given.strip() or None
+
+
+def _key_in_dotenv(file: Path) -> str | None:
+    if not file.is_file():
+        return None
+    from io import StringIO
+
+    from dotenv import dotenv_values
+
+    try:
+        content = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            "cannot be read as text", hint="RUNPOD_API_KEY is looked up in it", path=str(file)
+        ) from error
+    return _text(dotenv_values(stream=StringIO(content)).get("RUNPOD_API_KEY"))
+
+
+def _key_of_login() -> str | None:
+    file = flash_home() / "credentials.json"
+    if not file.is_file():
+        return None
+    import json
+
+    try:
+        credentials = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        # the parser's message may quote what it read
+        raise SettingsError("cannot be read", hint="delete it, and log in again", path=str(file)) from error
+    key = credentials.get("api_key") if isinstance(credentials, dict) else None
+    if not isinstance(key, str):
+        raise SettingsError("has no api_key", hint="delete it, and log in again", path=str(file))
+    return _text(key)
+
+
+def environment() -> dict[str, str]:
+    """A copy of this process's environment, for child processes; what is left out of it is the caller's business."""
+    return dict(os.environ)
+
+
+def flash_home() -> Path:
+    """``FLASH_HOME``: the user's folder for local platforms and the login; by default the system's place for state."""
+    given = _text(os.environ.get("FLASH_HOME"))
+    if given is not None:
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_state_path
+
+    return user_state_path("flash")
+
+
+def runpod_urls() -> tuple[str, str, str | None]:
+    """The bases of Runpod's control plane, of its data plane, and of load-balanced endpoints where that is not derived.
+
+    From ``RUNPOD_API_BASE_URL``, ``RUNPOD_ENDPOINT_BASE_URL`` and ``FLASH_LB_BASE_URL``; a blank one counts as unset.
+    Source of the rules: ``runpod-flash`` 1.21.0, read 2026-08.
+
+    Warns:
+        RuntimeWarning: Only one of the two planes was moved, so that the key of one platform is sent to another.
+            ``RUNPOD_URL_MIXED_OK=1`` says that this is meant.
+
+    Raises:
+        SettingsError: One is no ``http`` or ``https`` URL.
+    """
+    api, data = _base_url("RUNPOD_API_BASE_URL"), _base_url("RUNPOD_ENDPOINT_BASE_URL")
+    is_mixed_ok = (os.environ.get("RUNPOD_URL_MIXED_OK") or "").strip().lower() in {"1", "true", "yes", "on"}
+    if (api is None) != (data is None) and not is_mixed_ok:
+        import warnings
+
+        moved, left = ("RUNPOD_API_BASE_URL", "RUNPOD_ENDPOINT_BASE_URL")[:: 1 if data is None else -1]
+        warnings.warn(
+            f"{moved} is set and {left} is not: half of the requests go to another platform; set it too, "
+            "or RUNPOD_URL_MIXED_OK=1 if that is meant",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return api or DEFAULT_API_URL, data or DEFAULT_DATA_URL, _base_url("FLASH_LB_BASE_URL")
+
+
+def _base_url(variable: str) -> str | None:
+    given = _text(os.environ.get(variable))
+    if given is None:
+        return None
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(given)
+        is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        is_url = False
+    if not is_url:
+        # not the value: it may have a password in it
+        raise SettingsError(f"{variable} is no http or https URL", hint="write http://HOST:PORT, or unset it")
+    return given.rstrip("/")
