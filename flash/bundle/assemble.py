@@ -1,0 +1,427 @@
+"""A project becomes an artifact: every step, in order, and nothing under a final name before all have succeeded."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import stat
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TYPE_CHECKING
+
+import flash
+from flash.bundle import archive
+from flash.bundle.archive import megabytes
+from flash.bundle.discover import app_of
+from flash.bundle.handlers import handler_name, handler_text
+from flash.bundle.modules import FLASH_NAMES, Modules, read_modules
+from flash.bundle.requirements import REQUIREMENTS_NAME, Requirements, plan_requirements
+from flash.bundle.sources import project_files
+from flash.errors import BuildError, DependencyError
+from flash.model.hardware import NetworkVolume, image_name
+from flash.model.manifest import MANIFEST_NAME, Artifact, CallSchema, FunctionEntry, Manifest, Resource
+
+if TYPE_CHECKING:
+    from flash.bundle.install import Distribution, Installer, Report
+    from flash.model.app import App, DeclaredEndpoint, Function
+
+__all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build", "manifest_of"]
+
+ARTIFACT_NAME: Final = "artifact.tar.gz"
+
+Describer = Callable[[Path, Manifest], Mapping[str, Mapping[str, Mapping[str, CallSchema]]]]
+"""Runs in the staged tree and says what its functions accept: endpoint, function, method or ``""``, schema."""
+
+_SHIPPED: Final = ("__init__.py", "errors.py", "alias.py", "model", "runtime")
+"""What of our own package goes into an artifact."""
+
+# A distribution may leave such a folder beside its own; it is no module that anyone means.
+_LITTER: Final = frozenset({"benchmarks", "docs", "examples", "samples", "scripts", "test", "tests"})
+
+_OF_IMAGES: Final = frozenset(
+    {
+        *("api_key_context", "cache_sync_manager", "class_executor", "constants", "dependency_installer"),
+        *("function_executor", "handler", "lb_handler", "log_streamer", "logger", "manifest_reconciliation"),
+        *("remote_executor", "rp_logger_adapter", "serialization_utils", "sitecustomize", "subprocess_utils"),
+        *("unpack_volume", "version"),
+    }
+)
+"""Modules of the worker images in the folder that the artifact is unpacked into. Source: platform contract §13.8."""
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """What to build.
+
+    Attributes:
+        root: The project.
+        python_version: The workers': ``"3.12"``.
+        exclude: Distributions to leave out besides the automatic ones.
+        bundle: Distributions to ship although they would be left out.
+        size_limit_bytes: What the artifact may come to.
+        keep_build_dir: Whether ``.flash/.build`` stays.
+        for_runpod: Whether it will run on Runpod's own images, whose modules it must not replace.
+    """
+
+    root: Path
+    app_name: str
+    python_version: str
+    exclude: tuple[str, ...] = ()
+    bundle: tuple[str, ...] = ()
+    size_limit_bytes: int = 500 * archive.MEBIBYTE
+    keep_build_dir: bool = False
+    for_runpod: bool = False
+
+
+def build(request: BuildRequest, *, installer: Installer, describer: Describer, report: Report) -> Artifact:
+    """Build the artifact into ``.flash/`` of the project.
+
+    Args:
+        request: What to build.
+        installer: Where distributions come from.
+        describer: What reads signatures.
+        report: Takes lines for the user.
+
+    Raises:
+        BuildError: The project cannot become an artifact. One that was built before stays.
+        DeclarationError: An endpoint's definition is wrong.
+    """
+    sources = project_files(request.root)
+    modules = read_modules(request.root, sources.files)
+    app = app_of(modules, request.root, app_name=request.app_name, ignored=sources.ignored)
+    report(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
+    if sources.secrets:
+        report(f"left out, as it may hold a secret: {', '.join(sources.secrets)}")
+    _refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
+    imports = _imports(app, modules)
+    folder = _flash_folder(request.root)
+    staging, packages = folder / ".build", folder / ".packages"
+    try:
+        for stale in (staging, packages):
+            _remove(stale)
+        staging.mkdir()
+        requirements, distributions = _install(request, app, imports, packages, installer, report)
+        _refuse_clashes(sources.files, distributions)
+        _copy(request.root, sources.files, staging)
+        _merge(packages, staging)
+        _copy_runtime(staging)
+        _generate(staging, app, distributions)
+        manifest = manifest_of(
+            app,
+            requirements,
+            python_version=request.python_version,
+            source_fingerprint=fingerprint(request.root, sources.files),
+        )
+        manifest = _describe(staging, manifest, describer)
+        digest, size, files = archive.write(
+            staging,
+            folder / ARTIFACT_NAME,
+            limit_bytes=request.size_limit_bytes,
+            largest=_largest(request.root, sources.files, distributions),
+        )
+        archive.write_text(folder / MANIFEST_NAME, manifest.text())
+    finally:
+        _remove(packages)
+        if not request.keep_build_dir:
+            _remove(staging)
+    report(f"packed {_count(len(files), 'file')} ({megabytes(size)}), sha256 {digest[:12]}")
+    return Artifact(path=folder / ARTIFACT_NAME, sha256=digest, size_bytes=size, manifest=manifest, files=files)
+
+
+def manifest_of(app: App, requirements: Requirements, *, python_version: str, source_fingerprint: str = "") -> Manifest:
+    """The manifest of *app*, without schemas. The same app gives the same manifest."""
+    return Manifest(
+        python_version=python_version,
+        project_name=app.name,
+        resources={
+            endpoint.name: _resource(app, endpoint, requirements, python_version=python_version) for endpoint in app
+        },
+        function_registry={function.name: endpoint.name for endpoint in app for function in endpoint.functions},
+        routes={endpoint.name: endpoint.routes for endpoint in app if endpoint.is_load_balanced},
+        source_fingerprint=source_fingerprint,
+        excluded=dict(sorted(requirements.excluded.items())),
+    )
+
+
+def fingerprint(folder: Path, files: Iterable[str]) -> str:
+    """The sha256 over names and contents of the project's own files.
+
+    Each is preceded by its length in eight bytes, big-endian. Source: platform contract §4.6.
+    """
+    digest = hashlib.sha256()
+    for path in files:
+        for part in (path.encode("utf-8"), (folder / path).read_bytes()):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _resource(app: App, endpoint: DeclaredEndpoint, requirements: Requirements, *, python_version: str) -> Resource:
+    spec = endpoint.spec
+    by_default = "REQUEST_COUNT" if endpoint.is_load_balanced else "QUEUE_DELAY"
+    return Resource(
+        is_load_balanced=endpoint.is_load_balanced,
+        functions=[_entry(function) for function in endpoint.functions],
+        image_name=spec.image
+        or image_name(is_gpu=spec.is_gpu, is_load_balanced=endpoint.is_load_balanced, python_version=python_version),
+        gpu_ids=spec.gpu_ids,
+        gpu_count=spec.gpu_count,
+        instance_ids=None if spec.instance_ids is None else list(spec.instance_ids),
+        workers_min=spec.workers_min,
+        workers_max=spec.workers_max,
+        idle_timeout_s=spec.idle_timeout_s,
+        execution_timeout_ms=spec.execution_timeout_ms,
+        scaler_type=spec.scaler_type or by_default,
+        scaler_value=spec.scaler_value,
+        flashboot=spec.flashboot,
+        locations=spec.locations,
+        min_cuda_version=spec.min_cuda_version,
+        max_concurrency=spec.max_concurrency,
+        env=dict(spec.env),
+        network_volumes=[_volume(volume) for volume in spec.volumes],
+        template=_template(endpoint),
+        handler_file=None if spec.is_client else handler_name(endpoint.name),
+        makes_remote_calls=app.makes_remote_calls(endpoint),
+        client_mode=spec.is_client,
+        target_python_version=python_version,
+        provided=list(requirements.provided.get(endpoint.name, ())),
+    )
+
+
+def _entry(function: Function) -> FunctionEntry:
+    return FunctionEntry(
+        name=function.name,
+        module=function.module,
+        is_async=function.is_async,
+        is_class=function.is_class,
+        is_generator=function.is_generator,
+        class_methods=list(function.methods),
+        http_method=function.http_method,
+        http_path=function.http_path,
+    )
+
+
+def _volume(volume: NetworkVolume) -> dict[str, Any]:
+    known = {"name": volume.name, "id": volume.id, "size": volume.size, "dataCenterId": volume.datacenter.value}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _template(endpoint: DeclaredEndpoint) -> dict[str, Any]:
+    template = endpoint.spec.template
+    known: dict[str, Any] = {"containerDiskInGb": endpoint.spec.container_disk_gb}
+    if template is not None:
+        known |= {
+            "advancedStart": template.advancedStart,
+            "config": dict(template.config),
+            "containerRegistryAuthId": template.containerRegistryAuthId,
+            "dockerArgs": template.dockerArgs,
+            "env": [{"key": key, "value": value} for key, value in template.env],
+            "ports": template.ports,
+            "startScript": template.startScript,
+        }
+    # what is empty is the platform's default
+    return {key: value for key, value in known.items() if value not in ("", [], {}, False)}
+
+
+def _imports(app: App, modules: Modules) -> dict[str, frozenset[str]]:
+    """By endpoint, what its functions' modules import from elsewhere; distributions of the images are named like it."""
+    return {
+        endpoint.name: modules.third_party_imports(function.module for function in endpoint.functions)
+        for endpoint in app
+    }
+
+
+def _install(
+    request: BuildRequest,
+    app: App,
+    imports: Mapping[str, frozenset[str]],
+    packages: Path,
+    installer: Installer,
+    report: Report,
+) -> tuple[Requirements, tuple[Distribution, ...]]:
+    def plan(*besides: str) -> Requirements:
+        return plan_requirements(
+            app,
+            request.root,
+            exclude=request.exclude,
+            bundle=(*request.bundle, *besides),
+            python_version=request.python_version,
+            imports=imports,
+        )
+
+    def install(requirements: Requirements) -> tuple[Distribution, ...]:
+        packages.mkdir()
+        try:
+            return installer.install(
+                requirements.install,
+                target=packages,
+                python_version=request.python_version,
+                excluded=tuple(sorted(requirements.excluded)),
+                report=report,
+            )
+        except DependencyError as error:
+            raise requirements.blame(error) from error
+
+    requirements = plan()
+    distributions = install(requirements) if requirements.install else ()
+    lacking = requirements.lacking(distributions)
+    if lacking:
+        # known only now, from what was installed: the CPU image of one endpoint lacks what GPU images ship
+        _remove(packages)
+        requirements = plan(*lacking)
+        distributions = install(requirements)
+    requirements = requirements.settled(distributions)
+    _refuse_old_pydantic(distributions)
+    for name, reason in requirements.excluded.items():
+        report(f"left out {name}: {reason}")
+    for note in (*requirements.notes, *_about_system_dependencies(app)):
+        report(note)
+    return requirements, distributions
+
+
+def _about_system_dependencies(app: App) -> list[str]:
+    return [
+        f"endpoint {endpoint.name!r}: system_dependencies are no part of an artifact, its image has to have"
+        f" {', '.join(endpoint.spec.system_dependencies)}"
+        for endpoint in app
+        if endpoint.spec.system_dependencies and not endpoint.spec.is_client
+    ]
+
+
+def _refuse_old_pydantic(distributions: Iterable[Distribution]) -> None:
+    for distribution in distributions:
+        if distribution.name == "pydantic" and distribution.version.split(".")[0] in ("0", "1"):
+            raise BuildError(
+                f"the dependencies bring pydantic {distribution.version}, and Flash in the worker needs pydantic 2",
+                hint="one of them asks for pydantic below 2: choose a newer version of it",
+            )
+
+
+def _refuse_taken_names(files: Iterable[str], app: App, *, for_runpod: bool) -> None:
+    generated = {MANIFEST_NAME, *(handler_name(endpoint.name) for endpoint in app if not endpoint.spec.is_client)}
+    for path in files:
+        if path in generated:
+            raise BuildError("the build generates a file of this name", path=path, hint="rename it")
+        stem = path.removesuffix(".py")
+        if for_runpod and (stem in _OF_IMAGES or path.split("/")[0] in _OF_IMAGES):
+            raise BuildError(
+                "Runpod's worker images have a module of this name in the same folder",
+                path=path,
+                hint="rename it, or move it into a package",
+            )
+
+
+def _refuse_clashes(files: Iterable[str], distributions: Iterable[Distribution]) -> None:
+    own: dict[str, str] = {}
+    for path in files:
+        if path.endswith(".py"):
+            top = path.split("/")[0]
+            own.setdefault(top.removesuffix(".py"), path)
+    for distribution in distributions:
+        for top in distribution.top_level:
+            stem = top.split(".")[0]
+            if stem in FLASH_NAMES and not top.endswith(".dist-info"):
+                raise BuildError(
+                    f"distribution {distribution.name!r} has a top-level {top!r}, the name of Flash itself",
+                    hint=f"leave it out with --exclude {distribution.name}",
+                )
+            if stem in own and stem not in _LITTER and not top.endswith(".dist-info"):
+                raise BuildError(
+                    f"distribution {distribution.name!r} has a module {stem!r} too: one would hide the other",
+                    path=own[stem],
+                    hint="rename the project's, or leave the distribution out with --exclude",
+                )
+
+
+def _flash_folder(root: Path) -> Path:
+    folder = root / ".flash"
+    try:
+        folder.mkdir(exist_ok=True)
+        ignore = folder / ".gitignore"
+        if not ignore.exists():
+            archive.write_text(ignore, "*\n")
+    except OSError as error:
+        raise BuildError(f"cannot write there: {error.strerror}", path=str(folder)) from error
+    return folder
+
+
+def _copy(root: Path, files: Iterable[str], staging: Path) -> None:
+    for path in files:
+        source, target = root / path, staging / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(source, target)
+            target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
+        except OSError as error:
+            raise BuildError(f"cannot copy it: {error.strerror}", path=path) from error
+
+
+def _merge(source: Path, target: Path) -> None:
+    """Move what is in *source* into *target*; a file that is there already stays."""
+    if not source.is_dir():
+        return
+    for entry in sorted(source.iterdir()):
+        place = target / entry.name
+        if not place.exists():
+            entry.rename(place)
+        elif entry.is_dir() and place.is_dir():
+            _merge(entry, place)
+
+
+def _copy_runtime(staging: Path) -> None:
+    package = Path(flash.__file__).parent
+    for name in _SHIPPED:
+        found = package / name
+        for file in [found] if found.is_file() else sorted(found.rglob("*.py")):
+            place = staging / "flash" / file.relative_to(package)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, place)
+
+
+def _generate(staging: Path, app: App, distributions: Sequence[Distribution]) -> None:
+    for endpoint in app:
+        if not endpoint.spec.is_client:
+            _write(staging / handler_name(endpoint.name), handler_text(endpoint))
+    pins = sorted(f"{distribution.name}=={distribution.version}\n" for distribution in distributions)
+    _write(staging / REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
+
+
+def _describe(staging: Path, manifest: Manifest, describer: Describer) -> Manifest:
+    """Write the manifest into the staged tree, with the schemas that *describer* finds there."""
+    _write(staging / MANIFEST_NAME, manifest.text())
+    staged = set(archive.members(staging))
+    contracts = describer(staging, manifest)
+    for path in set(archive.members(staging)) - staged:
+        # importing the user's modules may write files, which are no part of the project
+        (staging / path).unlink()
+    described = manifest.model_copy(deep=True)
+    for endpoint, resource in described.resources.items():
+        for entry in resource.functions:
+            entry.contract = dict(contracts.get(endpoint, {}).get(entry.name, {}))
+    _write(staging / MANIFEST_NAME, described.text())
+    return described
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+    path.chmod(0o644)
+
+
+def _largest(root: Path, files: Iterable[str], distributions: Iterable[Distribution]) -> list[str]:
+    sizes = [(distribution.size_bytes, distribution.name) for distribution in distributions]
+    sizes += [(size, path) for path in files if (size := (root / path).stat().st_size) >= archive.MEBIBYTE]
+    return [f"{name} {megabytes(size)}" for size, name in sorted(sizes, reverse=True)[:_MOST_NAMED]]
+
+
+def _remove(folder: Path) -> None:
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        shutil.rmtree(folder)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

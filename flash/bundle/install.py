@@ -1,0 +1,368 @@
+"""The only place that runs uv: distributions for the target, interpreters, base environments.
+
+The child sees the user's index configuration (``UV_*``, ``PIP_*`` of the same meaning, proxies, certificates) and
+nothing else of the environment, so that the Python which happens to run Flash does not change the result. Nothing is built from
+source: what has no wheel for the target cannot be installed, and the error says so.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from pathlib import Path
+from typing import Final, Protocol
+
+from packaging.utils import canonicalize_name
+
+from flash.bundle.archive import megabytes
+from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
+
+__all__ = ["TARGET_PLATFORM", "Distribution", "Installer", "Report", "Uv"]
+
+Report = Callable[[str], None]
+
+TARGET_PLATFORM: Final = "x86_64-manylinux_2_28"
+"""As uv spells it. Source: the tags that runpod-flash 1.21 asks pip for, platform contract §4.7."""
+
+# What an installer leaves behind that differs from machine to machine, or that nobody reads in an artifact.
+_INSTALLER_FILES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
+_SCRIPT_FOLDERS = ("bin", "Scripts")
+
+_KEPT = frozenset(
+    {
+        *("ALL_PROXY", "APPDATA", "CURL_CA_BUNDLE", "HOME", "HTTPS_PROXY", "HTTP_PROXY", "LOCALAPPDATA"),
+        *("NETRC", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR", "SSL_CERT_FILE", "SYSTEMROOT", "TEMP"),
+        *("TMP", "TMPDIR", "USERPROFILE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS"),
+        *("XDG_DATA_HOME", "all_proxy", "http_proxy", "https_proxy", "no_proxy"),
+    }
+)
+# Settings of uv about where and how to download; those about what to resolve would change the result unseen.
+_KEPT_OF_UV = re.compile(
+    r"UV_(CACHE_DIR|CONFIG_FILE|CONCURRENT_\w+|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|HTTP_\w+|INDEX|INDEX_\w+"
+    r"|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|NO_INDEX|OFFLINE|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR"
+    r"|PYTHON_DOWNLOADS_JSON_URL|REQUEST_TIMEOUT|SYSTEM_CERTS)"
+)
+_FROM_PIP = {
+    "PIP_INDEX_URL": "UV_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS": "UV_FIND_LINKS",
+    "PIP_NO_INDEX": "UV_NO_INDEX",
+    "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
+    "PIP_DEFAULT_TIMEOUT": "UV_HTTP_TIMEOUT",
+    "PIP_CERT": "SSL_CERT_FILE",
+}
+_SUPERSEDED_BY = {"UV_INDEX_URL": "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL": "UV_INDEX"}
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A distribution that was installed.
+
+    Attributes:
+        name: Normalised: lower case, hyphens.
+        size_bytes: Of its files, unpacked.
+        requires: Its ``Requires-Dist`` lines, as its metadata has them.
+        top_level: The first parts of its files' paths, sorted: ``("six.py",)``.
+    """
+
+    name: str
+    version: str
+    size_bytes: int
+    requires: tuple[str, ...] = ()
+    top_level: tuple[str, ...] = ()
+
+
+class Installer(Protocol):
+    """Installs distributions into a folder."""
+
+    def install(
+        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
+    ) -> tuple[Distribution, ...]:
+        """Install *requirements* and what they need flat into *target*, an empty folder.
+
+        Args:
+            requirements: As PEP 508 has them.
+            target: Where to.
+            python_version: ``"3.12"``; markers are judged for it, on Linux x86-64.
+            excluded: Distributions that are neither downloaded nor installed, whoever asks for them.
+            report: Takes a line for the user now and then.
+
+        Raises:
+            DependencyError: They cannot be installed; ``detail`` is what the installer said.
+        """
+        ...
+
+
+class Uv:
+    """Runs the ``uv`` that this installation of Flash depends on.
+
+    Args:
+        environment: The process's environment variables, or those to pretend.
+        platform: Whose wheels to install, as uv spells it.
+        interpreter: The Python that uv looks at where it needs one; the target's version may differ.
+    """
+
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        *,
+        platform: str = TARGET_PLATFORM,
+        interpreter: Path = Path(sys.executable),
+    ) -> None:
+        self._outer = dict(environment)
+        self._environment = _child_environment(environment)
+        self._platform = platform
+        self._interpreter = interpreter
+
+    def install(
+        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
+    ) -> tuple[Distribution, ...]:
+        """Install wheels for the target platform into *target*; see `Installer`."""
+        if not requirements:
+            return ()
+        target.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="flash-install-") as scratch:
+            wanted, overrides = Path(scratch, "requirements.txt"), Path(scratch, "excluded.txt")
+            wanted.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
+            # an override with a marker that never holds takes a distribution out of the resolution, whoever asks for it
+            overrides.write_text("".join(f"{name}; sys_platform == 'none'\n" for name in excluded), encoding="utf-8")
+            report(f"resolving {_count(len(requirements), 'requirement')} for Python {python_version} on Linux x86-64")
+            self._run_resolving(
+                [
+                    *("pip", "install", "--target", str(target), "--requirements", str(wanted)),
+                    *(("--overrides", str(overrides)) if excluded else ()),
+                    *("--python", str(self._interpreter)),
+                    *("--python-version", python_version, "--python-platform", self._platform),
+                    *("--only-binary", ":all:", "--no-compile-bytecode"),
+                    # a link into uv's cache would let a change of the tree change the cache
+                    *("--link-mode", "copy"),
+                ],
+                # where [tool.uv] of the project, with its indexes, is found
+                cwd=target,
+            )
+        distributions = _settle(target)
+        report(
+            f"installed {_count(len(distributions), 'distribution')}"
+            f" ({megabytes(sum(each.size_bytes for each in distributions))})"
+        )
+        return distributions
+
+    def find_python(self, version: str) -> Path | None:
+        """An interpreter of *version* that is on this machine already, or None."""
+        if version == f"{sys.version_info.major}.{sys.version_info.minor}" and self._interpreter.exists():
+            return Path(os.path.realpath(self._interpreter))
+        answer = self._run(
+            ["python", "find", "--no-project", "--no-python-downloads", "--resolve-links", version],
+            path=_interpreter_folders(self._outer, version),
+        )
+        if answer.returncode == 0:
+            return Path(answer.stdout.strip())
+        return None
+
+    def download_python(self, version: str) -> Path:
+        """Download an interpreter of *version* and return it.
+
+        Raises:
+            TargetPythonMissing: It cannot be had.
+        """
+        answer = self._run(["python", "install", "--no-bin", version])
+        found = self.find_python(version) if answer.returncode == 0 else None
+        if found is None:
+            raise TargetPythonMissing(
+                f"Python {version} is not on this machine and cannot be downloaded",
+                hint="install it, or set python in [tool.flash] to a version that is here",
+                detail=_words(answer.stderr),
+            )
+        return found
+
+    def make_venv(self, path: Path, python: Path) -> Path:
+        """Make an empty virtual environment at *path*, in place of one that is there, and return its interpreter.
+
+        Raises:
+            PreviewError: It cannot be made.
+        """
+        answer = self._run(
+            [
+                "venv",
+                "--no-project",
+                "--clear",
+                "--no-config",
+                "--python",
+                str(python),
+                "--link-mode",
+                "copy",
+                str(path),
+            ]
+        )
+        if answer.returncode != 0:
+            raise PreviewError(f"cannot make a virtual environment for {python}", detail=_words(answer.stderr))
+        return _venv_python(path)
+
+    def install_into_venv(self, venv: Path, requirements: Sequence[str], *, compile_bytecode: bool = True) -> None:
+        """Install wheels for this machine into the virtual environment *venv*.
+
+        Raises:
+            PreviewError: They cannot be installed; ``detail`` is what the installer said.
+        """
+        if not requirements:
+            return
+        answer = self._run(
+            [
+                *("pip", "install", "--python", str(_venv_python(venv)), "--only-binary", ":all:", "--no-config"),
+                "--compile-bytecode" if compile_bytecode else "--no-compile-bytecode",
+                *requirements,
+            ]
+        )
+        if answer.returncode != 0:
+            raise PreviewError(
+                f"cannot install {', '.join(requirements)} into a base environment",
+                hint="the base environment holds what the worker images hold; is the package index reachable?",
+                detail=_words(answer.stderr),
+            )
+
+    def _run_resolving(self, arguments: Sequence[str], *, cwd: Path) -> None:
+        answer = self._run(arguments, cwd=cwd)
+        if answer.returncode != 0:
+            detail = _words(answer.stderr)
+            raise DependencyError(
+                f"cannot install the dependencies: {_reason(detail)}", hint=_hint(detail), detail=detail
+            )
+
+    def _run(
+        self, arguments: Sequence[str], *, cwd: Path | None = None, path: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        environment = self._environment | {"PATH": path}
+        # uv asks the interpreter about itself, so a cwd must never be a place that shadows its modules
+        command = [_uv(), *arguments, "--no-progress", "--color", "never"]
+        try:
+            return subprocess.run(
+                command,
+                cwd=cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                encoding="utf-8",
+                errors="replace",
+            )
+        except OSError as error:
+            raise BuildError(f"cannot run uv: {error}", hint="reinstall the package uv") from error
+
+
+def _uv() -> str:
+    from uv import find_uv_bin
+
+    try:
+        return str(find_uv_bin())
+    except FileNotFoundError as error:
+        raise BuildError("the package uv is installed without its program", hint="reinstall the package uv") from error
+
+
+def _child_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in outer.items() if name in _KEPT or _KEPT_OF_UV.fullmatch(name)}
+    for theirs, ours in _FROM_PIP.items():
+        value = outer.get(theirs)
+        if value and ours not in kept and _SUPERSEDED_BY.get(ours) not in kept:
+            # pip separates several values by spaces, uv wants commas for these two
+            kept[ours] = ",".join(value.split()) if ours == "UV_FIND_LINKS" else value
+    return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", "LC_ALL": "C.UTF-8"}
+
+
+def _interpreter_folders(outer: Mapping[str, str], version: str) -> str:
+    """``PATH`` for the search, with pyenv's interpreters in place of its shims, most of which only fail."""
+    folders = [
+        folder
+        for folder in outer.get("PATH", "").split(os.pathsep)
+        if folder and Path(folder).name != "shims" and not Path(folder, "activate").exists()
+    ]
+    pyenv = Path(outer.get("PYENV_ROOT") or Path(outer.get("HOME", "."), ".pyenv"))
+    folders += [str(folder) for folder in sorted(pyenv.glob(f"versions/{version}.*/bin"))]
+    return os.pathsep.join(folders)
+
+
+def _venv_python(venv: Path) -> Path:
+    return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
+
+
+def _settle(target: Path) -> tuple[Distribution, ...]:
+    """Remove what differs between machines, and read what was installed."""
+    for name in _SCRIPT_FOLDERS:
+        shutil.rmtree(target / name, ignore_errors=True)
+    (target / ".lock").unlink(missing_ok=True)
+    found = []
+    for info in sorted(target.glob("*.dist-info")):
+        for name in _INSTALLER_FILES:
+            (info / name).unlink(missing_ok=True)
+        files = _recorded(target, info)
+        metadata = HeaderParser().parsestr((info / "METADATA").read_text(encoding="utf-8", errors="replace"))
+        found.append(
+            Distribution(
+                name=canonicalize_name(str(metadata["Name"])),
+                version=str(metadata["Version"]),
+                size_bytes=sum((target / file).stat().st_size for file in files),
+                requires=tuple(str(line) for line in metadata.get_all("Requires-Dist", [])),
+                top_level=tuple(sorted({file.split("/", 1)[0] for file in files})),
+            )
+        )
+    return tuple(found)
+
+
+def _recorded(target: Path, info: Path) -> tuple[str, ...]:
+    """Rewrite RECORD, sorted and without what is gone, and return the files that it names."""
+    record = info / "RECORD"
+    kept = sorted(_existing_lines(target, record))
+    record.unlink(missing_ok=True)
+    record.write_text("".join(f"{line}\n" for _, line in kept), encoding="utf-8", newline="\n")
+    return tuple(file for file, _ in kept)
+
+
+def _existing_lines(target: Path, record: Path) -> Iterator[tuple[str, str]]:
+    import csv
+
+    if not record.exists():
+        return
+    for line in record.read_text(encoding="utf-8").splitlines():
+        file = next(csv.reader([line]), [""])[0]
+        if file and not file.startswith("../") and (target / file).is_file():
+            yield file, line
+
+
+_CHATTER = ("Using CPython", "Using Python", "warning:", "Resolved ", "Prepared ", "Downloading ", " Downloaded ")
+
+
+def _words(stderr: str) -> str:
+    """What uv said, without the lines about itself."""
+    lines = [line.rstrip() for line in stderr.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith(_CHATTER)).strip()
+
+
+def _reason(detail: str) -> str:
+    """The one sentence of uv's that tells the most."""
+    text = " ".join(detail.split())
+    match = re.search(r"(?:cause: Because|Because|cause:) (.+?)(?:, we can conclude| hint:|$)", text)
+    reason = match.group(1) if match else text.removeprefix("error: ")
+    return reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} …"
+
+
+_LONGEST = 300
+
+
+def _hint(detail: str) -> str:
+    if "no usable wheels" in detail or "no wheels" in detail:
+        return "only wheels for Linux x86-64 are installed: choose a version that has one for the target Python"
+    if "not found in the package registry" in detail:
+        return "check the spelling, and that the index that has it is configured"
+    if "you require" in detail:
+        return "all endpoints of an app share one set of distributions: choose versions that agree"
+    return "is the package index reachable?"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

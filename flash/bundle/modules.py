@@ -1,0 +1,352 @@
+"""The project's Python files, parsed, and what the names in them stand for.
+
+Nothing is imported and nothing runs. A name means something here if it is bound exactly once at the top of a module:
+by an import of Flash or of another module of the project, by ``def`` or ``class``, or by an assignment. Everything else
+is unknown, and whoever asks has to say so.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final, TYPE_CHECKING
+
+from flash.errors import BuildError, DiscoveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["FLASH_NAMES", "Definition", "FlashName", "Meaning", "Module", "Modules", "Value", "read_modules"]
+
+FLASH_NAMES: Final = ("flash", "runpod_flash")
+"""The spellings under which an app imports Flash."""
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+_MUTATORS = frozenset({"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "sort", "update"})
+_HOPS = 50
+
+
+@dataclass(frozen=True, slots=True)
+class FlashName:
+    """A public name of Flash; the empty string is the module itself."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function or class of the project."""
+
+    module: Module
+    node: DefinitionNode
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a name was assigned, once."""
+
+    module: Module
+    node: ast.expr
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    """``from module import name``, or ``import module`` where *name* is empty."""
+
+    module: str
+    name: str
+
+
+@dataclass(eq=False, slots=True)
+class Module:
+    """A file of the project.
+
+    Attributes:
+        path: Relative to the root, with forward slashes.
+        name: Dotted, as it is imported from the root.
+        body: Its top-level statements, with those of ``if``, ``try`` and ``with`` blocks.
+    """
+
+    path: str
+    name: str
+    tree: ast.Module
+    is_package: bool
+    source: str
+    body: tuple[ast.stmt, ...] = ()
+    bindings: dict[str, _Import | DefinitionNode | ast.expr | None] = field(default_factory=dict)
+    stars: list[str] = field(default_factory=list)
+
+    def absolute(self, node: ast.ImportFrom) -> str:
+        """The dotted name of what a ``from`` statement of this module imports from."""
+        if not node.level:
+            return node.module or ""
+        package = self.name.split(".") if self.name else []
+        drop = node.level - 1 if self.is_package else node.level
+        base = package[: len(package) - drop] if drop else package
+        return ".".join([*base, *([node.module] if node.module else [])])
+
+
+Meaning = FlashName | Definition | Value | Module
+
+
+class Modules:
+    """All modules of a project, by dotted name."""
+
+    def __init__(self, modules: Iterable[Module]) -> None:
+        self._by_name = {module.name: module for module in modules}
+
+    def __iter__(self) -> Iterator[Module]:
+        return iter(self._by_name.values())
+
+    def __getitem__(self, name: str) -> Module:
+        return self._by_name[name]
+
+    def meaning(
+        self, module: Module, node: ast.expr, local: Mapping[str, _Import | None] | None = None
+    ) -> Meaning | None:
+        """What a name or dotted name stands for in *module*, or None where that is not known.
+
+        Args:
+            module: Where it is written.
+            node: The expression.
+            local: Imports inside the function that it is written in, which hide those of the module.
+        """
+        parts = _parts(node)
+        if not parts:
+            return None
+        first, *rest = parts
+        if local is not None and first in local:
+            bound = local[first]
+            meaning = None if bound is None else self._imported(bound, _HOPS)
+        else:
+            meaning = self._lookup(module, first, _HOPS)
+        for part in rest:
+            meaning = self._member(meaning, part, _HOPS)
+        return meaning
+
+    def local_imports(self, module: Module, function: DefinitionNode) -> dict[str, _Import | None]:
+        """What the imports inside a function bind; its parameters are bound to nothing that is known."""
+        local: dict[str, _Import | None] = {}
+        if not isinstance(function, ast.ClassDef):
+            arguments = function.args
+            every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+            local.update((argument.arg, None) for argument in every if argument is not None)
+        for node in ast.walk(function):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                local.update(_bound_by_import(module, node))
+        return local
+
+    def third_party_imports(self, names: Iterable[str]) -> frozenset[str]:
+        """Top-level names that the modules *names*, and what they import of the project, import from elsewhere."""
+        found: set[str] = set()
+        pending, seen = list(names), set[str]()
+        while pending:
+            name = pending.pop()
+            module = self._by_name.get(name)
+            if module is None or name in seen:
+                continue
+            seen.add(name)
+            for target in _imported_modules(module):
+                parts = target.split(".")
+                inside = [prefix for prefix in _prefixes(parts) if prefix in self._by_name]
+                pending += inside
+                if not inside and parts[0] and parts[0] not in sys.stdlib_module_names:
+                    found.add(parts[0])
+        return frozenset(found)
+
+    def _lookup(self, module: Module, name: str, hops: int) -> Meaning | None:
+        if name in module.bindings:
+            bound = module.bindings[name]
+            if bound is None:
+                return None
+            if isinstance(bound, _Import):
+                return self._imported(bound, hops - 1)
+            return Definition(module, bound) if isinstance(bound, DefinitionNode) else Value(module, bound)
+        for star in module.stars:
+            meaning = self._imported(_Import(star, name), hops - 1)
+            if meaning is not None:
+                return meaning
+        return None
+
+    def _imported(self, bound: _Import, hops: int) -> Meaning | None:
+        if hops <= 0:
+            return None
+        if bound.module.split(".")[0] in FLASH_NAMES:
+            return FlashName(bound.name)
+        if not bound.name:
+            return self._by_name.get(bound.module) or self._namespace(bound.module)
+        submodule = f"{bound.module}.{bound.name}" if bound.module else bound.name
+        owner = self._by_name.get(bound.module)
+        meaning = self._lookup(owner, bound.name, hops) if owner is not None else None
+        return meaning or self._by_name.get(submodule) or self._namespace(submodule)
+
+    def _namespace(self, name: str) -> Module | None:
+        """A stand-in for a folder without ``__init__.py``."""
+        if any(known.startswith(f"{name}.") for known in self._by_name):
+            return Module(path=name.replace(".", "/"), name=name, tree=ast.Module([], []), is_package=True, source="")
+        return None
+
+    def _member(self, owner: Meaning | None, part: str, hops: int) -> Meaning | None:
+        if isinstance(owner, FlashName):
+            return FlashName(part) if not owner.name else None
+        if isinstance(owner, Module):
+            return self._imported(_Import(owner.name, part), hops)
+        return None
+
+
+def read_modules(root: Path, files: Iterable[str]) -> Modules:
+    """Parse the Python files among *files*.
+
+    Raises:
+        BuildError: The project has a top-level module that takes Flash's own name.
+        DiscoveryError: A file is not Python, or cannot be read.
+    """
+    files = tuple(files)
+    _refuse_our_name(files)
+    return Modules(read_module(root, path) for path in files if path.endswith(".py"))
+
+
+def read_module(root: Path, path: str) -> Module:
+    """Parse one file.
+
+    Raises:
+        DiscoveryError: It is not Python, or cannot be read.
+    """
+    try:
+        content = (root / path).read_bytes()
+    except OSError as error:
+        raise DiscoveryError(f"cannot read it: {error.strerror}", path=path) from error
+    try:
+        with warnings.catch_warnings():
+            # an invalid escape in a user's string is not ours to tell
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content, filename=path)
+    except SyntaxError as error:
+        running = f"{sys.version_info.major}.{sys.version_info.minor}"
+        raise DiscoveryError(
+            f"syntax error: {error.msg}",
+            path=path,
+            line=error.lineno,
+            hint=f"correct it (it was read with Python {running}), or list the file in .flashignore if it is no module",
+        ) from error
+    except ValueError as error:
+        raise DiscoveryError(f"not Python source: {error}", path=path, hint="list it in .flashignore") from error
+    pure = PurePosixPath(path)
+    is_package = pure.name == "__init__.py"
+    name = ".".join(pure.parent.parts if is_package else pure.with_suffix("").parts)
+    module = Module(
+        path=path, name=name, tree=tree, is_package=is_package, source=content.decode("utf-8", errors="replace")
+    )
+    module.body = tuple(_flat(tree.body))
+    for statement in module.body:
+        _bind(module, statement)
+    return module
+
+
+def _refuse_our_name(files: tuple[str, ...]) -> None:
+    for path in files:
+        top, _, rest = path.partition("/")
+        stem = top.split(".", 1)[0] if not rest else top
+        if stem in FLASH_NAMES and (rest or top.endswith((".py", ".so", ".pyd"))):
+            shown = f"{top}/" if rest else top
+            raise BuildError(
+                f"the project has a top-level {shown!r}, the name under which Flash itself ships",
+                path=path,
+                hint="rename it, or list it in .flashignore",
+            )
+
+
+def _flat(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for statement in statements:
+        if isinstance(statement, ast.If):
+            if not _is_main_guard(statement.test):
+                yield from _flat(statement.body)
+            yield from _flat(statement.orelse)
+        elif isinstance(statement, ast.Try):
+            yield from _flat(statement.body)
+            for handler in statement.handlers:
+                yield from _flat(handler.body)
+            yield from _flat([*statement.orelse, *statement.finalbody])
+        elif isinstance(statement, ast.With):
+            yield from _flat(statement.body)
+        else:
+            yield statement
+
+
+def _is_main_guard(test: ast.expr) -> bool:
+    return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+
+
+def _bind(module: Module, statement: ast.stmt) -> None:
+    if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
+        module.stars.append(module.absolute(statement))
+    elif isinstance(statement, ast.Import | ast.ImportFrom):
+        # an import in the other branch of a try is a fallback: the first one says what is meant
+        for name, bound in _bound_by_import(module, statement).items():
+            module.bindings.setdefault(name, bound)
+    elif isinstance(statement, DefinitionNode):
+        module.bindings[statement.name] = statement
+    elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        for target in targets:
+            if isinstance(target, ast.Name):
+                known = target.id in module.bindings
+                module.bindings[target.id] = None if known else statement.value
+            else:
+                _forget(module, target)
+    elif isinstance(statement, ast.AugAssign | ast.For | ast.AsyncFor):
+        _forget(module, statement.target)
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        called = statement.value.func
+        if isinstance(called, ast.Attribute) and called.attr in _MUTATORS:
+            _forget(module, called.value)
+
+
+def _forget(module: Module, target: ast.expr) -> None:
+    """Names in *target* change after their assignment, so their value is not known."""
+    for node in ast.walk(target):
+        if isinstance(node, ast.Name):
+            module.bindings[node.id] = None
+
+
+def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[str, _Import | None]:
+    if isinstance(node, ast.Import):
+        return {
+            alias.asname or alias.name.split(".")[0]: _Import(
+                alias.name if alias.asname else alias.name.split(".")[0], ""
+            )
+            for alias in node.names
+        }
+    source = module.absolute(node)
+    return {alias.asname or alias.name: _Import(source, alias.name) for alias in node.names}
+
+
+def _imported_modules(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            source = module.absolute(node)
+            yield source
+            yield from (f"{source}.{alias.name}" if source else alias.name for alias in node.names)
+
+
+def _prefixes(parts: list[str]) -> list[str]:
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _parts(node: ast.expr) -> list[str]:
+    """``["a", "b"]`` of ``a.b``; nothing for what is not a dotted name."""
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    if not isinstance(node, ast.Name):
+        return []
+    parts.append(node.id)
+    return parts[::-1]
