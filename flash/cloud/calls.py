@@ -121,7 +121,9 @@ def _route_request(target: Target, arguments: Mapping[str, object]) -> tuple[str
         name = placeholder[1]
         if name not in rest:
             raise CallError(f"{method} {template} of endpoint {target.endpoint!r}: argument {name!r} is missing")
-        return quote(str(rest.pop(name)), safe="/" if placeholder[2] else "")
+        text = quote(str(rest.pop(name)), safe="/" if placeholder[2] else "")
+        # a segment of dots alone would climb out of the route
+        return "/".join(part.replace(".", "%2E") if part in {".", ".."} else part for part in text.split("/"))
 
     path = _PLACEHOLDER.sub(filled, template)
     if method in _WITH_BODY:

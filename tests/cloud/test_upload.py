@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import gzip
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fakes_cloud import KEY, platform
+
+from flash.cloud import upload
+from flash.errors import ArtifactTooLarge, DeployError, PlatformError, PlatformUnreachable
+
+PREPARED = {
+    "data": {"prepareFlashArtifactUpload": {"uploadUrl": "http://127.0.0.1:1/upload/k?sig=SIGNED", "objectKey": "key1"}}
+}
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    path = tmp_path / "artifact.tar.gz"
+    path.write_bytes(gzip.compress(b"x" * 100))
+    return path
+
+
+def test_an_upload_is_one_put_with_its_length_and_without_the_key(artifact: Path):
+    """The signed URL is the permission; storage must never see the key."""
+    client, script, _ = platform(PREPARED, httpx.Response(201))
+    assert client.upload("a1", artifact, lambda _: None) == "key1"
+    prepared, put = script.requests
+    size = artifact.stat().st_size
+    assert script.sent(0)["variables"]["input"] == {"flashAppId": "a1", "tarballSize": size}
+    assert prepared.headers["authorization"].endswith(KEY)
+    assert put.content == artifact.read_bytes()
+    assert put.headers["content-length"] == str(size)
+    assert put.headers["content-type"] == "application/gzip"
+    assert "authorization" not in put.headers
+    assert "transfer-encoding" not in put.headers
+
+
+def test_an_upload_is_sent_whole_again_when_the_connection_fails(artifact: Path):
+    """Three times at most, after 2 and 4 seconds."""
+    lines: list[str] = []
+    client, script, clock = platform(
+        PREPARED, httpx.ConnectError("refused"), httpx.WriteTimeout("slow"), httpx.Response(200)
+    )
+    client.upload("a1", artifact, lines.append)
+    assert script.requests[-1].content == artifact.read_bytes()
+    assert [request.method for request in script.requests] == ["POST", "PUT", "PUT", "PUT"]
+    assert clock.slept == [2.0, 4.0]
+    assert "uploaded 0.0 of 0.0 MiB" in lines
+
+
+def test_an_upload_gives_up_after_three_attempts(artifact: Path):
+    """The error shows the place, never the signature."""
+    client, _, _ = platform(PREPARED, *[httpx.ConnectError("refused")] * 3)
+    with pytest.raises(PlatformUnreachable) as caught:
+        client.upload("a1", artifact, lambda _: None)
+    assert "SIGNED" not in str(caught.value)
+    assert "/upload/k" in str(caught.value)
+
+
+def test_a_certificate_that_is_not_trusted_is_not_tried_again(artifact: Path):
+    """It will not be in two seconds either."""
+    distrust = httpx.ConnectError("tls")
+    distrust.__cause__ = ssl.SSLCertVerificationError("self-signed")
+    client, _, clock = platform(PREPARED, distrust)
+    with pytest.raises(PlatformUnreachable):
+        client.upload("a1", artifact, lambda _: None)
+    assert clock.slept == []
+
+
+def test_a_refused_upload_is_not_about_the_key(artifact: Path):
+    """403 from storage says that the URL's time is over."""
+    client, _, _ = platform(PREPARED, httpx.Response(403, text="expired"))
+    with pytest.raises(PlatformError, match="403: expired") as caught:
+        client.upload("a1", artifact, lambda _: None)
+    assert type(caught.value) is PlatformError
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.zip", b"\x1f\x8b"), ("a.tar.gz", b"PK"), ("a.tar.gz", None)])
+def test_what_is_no_artifact_is_refused_before_anything_is_asked(tmp_path: Path, name: str, content: Any):
+    """Name, first bytes, and being there."""
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    client, script, _ = platform()
+    with pytest.raises(DeployError) as caught:
+        client.upload("a1", path, lambda _: None)
+    assert caught.value.path == str(path)
+    assert "flash build" in caught.value.hint
+    assert script.requests == []
+
+
+def test_what_the_platform_will_not_take_is_refused_with_both_sizes(tmp_path: Path):
+    """1500 MiB; the file is sparse."""
+    path = tmp_path / "a.tar.gz"
+    with path.open("wb") as file:
+        file.write(b"\x1f\x8b")
+        file.truncate(upload.UPLOAD_LIMIT_BYTES + 2**20)
+    with pytest.raises(ArtifactTooLarge, match="1501 MiB, the platform takes 1500 MiB") as caught:
+        upload.check_artifact(path)
+    assert caught.value.limit_bytes == upload.UPLOAD_LIMIT_BYTES
