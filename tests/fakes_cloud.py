@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
 from flash.cloud.jobs import EndpointClient, EndpointKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 KEY = "rpa_SECRETSECRETSECRET"
 ADDRESS = PlatformAddress("http://127.0.0.1:1", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/lb", KEY)

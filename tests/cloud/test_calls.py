@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -14,6 +13,9 @@ from hypothesis import strategies as st
 from flash.cloud.jobs import RemoteCaller
 from flash.errors import CallError, InvalidInput, RemoteError
 from flash.model.dispatch import Caller, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HELLO = Target("gpu_worker", "gpu_hello")
 COUNT = Target("gpu_worker", "Counter", method="count")

@@ -3,15 +3,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 from fakes_cloud import KEY, endpoint
 
-from flash.cloud.jobs import EndpointClient, JobHandle
 from flash.errors import (
     CallError,
     InvalidInput,
@@ -22,6 +20,11 @@ from flash.errors import (
     RemoteError,
 )
 from flash.model.job import JobReply, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from flash.cloud.jobs import EndpointClient, JobHandle
 
 DONE = {"id": "j1", "status": "COMPLETED", "output": "hi", "delayTime": 1, "executionTime": 2, "workerId": "w"}
 QUEUED = {"id": "j1", "status": "IN_QUEUE"}

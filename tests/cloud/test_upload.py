@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import gzip
 import ssl
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -11,6 +10,9 @@ from fakes_cloud import KEY, platform
 
 from flash.cloud import upload
 from flash.errors import ArtifactTooLarge, DeployError, PlatformError, PlatformUnreachable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PREPARED = {
     "data": {"prepareFlashArtifactUpload": {"uploadUrl": "http://127.0.0.1:1/upload/k?sig=SIGNED", "objectKey": "key1"}}
