@@ -13,7 +13,7 @@ import stat
 import tarfile
 import tempfile
 from pathlib import Path
-from typing import IO, Final, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 from flash.errors import ArtifactTooLarge, BuildError
 

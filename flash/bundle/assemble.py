@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import flash
 from flash.bundle import archive
 from flash.bundle.archive import megabytes
+from flash.bundle.clashes import refuse_clashes, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.discover import app_of
 from flash.bundle.handlers import handler_name, handler_text
-from flash.bundle.modules import FLASH_NAMES, Modules, read_modules
+from flash.bundle.manifests import fingerprint, manifest_of
+from flash.bundle.modules import Modules, read_modules
 from flash.bundle.requirements import REQUIREMENTS_NAME, Requirements, plan_requirements
 from flash.bundle.sources import project_files
 from flash.errors import BuildError, DependencyError
-from flash.model.hardware import NetworkVolume, image_name
-from flash.model.manifest import MANIFEST_NAME, Artifact, CallSchema, FunctionEntry, Manifest, Resource
+from flash.model.manifest import MANIFEST_NAME, Artifact, CallSchema, Manifest
 
 if TYPE_CHECKING:
     from flash.bundle.install import Distribution, Installer, Report
-    from flash.model.app import App, DeclaredEndpoint, Function
+    from flash.model.app import App
 
 __all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build", "manifest_of"]
 
@@ -35,19 +35,6 @@ Describer = Callable[[Path, Manifest], Mapping[str, Mapping[str, Mapping[str, Ca
 
 _SHIPPED: Final = ("__init__.py", "errors.py", "alias.py", "model", "runtime")
 """What of our own package goes into an artifact."""
-
-# A distribution may leave such a folder beside its own; it is no module that anyone means.
-_LITTER: Final = frozenset({"benchmarks", "docs", "examples", "samples", "scripts", "test", "tests"})
-
-_OF_IMAGES: Final = frozenset(
-    {
-        *("api_key_context", "cache_sync_manager", "class_executor", "constants", "dependency_installer"),
-        *("function_executor", "handler", "lb_handler", "log_streamer", "logger", "manifest_reconciliation"),
-        *("remote_executor", "rp_logger_adapter", "serialization_utils", "sitecustomize", "subprocess_utils"),
-        *("unpack_volume", "version"),
-    }
-)
-"""Modules of the worker images in the folder that the artifact is unpacked into. Source: platform contract §13.8."""
 
 _MOST_NAMED = 5
 
@@ -95,7 +82,7 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
     report(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
     if sources.secrets:
         report(f"left out, as it may hold a secret: {', '.join(sources.secrets)}")
-    _refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
+    refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
     imports = _imports(app, modules)
     folder = _flash_folder(request.root)
     staging, packages = folder / ".build", folder / ".packages"
@@ -104,7 +91,7 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             _remove(stale)
         staging.mkdir()
         requirements, distributions = _install(request, app, imports, packages, installer, report)
-        _refuse_clashes(sources.files, distributions)
+        refuse_clashes(sources.files, distributions)
         _copy(request.root, sources.files, staging)
         _merge(packages, staging)
         _copy_runtime(staging)
@@ -129,101 +116,6 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             _remove(staging)
     report(f"packed {_count(len(files), 'file')} ({megabytes(size)}), sha256 {digest[:12]}")
     return Artifact(path=folder / ARTIFACT_NAME, sha256=digest, size_bytes=size, manifest=manifest, files=files)
-
-
-def manifest_of(app: App, requirements: Requirements, *, python_version: str, source_fingerprint: str = "") -> Manifest:
-    """The manifest of *app*, without schemas. The same app gives the same manifest."""
-    return Manifest(
-        python_version=python_version,
-        project_name=app.name,
-        resources={
-            endpoint.name: _resource(app, endpoint, requirements, python_version=python_version) for endpoint in app
-        },
-        function_registry={function.name: endpoint.name for endpoint in app for function in endpoint.functions},
-        routes={endpoint.name: endpoint.routes for endpoint in app if endpoint.is_load_balanced},
-        source_fingerprint=source_fingerprint,
-        excluded=dict(sorted(requirements.excluded.items())),
-    )
-
-
-def fingerprint(folder: Path, files: Iterable[str]) -> str:
-    """The sha256 over names and contents of the project's own files.
-
-    Each is preceded by its length in eight bytes, big-endian. Source: platform contract §4.6.
-    """
-    digest = hashlib.sha256()
-    for path in files:
-        for part in (path.encode("utf-8"), (folder / path).read_bytes()):
-            digest.update(len(part).to_bytes(8, "big"))
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _resource(app: App, endpoint: DeclaredEndpoint, requirements: Requirements, *, python_version: str) -> Resource:
-    spec = endpoint.spec
-    by_default = "REQUEST_COUNT" if endpoint.is_load_balanced else "QUEUE_DELAY"
-    return Resource(
-        is_load_balanced=endpoint.is_load_balanced,
-        functions=[_entry(function) for function in endpoint.functions],
-        image_name=spec.image
-        or image_name(is_gpu=spec.is_gpu, is_load_balanced=endpoint.is_load_balanced, python_version=python_version),
-        gpu_ids=spec.gpu_ids,
-        gpu_count=spec.gpu_count,
-        instance_ids=None if spec.instance_ids is None else list(spec.instance_ids),
-        workers_min=spec.workers_min,
-        workers_max=spec.workers_max,
-        idle_timeout_s=spec.idle_timeout_s,
-        execution_timeout_ms=spec.execution_timeout_ms,
-        scaler_type=spec.scaler_type or by_default,
-        scaler_value=spec.scaler_value,
-        flashboot=spec.flashboot,
-        locations=spec.locations,
-        min_cuda_version=spec.min_cuda_version,
-        max_concurrency=spec.max_concurrency,
-        env=dict(spec.env),
-        network_volumes=[_volume(volume) for volume in spec.volumes],
-        template=_template(endpoint),
-        handler_file=None if spec.is_client else handler_name(endpoint.name),
-        makes_remote_calls=app.makes_remote_calls(endpoint),
-        client_mode=spec.is_client,
-        target_python_version=python_version,
-        provided=list(requirements.provided.get(endpoint.name, ())),
-    )
-
-
-def _entry(function: Function) -> FunctionEntry:
-    return FunctionEntry(
-        name=function.name,
-        module=function.module,
-        is_async=function.is_async,
-        is_class=function.is_class,
-        is_generator=function.is_generator,
-        class_methods=list(function.methods),
-        http_method=function.http_method,
-        http_path=function.http_path,
-    )
-
-
-def _volume(volume: NetworkVolume) -> dict[str, Any]:
-    known = {"name": volume.name, "id": volume.id, "size": volume.size, "dataCenterId": volume.datacenter.value}
-    return {key: value for key, value in known.items() if value is not None}
-
-
-def _template(endpoint: DeclaredEndpoint) -> dict[str, Any]:
-    template = endpoint.spec.template
-    known: dict[str, Any] = {"containerDiskInGb": endpoint.spec.container_disk_gb}
-    if template is not None:
-        known |= {
-            "advancedStart": template.advancedStart,
-            "config": dict(template.config),
-            "containerRegistryAuthId": template.containerRegistryAuthId,
-            "dockerArgs": template.dockerArgs,
-            "env": [{"key": key, "value": value} for key, value in template.env],
-            "ports": template.ports,
-            "startScript": template.startScript,
-        }
-    # what is empty is the platform's default
-    return {key: value for key, value in known.items() if value not in ("", [], {}, False)}
 
 
 def _imports(app: App, modules: Modules) -> dict[str, frozenset[str]]:
@@ -274,7 +166,7 @@ def _install(
         requirements = plan(*lacking)
         distributions = install(requirements)
     requirements = requirements.settled(distributions)
-    _refuse_old_pydantic(distributions)
+    refuse_old_pydantic(distributions)
     for name, reason in requirements.excluded.items():
         report(f"left out {name}: {reason}")
     for note in (*requirements.notes, *_about_system_dependencies(app)):
@@ -289,51 +181,6 @@ def _about_system_dependencies(app: App) -> list[str]:
         for endpoint in app
         if endpoint.spec.system_dependencies and not endpoint.spec.is_client
     ]
-
-
-def _refuse_old_pydantic(distributions: Iterable[Distribution]) -> None:
-    for distribution in distributions:
-        if distribution.name == "pydantic" and distribution.version.split(".")[0] in ("0", "1"):
-            raise BuildError(
-                f"the dependencies bring pydantic {distribution.version}, and Flash in the worker needs pydantic 2",
-                hint="one of them asks for pydantic below 2: choose a newer version of it",
-            )
-
-
-def _refuse_taken_names(files: Iterable[str], app: App, *, for_runpod: bool) -> None:
-    generated = {MANIFEST_NAME, *(handler_name(endpoint.name) for endpoint in app if not endpoint.spec.is_client)}
-    for path in files:
-        if path in generated:
-            raise BuildError("the build generates a file of this name", path=path, hint="rename it")
-        stem = path.removesuffix(".py")
-        if for_runpod and (stem in _OF_IMAGES or path.split("/")[0] in _OF_IMAGES):
-            raise BuildError(
-                "Runpod's worker images have a module of this name in the same folder",
-                path=path,
-                hint="rename it, or move it into a package",
-            )
-
-
-def _refuse_clashes(files: Iterable[str], distributions: Iterable[Distribution]) -> None:
-    own: dict[str, str] = {}
-    for path in files:
-        if path.endswith(".py"):
-            top = path.split("/")[0]
-            own.setdefault(top.removesuffix(".py"), path)
-    for distribution in distributions:
-        for top in distribution.top_level:
-            stem = top.split(".")[0]
-            if stem in FLASH_NAMES and not top.endswith(".dist-info"):
-                raise BuildError(
-                    f"distribution {distribution.name!r} has a top-level {top!r}, the name of Flash itself",
-                    hint=f"leave it out with --exclude {distribution.name}",
-                )
-            if stem in own and stem not in _LITTER and not top.endswith(".dist-info"):
-                raise BuildError(
-                    f"distribution {distribution.name!r} has a module {stem!r} too: one would hide the other",
-                    path=own[stem],
-                    hint="rename the project's, or leave the distribution out with --exclude",
-                )
 
 
 def _flash_folder(root: Path) -> Path:

@@ -1,22 +1,20 @@
 """Which endpoints a project declares, read from its source.
 
 The user's code is never imported and never runs: the machine that builds needs none of its dependencies, and nothing
-that a module does at import happens. The price is that arguments must be readable; `flash.bundle.evaluate` says what is.
+that a module does at import happens. The price is that arguments must be readable; `flash.bundle.evaluate` says what
+is.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
-from flash.bundle.calls import calls_of
+from flash.bundle.declared import Declared, FoundFunction, declaration_error, located
 from flash.bundle.evaluate import Unreadable, evaluate
 from flash.bundle.modules import (
     FLASH_NAMES,
-    Definition,
     FlashName,
     Module,
     Modules,
@@ -26,7 +24,7 @@ from flash.bundle.modules import (
 )
 from flash.bundle.sources import FLASHIGNORE, GITIGNORE
 from flash.errors import BuildError, DeclarationError, DiscoveryError
-from flash.model.app import App, DeclaredEndpoint, Function, Location
+from flash.model.app import App, Location
 from flash.model.endpoint import HTTP_METHODS, Endpoint
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["app_of", "discover"]
 
 _ENDPOINT: Final = FlashName("Endpoint")
-_SHAPE = re.compile(r"\{[^{}]*\}")
+_REMOTE: Final = FlashName("remote")
 _MOST_IGNORED: Final = 2000
 
 
@@ -59,7 +57,7 @@ def discover(root: Path, files: Iterable[str], *, app_name: str, ignored: Mappin
 
 def app_of(modules: Modules, root: Path, *, app_name: str, ignored: Mapping[str, str]) -> App:
     """The same, of modules that are parsed already."""
-    declared: list[_Declared] = []
+    declared: list[Declared] = []
     for module in modules:
         if _mentions_flash(module):
             declared += _Reader(module, modules).endpoints()
@@ -69,91 +67,6 @@ def app_of(modules: Modules, root: Path, *, app_name: str, ignored: Mapping[str,
     return App(app_name, tuple(endpoint.finished(modules, owners) for endpoint in declared))
 
 
-@dataclass(slots=True)
-class _Found:
-    """A function of an endpoint, before it is known what it calls."""
-
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    module: Module
-    location: Location
-    route: tuple[str, str] | None = None
-
-    @property
-    def name(self) -> str:
-        return self.node.name
-
-    @property
-    def key(self) -> tuple[str, str]:
-        return self.module.name, self.node.name
-
-
-@dataclass(slots=True)
-class _Declared:
-    """An ``Endpoint(...)`` of the source."""
-
-    endpoint: Endpoint
-    module: Module
-    location: Location
-    variable: str | None = None
-    functions: list[_Found] = field(default_factory=list)
-
-    def add_function(self, found: _Found) -> None:
-        """Let *found* be what this queue endpoint runs."""
-        if self.endpoint.is_client:
-            raise _declaration(
-                f"{self.endpoint!r} has an id or an image, and runs no function of this project",
-                found.location,
-                hint="leave id and image out",
-            )
-        if self.functions:
-            first = self.functions[0]
-            raise _declaration(
-                f"{self.endpoint!r} runs {first.name!r} ({first.location}) already, and cannot run {found.name!r} too",
-                found.location,
-                hint="one function an endpoint: give each an Endpoint with a name of its own",
-            )
-        self.functions.append(found)
-
-    def add_route(self, found: _Found, method: str, path: object) -> None:
-        """Let *found* answer *method* and *path*."""
-        for other in self.functions:
-            if other.route is None:
-                raise _declaration(
-                    f"{self.endpoint!r} runs {other.name!r} ({other.location}) already, and cannot have routes too",
-                    found.location,
-                    hint="give the routes an Endpoint of their own",
-                )
-        if self.endpoint.is_client:
-            raise _declaration(
-                f"{self.endpoint!r} has an id or an image, and routes no function of this project",
-                found.location,
-                hint="leave id and image out",
-            )
-        with _located(found.location):
-            # the rules of a path are Endpoint's own
-            getattr(self.endpoint, method.lower())(path)
-        route = (method, str(path))
-        for other in self.functions:
-            if other.route is not None and _shape(other.route) == _shape(route):
-                raise _declaration(
-                    f"route '{method} {path}' of endpoint {self.endpoint.name!r} is declared twice,"
-                    f" first at {other.location}",
-                    found.location,
-                    hint="give one of them another method or path",
-                )
-        if isinstance(found.node, ast.ClassDef):
-            raise _declaration(f"route '{method} {path}' is a class", found.location, hint="a route is a function")
-        found.route = route
-        self.functions.append(found)
-
-    def finished(self, modules: Modules, owners: Mapping[tuple[str, str], str]) -> DeclaredEndpoint:
-        """The value that the app is made of."""
-        with _located(self.location):
-            spec = self.endpoint.spec_named(self.functions[0].name) if self.functions else self.endpoint.spec
-        functions = tuple(_function(found, modules, owners) for found in self.functions)
-        return DeclaredEndpoint(spec=spec, functions=functions, location=self.location, variable=self.variable)
-
-
 class _Reader:
     """Reads one module."""
 
@@ -161,10 +74,10 @@ class _Reader:
         self.module = module
         self.modules = modules
 
-    def endpoints(self) -> list[_Declared]:
+    def endpoints(self) -> list[Declared]:
         """What this module declares, in the order of its lines. Endpoints known by id only are not part of it."""
-        declared: list[_Declared] = []
-        variables: dict[str, _Declared] = {}
+        declared: list[Declared] = []
+        variables: dict[str, Declared] = {}
         for statement in self.module.body:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 declared += self._decorated(statement, variables)
@@ -189,27 +102,27 @@ class _Reader:
             self._check_importable(served[0].location)
         return served
 
-    def _assigned(self, statement: ast.Assign | ast.AnnAssign | ast.Expr) -> _Declared | None:
+    def _assigned(self, statement: ast.Assign | ast.AnnAssign | ast.Expr) -> Declared | None:
         call = statement.value
         if not isinstance(call, ast.Call) or not self._is_endpoint(call.func):
             return None
         targets = [] if isinstance(statement, ast.Expr) else _targets(statement)
         variable = targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
-        return _Declared(self._endpoint(call), self.module, self._at(call), variable)
+        return Declared(self._endpoint(call), self.module, self._at(call), variable)
 
     def _decorated(
-        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, variables: Mapping[str, _Declared]
-    ) -> Iterator[_Declared]:
+        self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, variables: Mapping[str, Declared]
+    ) -> Iterator[Declared]:
         uses = 0
         for decorator in node.decorator_list:
-            found = _Found(node, self.module, Location(self.module.path, node.lineno))
+            found = FoundFunction(node, self.module, Location(self.module.path, node.lineno))
             if isinstance(decorator, ast.Call) and self._is_endpoint(decorator.func):
-                declared = _Declared(self._endpoint(decorator), self.module, self._at(decorator))
+                declared = Declared(self._endpoint(decorator), self.module, self._at(decorator))
                 declared.add_function(found)
                 uses += 1
                 yield declared
             elif self._is_endpoint(decorator):
-                raise _declaration(
+                raise declaration_error(
                     f"@{ast.unparse(decorator)} on {node.name!r} is not called",
                     self._at(decorator),
                     hint=f'write @{ast.unparse(decorator)}(name="…")',
@@ -218,47 +131,64 @@ class _Reader:
                 variables[decorator.id].add_function(found)
                 uses += 1
             else:
+                self._refuse_older(decorator)
+                self._refuse_foreign(node.name, decorator)
                 uses += self._routed(found, decorator, variables)
         if uses > 1:
-            raise _declaration(
+            raise declaration_error(
                 f"{node.name!r} is decorated for {uses} endpoints or routes",
                 Location(self.module.path, node.lineno),
                 hint="a function has one endpoint and one route: write a second function that calls it",
             )
 
-    def _routed(self, found: _Found, decorator: ast.expr, variables: Mapping[str, _Declared]) -> int:
+    def _routed(self, found: FoundFunction, decorator: ast.expr, variables: Mapping[str, Declared]) -> int:
         """1 if *decorator* makes *found* a route, else 0."""
         if not isinstance(decorator, ast.Call) or not isinstance(decorator.func, ast.Attribute):
             return 0
         owner, method = decorator.func.value, decorator.func.attr.upper()
         if isinstance(owner, ast.Name) and owner.id in variables:
             if method not in HTTP_METHODS:
-                raise _declaration(
+                raise declaration_error(
                     f"{ast.unparse(decorator.func)} is no route",
                     self._at(decorator),
                     hint=f"routes are {', '.join(name.lower() for name in HTTP_METHODS)}",
                 )
             variables[owner.id].add_route(found, method, self._path(decorator))
             return 1
-        meaning = self.modules.meaning(self.module, owner)
-        if (
-            isinstance(meaning, Value)
-            and meaning.module is not self.module
-            and isinstance(meaning.node, ast.Call)
-            and _is_endpoint(self.modules, meaning.module, meaning.node.func)
-        ):
+        return 0
+
+    def _refuse_foreign(self, name: str, decorator: ast.expr) -> None:
+        """An endpoint of another file: its manifest entry would depend on what that file is imported by."""
+        parts = [decorator.func] if isinstance(decorator, ast.Call) else [decorator]
+        parts += [part.value for part in parts if isinstance(part, ast.Attribute)]
+        for part in parts:
+            meaning = self.modules.meaning(self.module, part)
+            if (
+                isinstance(meaning, Value)
+                and meaning.module is not self.module
+                and _makes_endpoint(meaning, self.modules)
+            ):
+                raise DiscoveryError(
+                    f"{name!r} is decorated with an Endpoint of {meaning.module.path}",
+                    path=self.module.path,
+                    line=decorator.lineno,
+                    hint="decorate in the file that makes the endpoint; its functions may call those of other files",
+                )
+
+    def _refuse_older(self, decorator: ast.expr) -> None:
+        called = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if self.modules.meaning(self.module, called) == _REMOTE:
             raise DiscoveryError(
-                f"{found.name!r} is a route of an Endpoint from {meaning.module.path}",
+                "@remote(resource_config=…) of older apps is not read",
                 path=self.module.path,
                 line=decorator.lineno,
-                hint="declare an endpoint's routes in the file that makes it; they may call functions of other files",
+                hint='write @Endpoint(name="…", gpu=GpuGroup.…), or cpu=… for a CPU endpoint',
             )
-        return 0
 
     def _path(self, decorator: ast.Call) -> Any:
         given = [*decorator.args, *(word.value for word in decorator.keywords if word.arg == "path")]
         if len(given) != 1 or len(decorator.args) + len(decorator.keywords) != 1:
-            raise _declaration(
+            raise declaration_error(
                 f"{ast.unparse(decorator)} does not name one path", self._at(decorator), hint='write @api.get("/path")'
             )
         return evaluate(given[0], self.module, self.modules)
@@ -274,7 +204,7 @@ class _Reader:
                 keywords.update(value)
             else:
                 raise Unreadable(self.module, keyword.value, "it is no dict")
-        with _located(self._at(call)):
+        with located(self._at(call)):
             try:
                 return Endpoint(*positional, **keywords)
             except TypeError as error:
@@ -316,63 +246,12 @@ class _Reader:
         return Location(self.module.path, node.lineno)
 
 
-def _function(found: _Found, modules: Modules, owners: Mapping[tuple[str, str], str]) -> Function:
-    node = found.node
-    method, path = found.route or (None, None)
-    is_class = isinstance(node, ast.ClassDef)
-    methods = tuple(_methods(Definition(found.module, node), modules)) if is_class else ()
-    if is_class and not methods:
-        raise _declaration(
-            f"class {node.name!r} has no public method to call",
-            found.location,
-            hint="give it a method whose name does not start with an underscore",
-        )
-    return Function(
-        name=node.name,
-        module=found.module.name,
-        location=found.location,
-        is_async=isinstance(node, ast.AsyncFunctionDef),
-        is_generator=not isinstance(node, ast.ClassDef) and _yields(node),
-        is_class=is_class,
-        methods=methods,
-        http_method=method,
-        http_path=path,
-        calls=calls_of(Definition(found.module, node), modules, owners),
-    )
-
-
-def _methods(definition: Definition, modules: Modules, depth: int = 20) -> dict[str, None]:
-    """Public methods, those of base classes in the project first, in the order of their definition."""
-    names: dict[str, None] = {}
-    node = definition.node
-    if not isinstance(node, ast.ClassDef) or depth == 0:
-        return names
-    for base in node.bases:
-        meaning = modules.meaning(definition.module, base)
-        if isinstance(meaning, Definition):
-            names |= _methods(meaning, modules, depth - 1)
-    for statement in node.body:
-        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef) and not statement.name.startswith("_"):
-            # a property, a static method: not what an instance is called for
-            decorators = {each.id for each in statement.decorator_list if isinstance(each, ast.Name)}
-            if not decorators & {"property", "cached_property", "staticmethod", "classmethod"}:
-                names[statement.name] = None
-    return names
-
-
-def _yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    pending: list[ast.AST] = list(function.body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, ast.Yield | ast.YieldFrom):
-            return True
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
-    return False
-
-
 def _is_endpoint(modules: Modules, module: Module, node: ast.expr) -> bool:
     return modules.meaning(module, node) == _ENDPOINT
+
+
+def _makes_endpoint(value: Value, modules: Modules) -> bool:
+    return isinstance(value.node, ast.Call) and _is_endpoint(modules, value.module, value.node.func)
 
 
 def _mentions_flash(module: Module) -> bool:
@@ -382,27 +261,6 @@ def _mentions_flash(module: Module) -> bool:
 
 def _targets(statement: ast.Assign | ast.AnnAssign) -> list[ast.expr]:
     return statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-
-
-def _shape(route: tuple[str, str]) -> tuple[str, str]:
-    return route[0], _SHAPE.sub("{}", route[1])
-
-
-def _declaration(message: str, location: Location, *, hint: str) -> DeclarationError:
-    return DeclarationError(message, hint=hint, path=location.path, line=location.line)
-
-
-class _located:  # noqa: N801  used like a function
-    """Gives a `DeclarationError` from inside the block its place in the user's source."""
-
-    def __init__(self, location: Location) -> None:
-        self._location = location
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
-        if isinstance(error, DeclarationError) and error.path is None:
-            error.path, error.line = self._location.path, self._location.line
 
 
 def _nothing_found(root: Path, ignored: Mapping[str, str]) -> DiscoveryError:

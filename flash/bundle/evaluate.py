@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from enum import Enum
-from typing import Any, Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from flash.bundle.modules import FlashName, Module, Modules, Value
 from flash.errors import DeclarationError, DiscoveryError
@@ -154,6 +154,8 @@ class _Evaluator:
                 value = self.value(node.value)
                 if isinstance(value, Enum):
                     return value.value
+        if isinstance(node, ast.Name) and self.module.bindings.get(node.id, node) is None:
+            raise self.unreadable(node, "it is assigned more than once, or changed later")
         raise self.unreadable(node, "it is not a constant of a module of this project")
 
     def member(self, owner: type[Enum], name: str, node: ast.expr) -> Enum:

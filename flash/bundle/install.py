@@ -1,8 +1,8 @@
 """The only place that runs uv: distributions for the target, interpreters, base environments.
 
 The child sees the user's index configuration (``UV_*``, ``PIP_*`` of the same meaning, proxies, certificates) and
-nothing else of the environment, so that the Python which happens to run Flash does not change the result. Nothing is built from
-source: what has no wheel for the target cannot be installed, and the error says so.
+nothing else of the environment, so that the Python which happens to run Flash does not change the result. Nothing is
+built from source: what has no wheel for the target cannot be installed, and the error says so.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What an artifact needs from the package index, what it leaves out, and who asked for it.
 
 Requirements are the root's ``requirements.txt``, which every endpoint gets, and ``dependencies=[…]`` of each endpoint.
-All endpoints share one set of distributions. What a worker's image ships is left out where every endpoint that needs it has
-such an image; markers are judged for the target, never for the machine that builds.
+All endpoints share one set of distributions. What a worker's image ships is left out where every endpoint that needs it
+has such an image; markers are judged for the target, never for the machine that builds.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Final, TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -20,10 +20,11 @@ from flash.errors import BuildError, DependencyError
 from flash.model.hardware import AUTO_EXCLUDED, provided_by_image
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
     from flash.bundle.install import Distribution
     from flash.model.app import App, DeclaredEndpoint
-    from pathlib import Path
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 __all__ = ["REQUIREMENTS_NAME", "Asked", "Requirements", "plan_requirements"]
 
@@ -120,8 +121,8 @@ class Requirements:
                 notes.append(f"bundled {', '.join(bundled)}: the image of CPU endpoint {endpoint.name!r} has none")
             if missing:
                 notes.append(
-                    f"endpoint {endpoint.name!r} needs {', '.join(missing)}, which neither its CPU image nor the artifact"
-                    f" has; bundle = {json.dumps(missing)} in [tool.flash] ships it"
+                    f"endpoint {endpoint.name!r} needs {', '.join(missing)}, which neither its CPU image nor the"
+                    f" artifact has; bundle = {json.dumps(missing)} in [tool.flash] ships it"
                 )
         return replace(self, excluded=excluded, provided=provided, notes=tuple(notes))
 
