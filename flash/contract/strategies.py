@@ -234,14 +234,18 @@ class _Reader:
             return st.nothing()
         unique_by = _identity if schema.get("uniqueItems") else None
         if not prefix:
-            return st.lists(rest, min_size=least, max_size=most, unique_by=unique_by)
+            return _filled(
+                rest,
+                st.nothing() if least else st.builds(list),
+                lambda: st.lists(rest, min_size=least, max_size=most, unique_by=unique_by),
+            )
 
         @st.composite
         def arrays(draw: st.DrawFn) -> list[Json]:
-            length = draw(st.integers(least, most))
+            longest = min(most, len(prefix)) if rest.is_empty else most
+            length = draw(st.integers(least, longest) if least <= longest else st.nothing())
             values = [draw(item) for item in prefix[:length]]
-            more = length - len(values)
-            return values + draw(st.lists(rest, min_size=more, max_size=more))
+            return values + [draw(rest) for _ in range(length - len(values))]
 
         drawn = arrays()
         if unique_by is not None:
@@ -292,7 +296,17 @@ class _Reader:
         if most is None:
             most = least + (_MORE_ITEMS_IN_RECURSION if self._is_recursive else _MORE_ITEMS)
         floor = 0 if declared else least
-        return st.dictionaries(keys, self.strategy(value), min_size=floor, max_size=max(floor, most))
+        values = self.strategy(value)
+        return _filled(
+            values,
+            st.nothing() if floor else st.builds(dict),
+            lambda: st.dictionaries(keys, values, min_size=floor, max_size=max(floor, most)),
+        )
+
+
+def _filled(content: Strategy, empty: Strategy, build: Callable[[], Strategy]) -> Strategy:
+    """What *build* makes, or *empty* where *content* has no values; looked at late, because it may contain itself."""
+    return st.deferred(lambda: empty if content.is_empty else build())
 
 
 def _any_json() -> Strategy:

@@ -9,7 +9,7 @@ import ipaddress  # noqa: TC003  pydantic reads the annotations
 import json
 import uuid
 from pathlib import Path  # noqa: TC003  pydantic reads the annotations
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
