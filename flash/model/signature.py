@@ -231,7 +231,8 @@ def _portable(annotation: Any, seen: frozenset[object]) -> Any:
         return annotation
     if get_origin(annotation) is Annotated:
         annotated: Any = Annotated
-        return annotated[(_portable(arguments[0], seen), *arguments[1:])]
+        parts = (_portable(arguments[0], seen), *arguments[1:])
+        return annotated[parts]
     replaced = tuple(_portable_argument(argument, seen) for argument in arguments)
     if replaced == arguments:
         return annotation
