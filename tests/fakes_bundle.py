@@ -1,0 +1,97 @@
+"""What stands in for the package index and for the describing worker in tests of the build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+from flash.bundle.install import Distribution, Report
+from flash.errors import DependencyError
+from flash.model.manifest import CallSchema, Manifest
+
+QUEUE = """
+from flash import Endpoint
+
+@Endpoint(name="worker", cpu="cpu3c-1-2")
+def work(text: str) -> str:
+    return text
+"""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A distribution of the index: its files, and what it requires."""
+
+    version: str = "1.0"
+    requires: tuple[str, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class FakeInstaller:
+    """Implements `Installer` over an index in memory. Versions are not resolved: there is one of each."""
+
+    index: Mapping[str, Package] = field(default_factory=dict)
+    calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
+
+    def install(
+        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
+    ) -> tuple[Distribution, ...]:
+        self.calls.append((tuple(requirements), tuple(excluded)))
+        pending, found = [name.split("=")[0].split("[")[0] for name in requirements], {}
+        while pending:
+            name = pending.pop()
+            if name in found or name in excluded:
+                continue
+            if name not in self.index:
+                detail = f"Because {name} was not found in the package registry and you require {name}"
+                raise DependencyError(f"cannot install the dependencies: {detail}", hint="check it", detail=detail)
+            found[name] = self.index[name]
+            pending += [line.split(">")[0].split(";")[0].strip() for line in found[name].requires]
+        distributions = []
+        for name, package in sorted(found.items()):
+            files = dict(package.files) or {f"{name.replace('-', '_')}.py": ""}
+            for path, text in files.items():
+                write(target / path, text)
+            distributions.append(
+                Distribution(
+                    name,
+                    package.version,
+                    sum(map(len, files.values())),
+                    package.requires,
+                    tuple(sorted({path.split("/")[0] for path in files})),
+                )
+            )
+        report(f"installed {len(distributions)}")
+        return tuple(distributions)
+
+
+@dataclass
+class FakeDescriber:
+    """Implements `Describer` with answers that are given, and leaves behind what importing might."""
+
+    answers: Mapping[str, Mapping[str, Mapping[str, CallSchema]]] = field(default_factory=dict)
+    leaves: tuple[str, ...] = ()
+    seen: list[Manifest] = field(default_factory=list)
+
+    def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+        self.seen.append(Manifest.read(staging / "flash_manifest.json"))
+        for path in self.leaves:
+            write(staging / path, "left behind")
+        return self.answers
+
+
+def write(path: Path, text: str) -> Path:
+    """Write a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(dedent(text), encoding="utf-8")
+    return path
+
+
+def project(root: Path, files: Mapping[str, str]) -> Path:
+    """Make a project of *files* at *root*."""
+    for name, text in files.items():
+        write(root / name, text)
+    return root
