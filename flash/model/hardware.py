@@ -65,12 +65,16 @@ def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | 
     """
     from difflib import SequenceMatcher
 
-    plain = _plain(word)
+    words = _words(word)
+    plain = "".join(words)
     best: tuple[float, str] | None = None
     for choice in choices:
-        other = _plain(choice)
-        # "A100" is the beginning of a long name, and meant by nothing else
-        closeness = 0.9 if len(plain) > 2 and plain in other else SequenceMatcher(None, plain, other).ratio()
+        others = _words(choice)
+        other = "".join(others)
+        closeness = SequenceMatcher(None, plain, other).ratio()
+        # "A100" and "RTX 4090" are parts of long names that resemble others more
+        if len(plain) > 2 and (plain in other or set(words) <= set(others)):
+            closeness = 0.9 + 0.1 * closeness
         if closeness >= cutoff and (best is None or closeness > best[0]):
             best = (closeness, choice)
     return None if best is None else best[1]
@@ -88,8 +92,8 @@ def did_you_mean(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> s
     return f"it is one of {', '.join(known)}" if close is None else f"did you mean {close!r}?"
 
 
-def _plain(word: str) -> str:
-    return word.casefold().replace("_", "").replace("-", "").replace(" ", "")
+def _words(text: str) -> list[str]:
+    return text.casefold().replace("_", " ").replace("-", " ").split()
 
 
 def _member(kind: type[_Member], given: object, noun: str) -> _Member:
