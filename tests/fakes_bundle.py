@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 from flash.bundle.install import Distribution, Report
 from flash.errors import DependencyError
 from flash.model.manifest import CallSchema, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 QUEUE = """
 from flash import Endpoint

@@ -115,7 +115,7 @@ def _sha256(stream: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-class _replacing:  # noqa: N801  used like a function
+class _replacing:
     """A temporary file beside *path* that takes its place when the block ends well, and vanishes when it does not."""
 
     def __init__(self, path: Path) -> None:

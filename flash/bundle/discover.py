@@ -59,8 +59,7 @@ def app_of(modules: Modules, root: Path, *, app_name: str, ignored: Mapping[str,
     """The same, of modules that are parsed already."""
     declared: list[Declared] = []
     for module in modules:
-        if _mentions_flash(module):
-            declared += _Reader(module, modules).endpoints()
+        declared += _Reader(module, modules).endpoints()
     if not declared:
         raise _nothing_found(root, ignored)
     owners = {function.key: function.name for endpoint in declared for function in endpoint.functions}
@@ -255,8 +254,7 @@ def _makes_endpoint(value: Value, modules: Modules) -> bool:
 
 
 def _mentions_flash(module: Module) -> bool:
-    # an endpoint may come through a module of the project that re-exports Endpoint, so its name counts too
-    return "Endpoint" in module.source or any(name in module.source for name in FLASH_NAMES)
+    return any(name in module.source for name in FLASH_NAMES)
 
 
 def _targets(statement: ast.Assign | ast.AnnAssign) -> list[ast.expr]:

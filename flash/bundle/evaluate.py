@@ -39,7 +39,7 @@ VALUE_TYPES: Final[Mapping[str, type]] = {
 _DEPTH = 50
 
 
-class Unreadable(DiscoveryError):  # noqa: N818  named as its parents are
+class Unreadable(DiscoveryError):
     """An expression that cannot be read.
 
     Attributes:

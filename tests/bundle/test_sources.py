@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fakes_bundle import project, write
 
 from flash.bundle.sources import BUILT_IN, SECRET, project_files
 from flash.errors import BuildError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def shipped(root: Path, *names: str, **ignore_files: str) -> tuple[str, ...]:
@@ -21,7 +24,7 @@ def shipped(root: Path, *names: str, **ignore_files: str) -> tuple[str, ...]:
 
 def test_files_are_sorted_posix_paths(tmp_path: Path) -> None:
     """Order is that of the names, whatever the file system's is."""
-    assert ("a.py", "b/c.py", "b/d/e.bin", "b0.py") == shipped(tmp_path, "b0.py", "b/d/e.bin", "a.py", "b/c.py")
+    assert shipped(tmp_path, "b0.py", "b/d/e.bin", "a.py", "b/c.py") == ("a.py", "b/c.py", "b/d/e.bin", "b0.py")
 
 
 @pytest.mark.parametrize(
@@ -33,8 +36,8 @@ def test_files_are_sorted_posix_paths(tmp_path: Path) -> None:
 )
 def test_secrets_never_ship(tmp_path: Path, secret: str) -> None:
     """Not even where .flashignore asks for them."""
-    assert ("a.py",) == shipped(tmp_path, "a.py", secret, flashignore=f"!{secret}\n!/{secret}\n")
-    assert [SECRET] == [rule for path, rule in project_files(tmp_path).ignored.items() if rule == SECRET]
+    assert shipped(tmp_path, "a.py", secret, flashignore=f"!{secret}\n!/{secret}\n") == ("a.py",)
+    assert [rule for path, rule in project_files(tmp_path).ignored.items() if rule == SECRET] == [SECRET]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +57,7 @@ def test_secrets_never_ship(tmp_path: Path, secret: str) -> None:
 )
 def test_what_no_worker_needs_does_not_ship(tmp_path: Path, name: str) -> None:
     """Tests, environments, caches, documents."""
-    assert ("a.py",) == shipped(tmp_path, "a.py", name)
+    assert shipped(tmp_path, "a.py", name) == ("a.py",)
 
 
 def test_readme_settings_and_data_ship(tmp_path: Path) -> None:
@@ -65,34 +68,35 @@ def test_readme_settings_and_data_ship(tmp_path: Path) -> None:
 
 def test_a_virtual_environment_of_any_name_does_not_ship(tmp_path: Path) -> None:
     """pyvenv.cfg marks it."""
-    assert ("a.py",) == shipped(tmp_path, "a.py", "my-env/pyvenv.cfg", "my-env/lib/b.py")
+    assert shipped(tmp_path, "a.py", "my-env/pyvenv.cfg", "my-env/lib/b.py") == ("a.py",)
 
 
 def test_gitignore_hides_with_gits_rules(tmp_path: Path) -> None:
     """Anchors, negation and directories mean what they mean to git."""
-    assert ("keep.log", "sub/only_root.txt") == shipped(
+    assert shipped(
         tmp_path,
         *("a.log", "keep.log", "only_root.txt", "sub/only_root.txt", "out/x", "out/keep.log"),
         gitignore="*.log\n!keep.log\n/only_root.txt\nout/\n",
-    )
+    ) == ("keep.log", "sub/only_root.txt")
 
 
 def test_a_deeper_gitignore_speaks_for_its_folder(tmp_path: Path) -> None:
     """Its patterns are relative to where it lies, and win over those above."""
     project(tmp_path, {".gitignore": "*.bin\n", "sub/.gitignore": "!keep.bin\n/own.txt\n"})
-    assert ("own.txt", "sub/keep.bin") == shipped(
-        tmp_path, "a.bin", "own.txt", "sub/keep.bin", "sub/b.bin", "sub/own.txt"
+    assert shipped(tmp_path, "a.bin", "own.txt", "sub/keep.bin", "sub/b.bin", "sub/own.txt") == (
+        "own.txt",
+        "sub/keep.bin",
     )
 
 
 def test_flashignore_wins_over_gitignore_and_the_built_in_list(tmp_path: Path) -> None:
     """It is the last word on what is not secret."""
-    assert ("docs/prompt.md", "model.bin") == shipped(
+    assert shipped(
         tmp_path,
         *("model.bin", "docs/prompt.md", "notebook.ipynb"),
         gitignore="model.bin\n",
         flashignore="!model.bin\n!docs/\n!docs/*.md\n*.ipynb\n",
-    )
+    ) == ("docs/prompt.md", "model.bin")
 
 
 def test_what_is_hidden_names_its_rule(tmp_path: Path) -> None:
@@ -102,7 +106,7 @@ def test_what_is_hidden_names_its_rule(tmp_path: Path) -> None:
     write(tmp_path / "docs/a.txt", "")
     ignored = project_files(tmp_path).ignored
     assert ".gitignore" == ignored["worker.py"] == ignored["out/"]
-    assert "sub/.gitignore" == ignored["sub/x.py"]
+    assert ignored["sub/x.py"] == "sub/.gitignore"
     assert ignored["docs/"] == BUILT_IN
 
 
@@ -111,7 +115,7 @@ def test_a_link_inside_the_project_ships_as_what_it_points_at(tmp_path: Path) ->
     project(tmp_path, {"real/a.txt": "x"})
     (tmp_path / "file.txt").symlink_to("real/a.txt")
     (tmp_path / "folder").symlink_to("real")
-    assert ("file.txt", "folder/a.txt", "real/a.txt") == project_files(tmp_path).files
+    assert project_files(tmp_path).files == ("file.txt", "folder/a.txt", "real/a.txt")
 
 
 def test_a_link_out_of_the_project_is_an_error(tmp_path: Path) -> None:
@@ -122,7 +126,7 @@ def test_a_link_out_of_the_project_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"^link\.txt: the link leaves the project.*\nhint: .*\.flashignore"):
         project_files(root)
     write(root / ".flashignore", "link.txt\n")
-    assert ("a.py",) == project_files(root).files
+    assert project_files(root).files == ("a.py",)
 
 
 def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
@@ -149,14 +153,14 @@ def test_a_link_does_not_smuggle_a_secret(tmp_path: Path) -> None:
     project(tmp_path, {".env": "KEY=1", "a.py": ""})
     (tmp_path / "settings.txt").symlink_to(".env")
     sources = project_files(tmp_path)
-    assert ("a.py",) == sources.files
-    assert (".env", "settings.txt") == sources.secrets
+    assert sources.files == ("a.py",)
+    assert sources.secrets == (".env", "settings.txt")
 
 
 def test_a_pipe_does_not_ship(tmp_path: Path) -> None:
     """Only regular files do."""
     os.mkfifo(tmp_path / "pipe")
-    assert () == project_files(tmp_path).files
+    assert project_files(tmp_path).files == ()
 
 
 def test_a_name_that_is_not_utf_8_is_an_error(tmp_path: Path) -> None:
