@@ -46,6 +46,7 @@ class InputBinder:
         schema: JSON Schema 2020-12 of the input. Of a function that takes the whole input it describes that value, not
             the other, named spelling.
         untyped: Parameters of which the schema says nothing.
+        whole: The parameter that takes the whole input, or None.
     """
 
     def __init__(self, parameters: Collection[Parameter]) -> None:
@@ -55,6 +56,7 @@ class InputBinder:
         self._model = _model(self._by_field)
         only = self._parameters[0] if len(self._parameters) == 1 else None
         self._whole = only if only is not None and only.takes_whole_input else None
+        self.whole = None if self._whole is None else self._whole.name
         self.untyped = tuple(p.name for p in parameters if not p.is_typed)
         self.schema = _input_schema(self._model, self._by_field.values())
         if self._whole is not None:

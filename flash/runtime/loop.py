@@ -1,8 +1,8 @@
 """The long-polling loop of a queue worker: take a job, run it, hand in its result.
 
 One event loop for the worker's whole life, in the main thread. With one slot a plain function runs in the main thread
-too, which blocks the loop while it runs, and nothing but the loop: heartbeats and stop requests have threads of their
-own. With several slots plain functions run in threads.
+too, between two turns of the loop rather than inside it, so that it may run a loop of its own; heartbeats and stop
+requests have threads and go on. With several slots plain functions run in threads. Coroutines run on the loop.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from flash.errors import FlashError, NotAuthorized, PlatformError
 from flash.runtime.channel import JobChannel, result_body
@@ -89,63 +89,121 @@ class QueueLoop:
         self._slots = slots
         self._ping_interval_s = ping_interval_s
         self._pause = pause
-        self._jobs: dict[str, asyncio.Task[None]] = {}
+        self._is_inline = slots == 1 and not inspect.iscoroutinefunction(handler)
+        self._failures = 0
+        self._jobs: dict[str, asyncio.Task[None] | None] = {}
         self._stopped: set[str] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_draining = False
         self._draining = asyncio.Event()
         self._is_over = threading.Event()
         self._is_busy = threading.Event()
 
     def drain(self) -> None:
-        """Take no more jobs; the loop ends when the running ones have."""
+        """Take no more jobs; the loop ends when the running ones have. Safe in signal handlers and other threads."""
+        self._is_draining = True  # at once: a job may end, and the next be taken, before the loop turns again
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._told_to_drain)
+
+    def _told_to_drain(self) -> None:
         if not self._draining.is_set():
             _log.info("draining: %d running", len(self._jobs))
         self._draining.set()
 
-    async def run(self) -> None:
-        """Take and run jobs until drained.
+    def run(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take and run jobs on *loop* until drained, then close it.
 
         Raises:
             NotAuthorized: The platform does not know this worker.
         """
-        loop = asyncio.get_running_loop()
+        self._loop = loop
         for work in (self._heartbeat, self._watch_stops):
             threading.Thread(target=work, args=(loop,), daemon=True, name=f"flash{work.__name__}").start()
-        draining = asyncio.ensure_future(self._draining.wait())
         try:
-            failures = 0
-            while not draining.done():
-                if len(self._jobs) >= self._slots:
-                    await asyncio.wait({draining, *self._jobs.values()}, return_when=asyncio.FIRST_COMPLETED)
-                    continue
-                failures = await self._take(draining, failures)
-            await asyncio.gather(*self._jobs.values(), return_exceptions=True)
+            if self._is_inline:
+                while not self._is_draining:
+                    for job in loop.run_until_complete(self._take()):
+                        self._run_inline(job)
+            else:
+                loop.run_until_complete(self._run_tasks())
         finally:
             self._is_over.set()
             self._is_busy.set()
-            draining.cancel()
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
 
-    async def _take(self, draining: asyncio.Future[Any], failures: int) -> int:
+    async def _run_tasks(self) -> None:
+        while not self._is_draining:
+            if len(self._jobs) < self._slots:
+                for job in await self._take():
+                    self._start(job)
+                await asyncio.sleep(0)
+            else:
+                await self._or_draining(*filter(None, self._jobs.values()))
+        await asyncio.gather(*filter(None, self._jobs.values()), return_exceptions=True)
+
+    async def _take(self) -> list[dict[str, Any]]:
+        """The next jobs; none where the platform had none, was not reached, or the worker drains."""
         free = self._slots - len(self._jobs)
         taking = asyncio.ensure_future(in_thread(self._channel.take, slots=free, is_busy=bool(self._jobs)))
-        await asyncio.wait({draining, taking}, return_when=asyncio.FIRST_COMPLETED)
+        await self._or_draining(taking)
         if not taking.done():
             taking.cancel()
-            return failures
+            return []
         try:
             jobs = taking.result()
         except NotAuthorized:
             raise
         except PlatformError as error:
             _log.warning("%s", error.message)
-            wait_s = _TOO_MANY_S if error.status == 429 else _BACK_OFF_S[min(failures, len(_BACK_OFF_S) - 1)]
-            pausing = asyncio.ensure_future(self._pause(wait_s))
-            await asyncio.wait({draining, pausing}, return_when=asyncio.FIRST_COMPLETED)
-            pausing.cancel()
-            return failures + 1
-        for job in jobs:
-            self._start(job)
-        await asyncio.sleep(0)
-        return 0
+            is_told_to_wait = error.status == 429
+            await self._or_draining(
+                asyncio.ensure_future(
+                    self._pause(
+                        _TOO_MANY_S if is_told_to_wait else _BACK_OFF_S[min(self._failures, len(_BACK_OFF_S) - 1)]
+                    )
+                )
+            )
+            self._failures += 1
+            return []
+        self._failures = 0
+        return jobs
+
+    async def _or_draining(self, *work: asyncio.Future[Any]) -> None:
+        """Wait until some of *work* is done, or the worker drains."""
+        draining = asyncio.ensure_future(self._draining.wait())
+        await asyncio.wait({draining, *work}, return_when=asyncio.FIRST_COMPLETED)
+        draining.cancel()
+
+    def _run_inline(self, job: dict[str, Any]) -> None:
+        job_id = job["id"]
+        self._jobs[job_id] = None
+        self._is_busy.set()
+        chunks = self._stream(job) if self._stream is not None else None
+        try:
+            if chunks is None:
+                body = result_body(self._handler(job))
+            else:
+                outputs: list[object] = []
+                self._post_all(job_id, cast("Iterator[object]", chunks), outputs)
+                body = {"output": outputs}
+        except FlashError as error:
+            body = {"error": error.message}
+        except BaseException as error:  # noqa: BLE001  # why: a handler that is not ours may raise anything
+            body = {"error": logged(error)}
+        try:
+            self._hand_in(job_id, body, is_stream=chunks is not None)
+        finally:
+            self._finished(job_id)
+
+    def _hand_in(self, job_id: str, body: dict[str, Any], *, is_stream: bool) -> None:
+        if job_id in self._stopped:
+            _log.info("job %s was stopped; its result is dropped", job_id)
+            return
+        try:
+            self._channel.done(job_id, body, is_stream=is_stream)
+        except PlatformError as error:
+            _log.error("job %s: its result is lost: %s", job_id, error.message)
 
     def _start(self, job: dict[str, Any]) -> None:
         job_id = job["id"]
@@ -174,21 +232,13 @@ class QueueLoop:
         except asyncio.CancelledError:
             _log.info("job %s was stopped", job_id)
             return
-        if job_id in self._stopped:
-            _log.info("job %s was stopped; its result is dropped", job_id)
-            return
-        try:
-            await in_thread(self._channel.done, job_id, body, is_stream=chunks is not None)
-        except PlatformError as error:
-            _log.error("job %s: its result is lost: %s", job_id, error.message)
+        await in_thread(self._hand_in, job_id, body, is_stream=chunks is not None)
 
     async def _result(self, job: dict[str, Any]) -> object:
         try:
-            if self._slots > 1 and not inspect.iscoroutinefunction(self._handler):
-                result = await in_thread(self._handler, job)
-            else:
-                result = self._handler(job)
-            return await result if inspect.isawaitable(result) else result
+            if not inspect.iscoroutinefunction(self._handler):
+                return await in_thread(self._handler, job)
+            return await self._handler(job)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # noqa: BLE001  # why: a handler that is not ours may raise anything
@@ -201,10 +251,8 @@ class QueueLoop:
                 async for chunk in chunks:
                     outputs.append(chunk)
                     await in_thread(self._post_chunk, job_id, chunk)
-            elif self._slots > 1:
-                await in_thread(self._post_all, job_id, chunks, outputs)
             else:
-                self._post_all(job_id, chunks, outputs)
+                await in_thread(self._post_all, job_id, chunks, outputs)
         except FlashError as error:
             return {"error": error.message}
         return {"output": outputs}
@@ -248,14 +296,12 @@ class QueueLoop:
                 self._is_over.wait(_TOO_MANY_S)
                 continue
             self._is_over.wait(_STOP_PAUSE_S)
-            self._stopped.update(stopped)
+            self._stopped.update(job_id for job_id in stopped if job_id in self._jobs)
             with suppress(RuntimeError):  # the loop is closed: nothing runs any more
                 loop.call_soon_threadsafe(self._stop, stopped)
 
     def _stop(self, job_ids: list[str]) -> None:
         for job_id in job_ids:
             task = self._jobs.get(job_id)
-            if task is None:
-                self._stopped.discard(job_id)
-            else:
+            if task is not None:
                 task.cancel()

@@ -22,7 +22,7 @@ from flash.model.dispatch import Caller, Target, current_caller, set_default_cal
 from flash.runtime import loading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Settings", "UnreachablePeers", "install_caller", "load_app", "main"]
 
@@ -240,19 +240,18 @@ def _serve_queue(settings: Settings) -> None:
         ping_url=settings.ping_url if settings.token else "",
     )
 
-    async def serve() -> None:
-        loop = QueueLoop(
-            channel,
-            handler,
-            stream,
-            slots=max(1, settings.max_concurrency or (resource.max_concurrency if resource else 1)),
-            ping_interval_s=settings.ping_interval_s,
-        )
-        _on_signals(loop.drain)
-        _log.info("worker %s of %s: waiting for jobs", settings.worker_id or "(unnamed)", settings.endpoint)
-        await loop.run()
-
-    asyncio.run(serve())
+    queue = QueueLoop(
+        channel,
+        handler,
+        stream,
+        slots=max(1, settings.max_concurrency or (resource.max_concurrency if resource else 1)),
+        ping_interval_s=settings.ping_interval_s,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # not the event loop's handlers: they wait for the loop, which rests while a plain function runs
+        signal.signal(number, lambda *_: queue.drain())
+    _log.info("worker %s of %s: waiting for jobs", settings.worker_id or "(unnamed)", settings.endpoint)
+    queue.run(asyncio.new_event_loop())
 
 
 def _serve_http(settings: Settings) -> None:
@@ -273,15 +272,6 @@ def _attribute(endpoint: str, name: str, **default: Any) -> Any:
     if found is None and not default:
         raise ManifestError(f"{path.name} defines no {name!r}", hint="build the artifact again")
     return found
-
-
-def _on_signals(drain: Callable[[], None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        try:
-            loop.add_signal_handler(number, drain)
-        except NotImplementedError:  # noqa: PERF203  Windows: the loop cannot, the interpreter can
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(drain))
 
 
 def _watch_owner(descriptor: int) -> None:
