@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import os
 import stat
 import tarfile
@@ -15,12 +16,13 @@ import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
-from flash.errors import ArtifactTooLarge, BuildError
+from flash.errors import ArtifactTooLarge, BuildError, ManifestError
+from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["MEBIBYTE", "megabytes", "members", "write", "write_text"]
+__all__ = ["MEBIBYTE", "megabytes", "members", "read", "write", "write_text"]
 
 MEBIBYTE: Final = 2**20
 
@@ -61,6 +63,29 @@ def write(
     except OSError as error:
         raise BuildError(f"cannot write the artifact: {error.strerror or error}", path=str(out)) from error
     return digest, size, files
+
+
+def read(path: Path) -> Artifact:
+    """The artifact that *path* holds.
+
+    Raises:
+        BuildError: It cannot be read, or is no archive.
+        ManifestError: The manifest in it is missing, or is none.
+    """
+    try:
+        with path.open("rb") as stream:
+            digest = _sha256(stream)
+            stream.seek(0)
+            with tarfile.open(fileobj=stream, mode="r:gz") as tar:
+                files = tuple(sorted(member.name for member in tar.getmembers() if member.isfile()))
+                packed = tar.extractfile(MANIFEST_NAME) if MANIFEST_NAME in files else None
+                text = b"null" if packed is None else packed.read()
+        manifest = Manifest.parse(json.loads(text), where=f"{path}: {MANIFEST_NAME}")
+    except (OSError, tarfile.TarError, EOFError, ValueError) as error:
+        if isinstance(error, ManifestError):
+            raise
+        raise BuildError(f"cannot read the artifact: {error}", hint="build it again", path=str(path)) from error
+    return Artifact(path, digest, path.stat().st_size, manifest, files)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -115,7 +140,7 @@ def _sha256(stream: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-class _replacing:
+class _replacing:  # noqa: N801  used like a function
     """A temporary file beside *path* that takes its place when the block ends well, and vanishes when it does not."""
 
     def __init__(self, path: Path) -> None:

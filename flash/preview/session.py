@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from filelock import FileLock, Timeout
 
 from flash import project as settings
-from flash.bundle import assemble, discover as discovery, sources
+from flash.bundle import archive, assemble, sources
+from flash.bundle import discover as discovery
 from flash.bundle.install import Uv
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
@@ -40,16 +41,19 @@ Report = Callable[[str], None]
 def discover(project: Project) -> App:
     """The endpoints that the project's sources declare; reads, and imports nothing."""
     found = sources.project_files(project.root)
-    return discovery.discover(project.root, found, app_name=project.settings.app)
+    return discovery.discover(project.root, found.files, app_name=project.settings.app, ignored=found.ignored)
 
 
-def build(project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
+def build(
+    project: Project, *, report: Report, keep_build_dir: bool = False, for_runpod: bool = False
+) -> Artifact:
     """Build the project's artifact.
 
     Raises:
         DeclarationError, BuildError: What is wrong with the project.
         TargetPythonMissing: The workers' interpreter is not here. Said before anything is installed.
     """
+    project.make_flash_dir()
     uv = Uv(environment=settings.environment())
     bases = Bases(settings.flash_home() / "bases", uv, report)
     bases.python(project.settings.python)
@@ -59,8 +63,9 @@ def build(project: Project, *, report: Report, keep_build_dir: bool = False) -> 
         python_version=project.settings.python,
         exclude=project.settings.exclude,
         bundle=project.settings.bundle,
-        size_limit_bytes=project.settings.size_limit_mib * 2**20,
+        size_limit_bytes=project.settings.size_limit_bytes,
         keep_build_dir=keep_build_dir,
+        for_runpod=for_runpod,
     )
     return assemble.build(request, installer=uv, describer=Describer(bases), report=report)
 
@@ -147,7 +152,7 @@ class Attachment:
 
     def artifact(self) -> Artifact:
         """The artifact that runs there."""
-        return assemble.read_artifact(self.artifact_path)
+        return archive.read(self.artifact_path)
 
 
 class Preview:
