@@ -32,7 +32,15 @@ if TYPE_CHECKING:
     from flash.model.manifest import CallSchema, Manifest
     from flash.preview.bases import Bases
 
-__all__ = ["DEFAULT_PORT", "Describer", "PlatformState", "find_platform", "launch_platform", "start_platform", "stop_platform"]
+__all__ = [
+    "DEFAULT_PORT",
+    "Describer",
+    "PlatformState",
+    "find_platform",
+    "launch_platform",
+    "start_platform",
+    "stop_platform",
+]
 
 DEFAULT_PORT: Final = 8787
 _START_DEADLINE_S: Final = 60.0
@@ -269,7 +277,9 @@ def _read_state(home: Path) -> PlatformState | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError) as error:
-        raise PreviewError(f"{path} cannot be read: {error}", hint="delete that file; the platform writes it") from error
+        raise PreviewError(
+            f"{path} cannot be read: {error}", hint="delete that file; the platform writes it"
+        ) from error
 
 
 def _answering(home: Path) -> PlatformState | None:

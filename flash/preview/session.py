@@ -44,9 +44,7 @@ def discover(project: Project) -> App:
     return discovery.discover(project.root, found.files, app_name=project.settings.app, ignored=found.ignored)
 
 
-def build(
-    project: Project, *, report: Report, keep_build_dir: bool = False, for_runpod: bool = False
-) -> Artifact:
+def build(project: Project, *, report: Report, keep_build_dir: bool = False, for_runpod: bool = False) -> Artifact:
     """Build the project's artifact.
 
     Raises:
@@ -123,7 +121,8 @@ class Attachment:
                 previous=data["previous"],
                 address=PlatformAddress(**data["address"]),
                 endpoints=tuple(
-                    DeployedEndpoint(**{**endpoint, "routes": tuple(endpoint["routes"])}) for endpoint in data["endpoints"]
+                    DeployedEndpoint(**{**endpoint, "routes": tuple(endpoint["routes"])})
+                    for endpoint in data["endpoints"]
                 ),
                 artifact_path=Path(data["artifact_path"]),
                 backend=data["backend"],
