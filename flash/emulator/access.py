@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 __all__ = ["Access", "Grant"]
@@ -55,6 +55,11 @@ class Access:
         token = _PREFIX + secrets.token_urlsafe(32)
         self._tokens[token] = grant
         return token
+
+    def widen(self, token: str, environment_id: str | None) -> None:
+        """Let that worker call the endpoints of its environment."""
+        grant = self._tokens[token]
+        self._tokens[token] = replace(grant, environment_id=environment_id, calls_others=True)
 
     def revoke(self, token: str) -> None:
         """The worker is gone."""

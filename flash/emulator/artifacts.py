@@ -96,12 +96,14 @@ class ArtifactStore:
             shutil.rmtree(part, ignore_errors=True)
         return final
 
-    def discard(self, object_keys: Iterable[str], digests: Iterable[str]) -> None:
-        """Remove uploads and unpacked artifacts that nobody refers to any more."""
-        for key in object_keys:
-            self.upload_path(key).unlink(missing_ok=True)
-        for digest in digests:
-            shutil.rmtree(self.folder(digest), ignore_errors=True)
+    def keep_only(self, object_keys: Iterable[str], digests: Iterable[str]) -> None:
+        """Remove uploads and unpacked artifacts that nothing refers to any more."""
+        kept = {self.upload_path(key) for key in object_keys}
+        for path in set(self._uploads.iterdir()) - kept:
+            path.unlink(missing_ok=True)
+        folders = {self.folder(digest) for digest in digests}
+        for path in set(self._unpacked.iterdir()) - folders:
+            shutil.rmtree(path, ignore_errors=True)
 
     def sweep(self) -> None:
         """Remove what a killed platform left half-done."""

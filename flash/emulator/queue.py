@@ -60,6 +60,7 @@ class JobQueue:
         self._on_finish = on_finish
         self._jobs: dict[str, Job] = {}
         self._queued: dict[str, list[Job]] = defaultdict(list)
+        self._running: dict[str, list[Job]] = defaultdict(list)
         self._takers: dict[str, list[_Taker]] = defaultdict(list)
         self._stoppers: dict[str, list[_Stopper]] = defaultdict(list)
         self._to_stop: dict[str, list[str]] = defaultdict(list)
@@ -146,12 +147,10 @@ class JobQueue:
         """The numbers of one endpoint."""
         queued, totals = self._queued[endpoint_id], self._totals[endpoint_id]
         urgent = [job for job in queued if not job.request.is_low_priority]
-        running = sum(
-            job.state is JobState.IN_PROGRESS for job in self._jobs.values() if job.endpoint_id == endpoint_id
-        )
+        running = [job for jobs in self._running.values() for job in jobs if job.endpoint_id == endpoint_id]
         return QueueCounts(
             in_queue=len(queued),
-            in_progress=running,
+            in_progress=len(running),
             completed=totals["completed"],
             failed=totals["failed"],
             retried=totals["retried"],
@@ -195,6 +194,7 @@ class JobQueue:
             for job in jobs:
                 self._move(job, JobState.IN_PROGRESS)
                 job.worker_id, job.started_at = taker.worker_id, self._clock()
+                self._running[taker.worker_id].append(job)
             takers.remove(taker)
             taker.future.set_result(jobs)
 
@@ -252,7 +252,11 @@ class JobQueue:
 
     def held_by(self, worker_id: str) -> list[Job]:
         """The jobs that a worker works on."""
-        return [job for job in self._jobs.values() if job.worker_id == worker_id and job.state is JobState.IN_PROGRESS]
+        return list(self._running.get(worker_id, ()))
+
+    def is_polling(self, worker_id: str) -> bool:
+        """Whether the worker waits for a job right now."""
+        return any(taker.worker_id == worker_id for takers in self._takers.values() for taker in takers)
 
     def release(self, worker_id: str, reason: str) -> None:
         """The worker is gone: its jobs go back to the queue, once; the second time they fail with *reason*."""
@@ -336,6 +340,7 @@ class JobQueue:
         was_running = job.state is JobState.IN_PROGRESS
         self._move(job, state)
         job.finished_at = self._clock()
+        self._unrun(job)
         self._unqueue(job)
         if state is JobState.COMPLETED:
             self._totals[job.endpoint_id]["completed"] += 1
@@ -350,11 +355,13 @@ class JobQueue:
         if job.state is JobState.IN_PROGRESS:
             self._stop_in_worker(job)
         self._unqueue(job)
+        self._unrun(job)
         self._jobs.pop(job.id, None)
         job.wake()
 
     def _requeue(self, job: Job) -> None:
         self._move(job, JobState.IN_QUEUE)
+        self._unrun(job)
         job.worker_id, job.started_at, job.chunks = "", None, []
         job.output, job.has_output = None, False
         self._queued[job.endpoint_id].insert(0, job)
@@ -363,6 +370,13 @@ class JobQueue:
     def _unqueue(self, job: Job) -> None:
         if job in self._queued[job.endpoint_id]:
             self._queued[job.endpoint_id].remove(job)
+
+    def _unrun(self, job: Job) -> None:
+        held = self._running.get(job.worker_id, [])
+        if job in held:
+            held.remove(job)
+        if not held:
+            self._running.pop(job.worker_id, None)
 
     def _stop_in_worker(self, job: Job) -> None:
         self._to_stop[job.worker_id].append(job.id)

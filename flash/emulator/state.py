@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["State"]
+__all__ = ["State", "timestamp"]
 
 _BUILDS: Final = """
 SELECT builds.id, builds.app_id, builds.object_key, uploads.sha256, builds.manifest, builds.created_at
@@ -226,6 +226,11 @@ class State:
     def complete_upload(self, object_key: str, sha256: str) -> None:
         """All of it has arrived."""
         self._database.run("UPDATE uploads SET sha256 = ? WHERE object_key = ?", sha256, object_key)
+
+    def references(self) -> tuple[set[str], set[str]]:
+        """The uploads, and the digests of artifacts, that are still known."""
+        rows = self._database.all("SELECT object_key, sha256 FROM uploads")
+        return {row["object_key"] for row in rows}, {row["sha256"] for row in rows if row["sha256"]}
 
     def create_build(self, app_id: str, object_key: str, manifest: dict[str, Any]) -> BuildRecord:
         """Make a build of an upload; several may be made of one.

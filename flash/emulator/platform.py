@@ -1,0 +1,142 @@
+"""All parts of a local platform, tied together; without a socket, so that it also runs on a test's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from flash.emulator.access import Access
+from flash.emulator.artifacts import ArtifactStore
+from flash.emulator.fleet import Fleet
+from flash.emulator.login import Logins
+from flash.emulator.logs import WorkerLogs
+from flash.emulator.provision import Addresses
+from flash.emulator.queue import JobQueue
+from flash.emulator.scaler import Policy
+from flash.emulator.state import State
+from flash.emulator.webhook import Webhooks
+from flash.model.job import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from flash.emulator.job import Job
+    from flash.emulator.launchers import Launcher
+
+__all__ = ["Platform", "random_id", "steady_clock"]
+
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
+_TICK_S: Final = 0.1
+
+
+def random_id() -> str:
+    """An id that matches ``[a-z0-9]{14}`` and cannot be guessed."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(14))
+
+
+def steady_clock() -> Callable[[], float]:
+    """A clock in seconds since 1970 that never jumps, whatever happens to the machine's."""
+    offset = time.time() - time.monotonic()
+    return lambda: offset + time.monotonic()
+
+
+class Platform:
+    """A local platform.
+
+    Args:
+        home: Folder of its own: state, uploads, unpacked artifacts, logs.
+        api_key: The key that everything needs.
+        transport: How workers and webhooks are reached; a test's stand-in.
+
+    Attributes:
+        base_url: Where it answers, known once it listens.
+    """
+
+    def __init__(
+        self,
+        home: Path,
+        *,
+        api_key: str,
+        launcher: Launcher,
+        policy: Policy = Policy.ONE,
+        clock: Callable[[], float] | None = None,
+        new_id: Callable[[], str] = random_id,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        self.clock = clock or steady_clock()
+        self.base_url = ""
+        self.backend = launcher.name
+        self.access = Access(api_key)
+        self.state = State(home / "state.db", clock=self.clock, new_id=new_id)
+        self.artifacts = ArtifactStore(home)
+        self.logs = WorkerLogs(home / "logs", redact=self.access.redact)
+        # proxies of the user's environment know nothing of loopback
+        self.client = httpx.AsyncClient(transport=transport, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self.logins = Logins(self.clock, new_id)
+        self.webhooks = Webhooks(self.client, self.clock)
+        self.queue = JobQueue(
+            self.clock,
+            new_id,
+            may_take=lambda worker: self.fleet.may_take(worker),  # noqa: PLW0108  the fleet is made of the queue
+            on_finish=self._on_finish,
+        )
+        self.fleet = Fleet(
+            state=self.state,
+            queue=self.queue,
+            artifacts=self.artifacts,
+            access=self.access,
+            logs=self.logs,
+            launcher=launcher,
+            client=self.client,
+            policy=policy,
+            clock=self.clock,
+            new_id=new_id,
+        )
+
+    def start(self, base_url: str) -> None:
+        """Begin at that address; what was active before is started again by the next round."""
+        self.base_url = base_url
+        self.fleet.addresses = Addresses(base_url)
+        self.logs.sweep()
+        self.artifacts.keep_only(*self.state.references())
+        self.fleet.changed()
+
+    async def run(self) -> None:
+        """Rounds without end, until cancelled."""
+        while True:
+            await self.tick()
+            await self.fleet.woken(_TICK_S)
+
+    async def tick(self) -> None:
+        """One round: let time pass, and bring the workers to what they should be."""
+        self.queue.tick()
+        self.webhooks.tick()
+        await self.fleet.reconcile()
+
+    async def settle(self) -> None:
+        """Until nothing that was begun is under way."""
+        await self.fleet.settle()
+        await self.webhooks.settle()
+
+    async def stop_workers(self, grace_s: float) -> None:
+        """Stop all workers, while the platform still takes their results."""
+        await self.fleet.close(grace_s)
+
+    async def close(self) -> None:
+        """End every wait, and close what is open."""
+        self.queue.close()
+        self.webhooks.close()
+        await self.client.aclose()
+        await asyncio.sleep(0)
+        self.state.close()
+
+    def _on_finish(self, job: Job) -> None:
+        self.webhooks.note(job)
+        if job.worker_id and job.state in (JobState.CANCELLED, JobState.TIMED_OUT):
+            self.fleet.suspect(job.worker_id)
