@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
     from flash.cli.console import Console
     from flash.cli.services import Services
-    from flash.preview.promote import TargetName
-    from flash.project import Project
+    from flash.project import Project, TargetName
 
 __all__ = [
     "Command",

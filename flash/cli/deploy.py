@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cli.command import Context
     from flash.cli.report import Report
-    from flash.preview.promote import TargetName
-    from flash.project import Project
+    from flash.project import Project, TargetName
 
 __all__ = ["DEPLOY", "pytest_arguments"]
 
@@ -130,7 +129,7 @@ def _tell(report: Report, ended: Ended, context: Context) -> int:
 
     data = render.report_data(report)
     if report.outcome == "deployed":
-        context.console.result(deployed_block(report.deployment(), is_local=report.is_local), data)
+        context.console.result(deployed_block(report, is_local=report.is_local), data)
         if ended.status != DONE:
             context.console.progress(f"✗ deployed, but the test run ended with status {ended.status}; see above")
         return DONE if ended.status == DONE else FAILED

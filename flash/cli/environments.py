@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flash.cli.command import Command, add_project_options, add_target_option, open_project, wanted_target
-from flash.cli.status import DONE, UsageError
+from flash.cli.status import DONE
 from flash.errors import NotFound, SettingsError
 
 if TYPE_CHECKING:
@@ -14,11 +14,8 @@ if TYPE_CHECKING:
     from flash.cli.command import Context
     from flash.cli.render import EnvironmentRow
     from flash.cli.services import Services
-    from flash.cloud.address import PlatformAddress
     from flash.cloud.client import LiveEnvironment
-    from flash.deploy.apply import DeployedEndpoint
-    from flash.preview.promote import TargetName
-    from flash.project import Project
+    from flash.project import Project, TargetName
 
 __all__ = ["GET", "LIST", "choose_environment", "choose_live_environment"]
 
@@ -39,9 +36,8 @@ def choose_environment(project: Project, given: str | None, target: TargetName |
 
     if given is not None or project.settings.environments:
         return environment_name(project, given)
-    fallback = environment_name(project, None)
-    existing = [live.name for live in _existing(project, target_of(project, fallback, target), services)]
-    return _only(existing) or fallback
+    where = target_of(project, environment_name(project, None), target)
+    return environment_name(project, None, existing=[live.name for live in _existing(project, where, services)])
 
 
 def choose_live_environment(project: Project, given: str | None, target: TargetName | None, services: Services) -> str:
@@ -60,15 +56,7 @@ def choose_live_environment(project: Project, given: str | None, target: TargetN
         for live in _existing(project, where, services)
         if target_of(project, live.name, target) == where
     ]
-    return _only(existing) or environment_name(project, None)
-
-
-def _only(names: list[str]) -> str | None:
-    if len(names) > 1:
-        raise UsageError(
-            f"there are several environments: {', '.join(sorted(names))}", hint=f"say which: --env {min(names)}"
-        )
-    return names[0] if names else None
+    return existing[0] if len(existing) == 1 else environment_name(project, None, existing=existing)
 
 
 def _targets(project: Project, named: TargetName | None, services: Services) -> list[TargetName]:
@@ -112,6 +100,7 @@ def _list(options: argparse.Namespace, context: Context) -> int:
         {
             "name": row.name,
             "target": row.target,
+            "build": row.build,
             "digest": row.digest,
             "endpoints": row.endpoints,
             "configured": row.is_configured,
@@ -138,13 +127,16 @@ def _rows(project: Project, named: TargetName | None, context: Context) -> list[
         for live in existing:
             is_configured = live.name in configured and configured[live.name] in {None, target}
             digest = None if live.manifest is None else live.manifest.digest
-            rows[live.name, target] = EnvironmentRow(live.name, target, digest, len(live.endpoints), is_configured)
+            build = live.active_build_id
+            rows[live.name, target] = EnvironmentRow(
+                live.name, target, build, digest, len(live.endpoints), is_configured
+            )
     for name, configured_target in configured.items():
         if named is not None and configured_target not in {None, named}:
             continue
         if not any(row_name == name for row_name, _ in rows):
             where = configured_target or named or "-"
-            rows[name, where] = EnvironmentRow(name, where, None, 0, is_configured=True)
+            rows[name, where] = EnvironmentRow(name, where, None, None, 0, is_configured=True)
     return [rows[key] for key in sorted(rows)]
 
 
@@ -160,6 +152,7 @@ def _configure_get(parser: argparse.ArgumentParser) -> None:
 
 def _get(options: argparse.Namespace, context: Context) -> int:
     from flash.cli import render
+    from flash.deploy.deployment import deployed_endpoints
     from flash.project import environment_name, target_of
 
     project = open_project(options)
@@ -173,10 +166,12 @@ def _get(options: argparse.Namespace, context: Context) -> int:
             f"app {app!r} has no environment {name!r} on target {target!r}",
             hint=f"flash env list shows those that there are; flash deploy --env {name} makes it",
         )
-    endpoints = live_endpoints(live, address)
+    endpoints = () if live.manifest is None else deployed_endpoints(live.manifest, live.endpoints, address)
     digest = None if live.manifest is None else live.manifest.digest
     context.console.result(
-        render.environment_text(name, app=app, target=target, digest=digest, endpoints=endpoints),
+        render.environment_text(
+            name, app=app, target=target, build=live.active_build_id, digest=digest, endpoints=endpoints
+        ),
         {
             "app": app,
             "environment": name,
@@ -187,27 +182,6 @@ def _get(options: argparse.Namespace, context: Context) -> int:
         },
     )
     return DONE
-
-
-def live_endpoints(live: LiveEnvironment, address: PlatformAddress) -> tuple[DeployedEndpoint, ...]:
-    """The endpoints of an environment as users call them, by name."""
-    from flash.deploy.apply import DeployedEndpoint
-
-    found = []
-    for name, endpoint_id in sorted(live.endpoints.items()):
-        resource = None if live.manifest is None else live.manifest.resources.get(name)
-        is_load_balanced = resource is not None and resource.is_load_balanced
-        found.append(
-            DeployedEndpoint(
-                name=name,
-                kind="load-balanced" if is_load_balanced else "queue",
-                id=endpoint_id,
-                url=address.endpoint_url(endpoint_id, is_load_balanced=is_load_balanced),
-                routes=() if live.manifest is None else tuple(live.manifest.routes.get(name, {})),
-                example=None,
-            )
-        )
-    return tuple(found)
 
 
 LIST = Command(_configure_list, _list)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from flash.deploy.summary import deployed_block
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from flash.cli.report import Condition, Report
-    from flash.deploy.apply import DeployedEndpoint
+    from flash.deploy.deployment import DeployedEndpoint
     from flash.model.manifest import Artifact, Resource
     from flash.preview.local import PlatformState
+    from flash.preview.session import Attachment
 
 __all__ = [
     "EnvironmentRow",
@@ -25,6 +28,9 @@ __all__ = [
     "platform_data",
     "platform_text",
     "platform_variables",
+    "preview_data",
+    "preview_text",
+    "report_data",
     "size_text",
 ]
 
@@ -37,12 +43,14 @@ class EnvironmentRow:
     """An environment in a list.
 
     Attributes:
-        digest: What is live, or None where nothing is.
+        build: The build that is live, or None where nothing is.
+        digest: Its artifact's, or None where something else than Flash deployed it.
         is_configured: Whether ``[tool.flash.environments]`` names it.
     """
 
     name: str
     target: str
+    build: str | None
     digest: str | None
     endpoints: int
     is_configured: bool
@@ -172,14 +180,21 @@ def endpoint_data(endpoint: DeployedEndpoint) -> dict[str, object]:
 
 
 def environment_text(
-    name: str, *, app: str, target: str, digest: str | None, endpoints: Sequence[DeployedEndpoint]
+    name: str,
+    *,
+    app: str,
+    target: str,
+    build: str | None,
+    digest: str | None,
+    endpoints: Sequence[DeployedEndpoint],
 ) -> str:
     """What is live in an environment."""
     lines = [
         f"{app} / {name}",
         "",
         f"  target  {target}",
-        f"  digest  {digest or 'nothing is live'}",
+        f"  build   {build or '- (nothing is live)'}",
+        f"  digest  {_digest(build, digest)}",
     ]
     if endpoints:
         lines += ["", "Endpoints:"]
@@ -199,19 +214,55 @@ def environments_text(rows: Sequence[EnvironmentRow], *, app: str) -> str:
         (
             row.name,
             row.target,
-            row.digest[:12] if row.digest else "-",
+            _digest(row.build, row.digest)[:12],
             _live(row),
-            "" if row.is_configured else "unlisted",
+            "" if row.is_configured else "not in [tool.flash]",
         )
         for row in rows
     ]
     return "\n".join([f"Environments of {app}:", *_table(cells)])
 
 
+def _digest(build: str | None, digest: str | None) -> str:
+    if digest is not None:
+        return digest
+    return "-" if build is None else "unknown"
+
+
 def _live(row: EnvironmentRow) -> str:
-    if row.digest is None:
+    if row.build is None:
         return "nothing is live"
     return f"{row.endpoints} endpoint{'' if row.endpoints == 1 else 's'}"
+
+
+def preview_text(attachment: Attachment) -> str:
+    """Where a preview serves, and how to call it."""
+    _, _, endpoints = deployed_block(attachment, is_local=False).partition("\n\n")
+    return "\n".join(
+        [
+            "✓ Preview is running",
+            "",
+            "  It has a key of its own. In the shell where you try it:",
+            f"    {exports({'RUNPOD_API_KEY': attachment.address.api_key})}",
+            "",
+            endpoints,
+            "",
+            "Press Ctrl+C to stop.",
+        ]
+    )
+
+
+def preview_data(attachment: Attachment) -> dict[str, object]:
+    """The same as JSON."""
+    return {
+        "app": attachment.app,
+        "environment": attachment.environment,
+        "digest": attachment.digest,
+        "outcome": "serving",
+        "url": attachment.address.api_url,
+        "api_key": attachment.address.api_key,
+        "endpoints": [endpoint_data(endpoint) for endpoint in attachment.endpoints],
+    }
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flash.deploy.apply import DeployedEndpoint
+from flash.deploy.deployment import DeployedEndpoint
 from flash.errors import DeployError
 
 if TYPE_CHECKING:

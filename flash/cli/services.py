@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
     from flash.cloud.client import LiveEnvironment
-    from flash.deploy.apply import Deployment
+    from flash.deploy.deployment import Deployment
     from flash.model.manifest import Artifact
     from flash.preview.local import PlatformState
-    from flash.preview.promote import TargetName
     from flash.preview.session import Attachment
-    from flash.project import Project
+    from flash.project import Project, TargetName
 
 __all__ = ["RealServices", "RunningPreview", "Services", "UnverifiedDeployment"]
 

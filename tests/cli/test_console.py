@@ -7,8 +7,6 @@ import json
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
-
-
 from flash.cli.console import Console
 from flash.errors import DiscoveryError, WorkerFailed
 

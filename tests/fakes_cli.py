@@ -1,0 +1,252 @@
+"""Stands in for everything that the command line does to the world."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flash.cli.child import Ended
+from flash.cloud.address import PlatformAddress
+from flash.cloud.client import LiveEnvironment
+from flash.deploy.deployment import DeployedEndpoint, Deployment
+from flash.errors import NotFound
+from flash.model.manifest import Artifact, FunctionEntry, Manifest, Resource
+from flash.preview.local import PlatformState
+from flash.preview.session import Attachment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from flash.project import Project, TargetName
+
+LOCAL = PlatformAddress("http://127.0.0.1:8787", "http://127.0.0.1:8787/v2", "http://127.0.0.1:8787/lb", "flash_key")
+DIGEST = "5f" * 32
+STATE = PlatformState(url="http://127.0.0.1:8787", api_key="flash_key", pid=4321, backend="process")
+ENDPOINTS = (
+    DeployedEndpoint(
+        name="lb_worker",
+        kind="load-balanced",
+        id="abc123abc123ab",
+        url="http://127.0.0.1:8787/lb/abc123abc123ab",
+        routes=("POST /process", "GET /health"),
+        example={"input": {}},
+    ),
+    DeployedEndpoint(
+        name="gpu_worker",
+        kind="queue",
+        id="def456def456de",
+        url="http://127.0.0.1:8787/v2/def456def456de",
+        routes=(),
+        example={"input": {"name": ""}},
+    ),
+)
+MANIFEST = Manifest(
+    python_version="3.11",
+    resources={
+        "lb_worker": Resource(
+            is_load_balanced=True,
+            functions=[
+                FunctionEntry(name="process", module="lb_worker", http_method="POST", http_path="/process"),
+                FunctionEntry(name="health", module="lb_worker", http_method="GET", http_path="/health"),
+            ],
+        ),
+        "gpu_worker": Resource(gpu_ids="AMPERE_16", functions=[FunctionEntry(name="gpu_hello", module="gpu_worker")]),
+    },
+    routes={"lb_worker": {"POST /process": "process", "GET /health": "health"}},
+    excluded={"torch": "shipped by every worker image"},
+    digest=DIGEST,
+)
+
+
+def artifact(path: Path = Path("/project/.flash/artifact.tar.gz")) -> Artifact:
+    """An artifact that nobody built."""
+    files = (
+        "flash_manifest.json",
+        "gpu_worker.py",
+        "humanize-4.9.0.dist-info/METADATA",
+        "humanize-4.9.0.dist-info/RECORD",
+        "humanize/__init__.py",
+        "lb_worker.py",
+        "typing_extensions-4.15.0.dist-info/METADATA",
+        "typing_extensions.py",
+    )
+    return Artifact(path=path, sha256=DIGEST, size_bytes=3 * 2**20, manifest=MANIFEST, files=files)
+
+
+def live(name: str) -> LiveEnvironment:
+    """An environment with both endpoints."""
+    endpoints = {endpoint.name: endpoint.id for endpoint in ENDPOINTS}
+    return LiveEnvironment(
+        id=f"env-{name}", name=name, app_id="app-1", active_build_id="build-1", manifest=MANIFEST, endpoints=endpoints
+    )
+
+
+def deployment(app: str, environment: str) -> Deployment:
+    """A first deployment of both endpoints."""
+    return Deployment(
+        app=app,
+        environment=environment,
+        environment_id=f"env-{environment}",
+        digest=DIGEST,
+        build_id="build-1",
+        previous_build_id=None,
+        previous=None,
+        endpoints=ENDPOINTS,
+        staged={endpoint.name: endpoint.id for endpoint in ENDPOINTS},
+        created=frozenset(endpoint.name for endpoint in ENDPOINTS),
+        removed={},
+        is_new_environment=True,
+        run="run-1",
+    )
+
+
+def preview_attachment(app: str = "demo") -> Attachment:
+    """Where a preview would be."""
+    return Attachment(
+        kind="preview",
+        app=app,
+        environment="preview",
+        digest=DIGEST,
+        previous=None,
+        address=LOCAL,
+        endpoints=ENDPOINTS,
+        artifact_path=Path("/project/.flash/artifact.tar.gz"),
+        backend="process",
+    )
+
+
+@dataclass
+class FakePreview:
+    """A preview that serves nothing."""
+
+    attachment: Attachment
+    closed: int = 0
+
+    def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+
+@dataclass
+class FakePromotion:
+    """A deployment that nobody made."""
+
+    deployment: Deployment
+    is_local: bool
+    finished: int = 0
+
+    def finish(self) -> None:
+        """Count."""
+        self.finished += 1
+
+
+@dataclass
+class FakeServices:
+    """Answers as it is told, and remembers what it was asked.
+
+    Attributes:
+        refuse: Method name → the error that it raises.
+        live: Target → the environments there; a local target that is missing here is a platform that does not run.
+        report: What the child of ``run`` writes into its report file, or None for nothing.
+        ended: How that child ends.
+        log_lines: What workers write until somebody presses Ctrl+C.
+    """
+
+    refuse: dict[str, BaseException] = field(default_factory=dict)
+    live: dict[str, tuple[LiveEnvironment, ...]] = field(default_factory=dict)
+    platform: PlatformState | None = None
+    report: Mapping[str, Any] | None = None
+    ended: Ended = field(default_factory=lambda: Ended(0, interrupted=False))
+    log_lines: tuple[tuple[str, str], ...] = ()
+    asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    preview: FakePreview | None = None
+    promotion: FakePromotion | None = None
+
+    def _note(self, name: str, **values: Any) -> None:
+        self.asked.append((name, values))
+        error = self.refuse.get(name)
+        if error is not None:
+            raise error
+
+    @property
+    def names(self) -> list[str]:
+        """The methods that were called, in order."""
+        return [name for name, _ in self.asked]
+
+    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool) -> Artifact:
+        self._note("build", root=project.root, exclude=project.settings.exclude, keep_build_dir=keep_build_dir)
+        report("building")
+        return artifact(project.flash_dir / "artifact.tar.gz")
+
+    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> FakePreview:
+        self._note("start_preview")
+        report("starting")
+        attachment = preview_attachment(project.settings.app)
+        self.preview = FakePreview(attachment)
+        return self.preview
+
+    def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
+        self._note("follow")
+        yield from self.log_lines
+        raise KeyboardInterrupt
+
+    def check_target(
+        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+    ) -> None:
+        self._note("check_target", environment=environment, target=target)
+
+    def promote(
+        self,
+        project: Project,
+        artifact: Artifact,
+        *,
+        environment: str,
+        target: TargetName,
+        report: Callable[[str], None],
+        allow_delete: bool,
+    ) -> FakePromotion:
+        self._note("promote", environment=environment, target=target, allow_delete=allow_delete)
+        self.promotion = FakePromotion(deployment(project.settings.app, environment), target == "local")
+        return self.promotion
+
+    def undeploy(
+        self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]
+    ) -> tuple[str, ...]:
+        self._note("undeploy", environment=environment, target=target)
+        return tuple(sorted(endpoint.name for endpoint in ENDPOINTS))
+
+    def address(self, project: Project, target: TargetName) -> PlatformAddress:
+        self._note("address", target=target)
+        if target == "local" and target not in self.live:
+            raise NotFound("no local platform runs", hint="start it: flash platform start")
+        return PlatformAddress("https://api", "https://data/v2", None, "key") if target == "runpod" else LOCAL
+
+    def environments(self, project: Project, address: PlatformAddress) -> tuple[LiveEnvironment, ...]:
+        return self.live.get("local" if address is LOCAL else "runpod", ())
+
+    def environment(self, project: Project, address: PlatformAddress, name: str) -> LiveEnvironment | None:
+        return next((found for found in self.environments(project, address) if found.name == name), None)
+
+    def find_platform(self) -> PlatformState | None:
+        return self.platform
+
+    def start_platform(self, port: int | None, *, report: Callable[[str], None], foreground: bool) -> PlatformState:
+        self._note("start_platform", port=port, foreground=foreground)
+        if foreground:
+            raise KeyboardInterrupt
+        self.platform = STATE
+        return STATE
+
+    def stop_platform(self) -> bool:
+        self._note("stop_platform")
+        ran, self.platform = self.platform is not None, None
+        return ran
+
+    def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
+        self._note("run", arguments=list(arguments), cwd=cwd)
+        if self.report is not None:
+            path = next(one.partition("=")[2] for one in arguments if one.startswith("--flash-report="))
+            Path(path).write_text(json.dumps(self.report), encoding="utf-8")
+        return self.ended
