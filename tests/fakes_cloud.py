@@ -77,7 +77,7 @@ def platform(*answers: object, address: PlatformAddress = ADDRESS) -> tuple[Plat
 
 
 def endpoint(
-    *answers: object, kind: EndpointKind = "queue", logs: Callable[[int], tuple[str, ...]] | None = None
+    *answers: object, kind: EndpointKind = "queue", logs: Callable[[], tuple[str, ...]] | None = None
 ) -> tuple[EndpointClient, Script, Clock]:
     """An endpoint's client that follows a script."""
     script, clock = Script(*answers), Clock()

@@ -25,7 +25,6 @@ __all__ = ["EndpointClient", "EndpointKind", "JobHandle", "RemoteCaller"]
 EndpointKind = Literal["queue", "load-balanced"]
 
 _TIMEOUT_S: Final = 600.0
-_LOG_LINES: Final = 200
 
 
 class EndpointClient(AbstractContextManager["EndpointClient"]):
@@ -36,7 +35,7 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         kind: Whether it takes jobs or HTTP requests.
         url: ``…/v2/ID``, or a load-balanced endpoint's own URL.
         api_key: The empty string sends none.
-        logs: Gives the last *n* lines of its workers' logs; None where the platform has none to give.
+        logs: Gives the last lines of its workers' logs; None where the platform has none to give.
         transport: Answers instead of the network; one that is async as well is used by the async twins too.
         clock: Seconds, for deadlines.
         sleep: Waits between polls.
@@ -50,7 +49,7 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         kind: EndpointKind,
         url: str,
         api_key: str,
-        logs: Callable[[int], Sequence[str]] | None = None,
+        logs: Callable[[], Sequence[str]] | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -196,7 +195,7 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         """Do the same as ``health``, without blocking the event loop."""
         return await self._connection.adrive(self._health())
 
-    def logs(self, tail: int = _LOG_LINES) -> tuple[str, ...]:
+    def logs(self) -> tuple[str, ...]:
         """The last lines that its workers wrote.
 
         Raises:
@@ -206,11 +205,11 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
             raise PlatformError(
                 f"endpoint {self.name!r}: this platform gives no logs", operation="logs", hint="see them in its console"
             )
-        return tuple(self._logs(tail))
+        return tuple(self._logs())
 
-    async def alogs(self, tail: int = _LOG_LINES) -> tuple[str, ...]:
+    async def alogs(self) -> tuple[str, ...]:
         """Do the same as ``logs``, without blocking the event loop."""
-        return await asyncio.to_thread(self.logs, tail)
+        return await asyncio.to_thread(self.logs)
 
     # -- conversations
 

@@ -1,0 +1,138 @@
+"""The journal: what runs made on platforms, written before it is made, so that a killed run can be cleaned up.
+
+One line of JSON an event, each on disk before the next step. It says what may be there; what is live is read from the
+platform, never from here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from flash.errors import DeployError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Journal", "Kind", "Pending"]
+
+Kind = Literal["app", "environment", "upload", "build", "endpoint"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Something that a run meant to make, and neither kept nor removed.
+
+    Attributes:
+        where: ``PLATFORM APP/ENVIRONMENT``.
+        id: The platform's; None where the run ended before the platform had said.
+    """
+
+    run: str
+    where: str
+    kind: Kind
+    name: str
+    id: str | None
+
+
+class Journal:
+    """An append-only file of events.
+
+    Shape: ``{"run": str, "event": "began", "where": str}``,
+    ``{"run", "event": "intended" | "made" | "removed", "kind": str, "name": str, "id"?: str}``,
+    ``{"run", "event": "settled"}``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def begin(self, where: str) -> str:
+        """Begin a run; returns its name."""
+        run = secrets.token_hex(6)
+        self._append({"run": run, "event": "began", "where": where})
+        return run
+
+    def intended(self, run: str, kind: Kind, name: str) -> None:
+        """Write down what is about to be made."""
+        self._append({"run": run, "event": "intended", "kind": kind, "name": name})
+
+    def made(self, run: str, kind: Kind, name: str, made_id: str) -> None:
+        """Write down what the platform calls it."""
+        self._append({"run": run, "event": "made", "kind": kind, "name": name, "id": made_id})
+
+    def removed(self, run: str, kind: Kind, name: str) -> None:
+        """Write down that it is gone."""
+        self._append({"run": run, "event": "removed", "kind": kind, "name": name})
+
+    def settled(self, run: str) -> None:
+        """Write down that what the run made and did not remove is there to stay."""
+        self._append({"run": run, "event": "settled"})
+
+    def pending(self) -> tuple[Pending, ...]:
+        """What runs that were never settled made, or were about to make, in the order of the journal.
+
+        A last line that was torn by a crash is left out: what it was about had not begun.
+
+        Raises:
+            DeployError: Another line cannot be read.
+        """
+        found: dict[tuple[str, str, str], Pending] = {}
+        where: dict[str, str] = {}
+        for entry in self._entries():
+            run, event = entry["run"], entry["event"]
+            if event == "began":
+                where[run] = entry["where"]
+            elif event == "settled":
+                found = {key: one for key, one in found.items() if one.run != run}
+            else:
+                key = (run, entry["kind"], entry["name"])
+                if event == "removed":
+                    found.pop(key, None)
+                else:
+                    found[key] = Pending(run, where.get(run, ""), entry["kind"], entry["name"], entry.get("id"))
+        return tuple(found.values())
+
+    def _entries(self) -> list[dict[str, Any]]:
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DeployError(f"cannot read the journal: {error.strerror}", path=str(self._path)) from error
+        # what follows the last line feed is empty, or torn
+        return [self._entry(line, number) for number, line in enumerate(lines[:-1], start=1)]
+
+    def _entry(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            entry = json.loads(line)
+            if entry["event"] in {"intended", "made", "removed"}:
+                str(entry["kind"]), str(entry["name"])
+            elif entry["event"] == "began":
+                str(entry["where"])
+            str(entry["run"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeployError(
+                "a line of the journal cannot be read",
+                path=str(self._path),
+                line=number,
+                hint="remove the line; check with `flash env get` whether anything is left of the run it belonged to",
+            ) from error
+        else:
+            return dict(entry)
+
+    def _append(self, entry: dict[str, str]) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a+b") as file:
+            self._drop_torn_line(file.fileno())
+            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _drop_torn_line(self, descriptor: int) -> None:
+        content = self._path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.ftruncate(descriptor, whole)

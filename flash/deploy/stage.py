@@ -1,0 +1,110 @@
+"""Versions beside the live ones: staged, and waited for until each endpoint has a healthy worker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from flash.deploy.plan import Placement, endpoint_input
+from flash.errors import DeployError, PlatformError, WorkerFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flash.cloud.client import EndpointRecord, PlatformClient, VersionRecord
+    from flash.model.manifest import Manifest
+
+__all__ = ["HEALTHY_DEADLINE_S", "await_healthy", "stage"]
+
+HEALTHY_DEADLINE_S: Final = 600.0
+"""A cold start may have to fetch an image first. Source: the platform's own client shares it among all endpoints, read
+2026-08."""
+_FIRST_PAUSE_S: Final = 0.05
+_PAUSE_GROWTH: Final = 1.3
+_LONGEST_PAUSE_S: Final = 2.0
+_TOLD_EVERY_S: Final = 10.0
+
+
+def stage(
+    name: str,
+    manifest: Manifest,
+    placement: Placement,
+    *,
+    client: PlatformClient,
+    endpoint_id: str | None,
+    report: Callable[[str], None],
+) -> EndpointRecord:
+    """Stage a version of one endpoint; creates the endpoint where it has no id.
+
+    Raises:
+        DeployError: The platform cannot stage versions.
+        PlatformError: It said no.
+    """
+    resource = manifest.resources[name]
+    for volume in resource.network_volumes:
+        if not volume.get("id"):
+            report(f"! {name}: network volume {volume.get('name')!r} is not attached: only volumes with an id are")
+    given = endpoint_input(name, resource, placement, fingerprint=manifest.source_fingerprint, endpoint_id=endpoint_id)
+    try:
+        return client.save_endpoint(given)
+    except PlatformError as error:
+        if "flashBuildId" in error.message:
+            raise DeployError(
+                "this platform cannot stage a version beside the live one, and candidate environments, "
+                "which do without, are not available yet",
+                hint='deploy to the local platform: target = "local", or --target local',
+                detail=error.message,
+            ) from error
+        raise
+
+
+def await_healthy(
+    endpoints: Mapping[str, str],
+    build_id: str,
+    *,
+    client: PlatformClient,
+    report: Callable[[str], None],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    deadline_s: float = HEALTHY_DEADLINE_S,
+) -> None:
+    """Wait until every endpoint, given as ids by name, has a healthy worker of that build.
+
+    Raises:
+        WorkerFailed: A worker died, or none was healthy in time; the end of its log is in ``detail``.
+    """
+    waiting = dict(endpoints)
+    started_at = told_at = clock()
+    pause_s = _FIRST_PAUSE_S
+    while True:
+        seen: dict[str, VersionRecord | None] = {}
+        for name, endpoint_id in list(waiting.items()):
+            version = seen[name] = _version(client, endpoint_id, build_id)
+            if version is not None and version.failure is not None:
+                raise _failed(name, version.failure, version.log_tail)
+            if version is not None and version.is_healthy:
+                del waiting[name]
+                report(f"{name} is healthy")
+        if not waiting:
+            return
+        now = clock()
+        if now - started_at >= deadline_s:
+            name = next(iter(waiting))
+            last = seen[name]
+            raise _failed(name, f"no worker was healthy after {deadline_s:g} s", () if last is None else last.log_tail)
+        if now - told_at >= _TOLD_EVERY_S:
+            told_at = now
+            report(f"waiting for {', '.join(waiting)} ({now - started_at:.0f} s)")
+        sleep(pause_s)
+        pause_s = min(pause_s * _PAUSE_GROWTH, _LONGEST_PAUSE_S)
+
+
+def _version(client: PlatformClient, endpoint_id: str, build_id: str) -> VersionRecord | None:
+    return next((version for version in client.versions(endpoint_id) if version.build_id == build_id), None)
+
+
+def _failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:
+    tail = "\n".join(log_tail)
+    hint = ""
+    if "ImportError" in tail or "ModuleNotFoundError" in tail:
+        hint = "import packages inside the endpoint function, and name them in dependencies=[...]"
+    return WorkerFailed(f"endpoint {name!r}: {reason}", endpoint=name, hint=hint, detail=tail)
