@@ -1,7 +1,7 @@
 """Base environments: what a worker's image ships, as virtual environments on this machine.
 
-A worker never runs in the environment that Flash itself is installed in. It runs the artifact with an interpreter of the
-target's version, in an environment that holds what the images hold for our workers, and, for a GPU image, what the
+A worker never runs in the environment that Flash itself is installed in. It runs the artifact with an interpreter of
+the target's version, in an environment that holds what the images hold for our workers, and, for a GPU image, what the
 endpoint declares or imports of the rest.
 """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from flash import project as settings
 from flash.cloud.address import PlatformAddress
@@ -21,12 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.model.manifest import Artifact
-    from flash.project import Project
+    from flash.project import Project, TargetName
 
 __all__ = ["Promotion", "address", "check_target", "promote", "undeploy"]
 
 Report = Callable[[str], None]
-TargetName = Literal["runpod", "local"]
 
 
 def address(project: Project, target: TargetName, *, start: bool, report: Report) -> PlatformAddress:
@@ -35,7 +34,10 @@ def address(project: Project, target: TargetName, *, start: bool, report: Report
     A local target takes URL and key from the local platform's state and ignores ``RUNPOD_*``.
 
     Args:
+        project: Whose ``.env`` may hold the key.
+        target: ``runpod`` or ``local``.
         start: Start the local platform if none runs.
+        report: Told when one is started.
 
     Raises:
         SettingsError: Target runpod without a key.
@@ -61,7 +63,7 @@ def check_target(project: Project, environment: str, target: TargetName, *, repo
     """Ask the target something harmless, so that a wrong key is told before anything is built.
 
     Raises:
-        SettingsError, NotAuthorized, PlatformUnreachable, PortTaken: Why nothing can be deployed to *environment* there.
+        SettingsError, NotAuthorized, PlatformUnreachable, PortTaken: Why nothing can be deployed there.
     """
     with PlatformClient(address(project, target, start=True, report=report)) as client:
         client.environment(project.settings.app, environment)

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from filelock import FileLock, Timeout
 
@@ -24,7 +24,7 @@ from flash.deploy.apply import DeployedEndpoint, Deployment, apply
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.errors import ManifestError
-from flash.model.manifest import Artifact, Manifest
+from flash.model.manifest import Artifact
 from flash.preview.bases import Bases
 from flash.preview.local import Describer, PlatformState, launch_platform
 
@@ -154,6 +154,7 @@ class Attachment:
         return archive.read(self.artifact_path)
 
 
+@final
 class Preview:
     """A running preview; a context manager, whose end stops it and its workers."""
 
