@@ -167,7 +167,7 @@ def _install(
         distributions = install(requirements)
     requirements = requirements.settled(distributions)
     refuse_old_pydantic(distributions)
-    for name, reason in requirements.excluded.items():
+    for name, reason in sorted(requirements.excluded.items()):
         report(f"left out {name}: {reason}")
     for note in (*requirements.notes, *_about_system_dependencies(app)):
         report(note)

@@ -121,7 +121,7 @@ def declaration_error(message: str, location: Location, *, hint: str) -> Declara
     return DeclarationError(message, hint=hint, path=location.path, line=location.line)
 
 
-class located:
+class located:  # noqa: N801  used like a function
     """Gives a `DeclarationError` from inside the block its place in the user's source."""
 
     def __init__(self, location: Location) -> None:

@@ -24,7 +24,7 @@ from packaging.utils import canonicalize_name
 from flash.bundle.archive import megabytes
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
 
-__all__ = ["TARGET_PLATFORM", "Distribution", "Installer", "Report", "Uv"]
+__all__ = ["TARGET_PLATFORM", "Distribution", "Installer", "Report", "Uv", "child_environment", "interpreter_folders"]
 
 Report = Callable[[str], None]
 
@@ -46,14 +46,13 @@ _KEPT = frozenset(
 # Settings of uv about where and how to download; those about what to resolve would change the result unseen.
 _KEPT_OF_UV = re.compile(
     r"UV_(CACHE_DIR|CONFIG_FILE|CONCURRENT_\w+|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|HTTP_\w+|INDEX|INDEX_\w+"
-    r"|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|NO_INDEX|OFFLINE|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR"
+    r"|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|OFFLINE|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR"
     r"|PYTHON_DOWNLOADS_JSON_URL|REQUEST_TIMEOUT|SYSTEM_CERTS)"
 )
 _FROM_PIP = {
     "PIP_INDEX_URL": "UV_INDEX_URL",
     "PIP_EXTRA_INDEX_URL": "UV_EXTRA_INDEX_URL",
     "PIP_FIND_LINKS": "UV_FIND_LINKS",
-    "PIP_NO_INDEX": "UV_NO_INDEX",
     "PIP_TRUSTED_HOST": "UV_INSECURE_HOST",
     "PIP_DEFAULT_TIMEOUT": "UV_HTTP_TIMEOUT",
     "PIP_CERT": "SSL_CERT_FILE",
@@ -117,7 +116,9 @@ class Uv:
         interpreter: Path = Path(sys.executable),
     ) -> None:
         self._outer = dict(environment)
-        self._environment = _child_environment(environment)
+        self._environment = child_environment(environment)
+        # an option only: uv reads no variable for it
+        self._no_index = ("--no-index",) if _is_on(environment, "PIP_NO_INDEX", "UV_NO_INDEX") else ()
         self._platform = platform
         self._interpreter = interpreter
 
@@ -127,6 +128,7 @@ class Uv:
         """Install wheels for the target platform into *target*; see `Installer`."""
         if not requirements:
             return ()
+        target = target.absolute()
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="flash-install-") as scratch:
             wanted, overrides = Path(scratch, "requirements.txt"), Path(scratch, "excluded.txt")
@@ -142,7 +144,7 @@ class Uv:
                     *("--python-version", python_version, "--python-platform", self._platform),
                     *("--only-binary", ":all:", "--no-compile-bytecode"),
                     # a link into uv's cache would let a change of the tree change the cache
-                    *("--link-mode", "copy"),
+                    *("--link-mode", "copy", *self._no_index),
                 ],
                 # where [tool.uv] of the project, with its indexes, is found
                 cwd=target,
@@ -160,7 +162,7 @@ class Uv:
             return Path(os.path.realpath(self._interpreter))
         answer = self._run(
             ["python", "find", "--no-project", "--no-python-downloads", "--resolve-links", version],
-            path=_interpreter_folders(self._outer, version),
+            path=interpreter_folders(self._outer, version),
         )
         if answer.returncode == 0:
             return Path(answer.stdout.strip())
@@ -213,12 +215,15 @@ class Uv:
         """
         if not requirements:
             return
+        venv = venv.absolute()
         answer = self._run(
             [
-                *("pip", "install", "--python", str(_venv_python(venv)), "--only-binary", ":all:", "--no-config"),
+                *("pip", "install", "--python", str(_venv_python(venv)), "--only-binary", ":all:", *self._no_index),
                 "--compile-bytecode" if compile_bytecode else "--no-compile-bytecode",
                 *requirements,
-            ]
+            ],
+            # settings of whatever project is worked on do not concern a base environment
+            cwd=venv,
         )
         if answer.returncode != 0:
             raise PreviewError(
@@ -265,7 +270,8 @@ def _uv() -> str:
         raise BuildError("the package uv is installed without its program", hint="reinstall the package uv") from error
 
 
-def _child_environment(outer: Mapping[str, str]) -> dict[str, str]:
+def child_environment(outer: Mapping[str, str]) -> dict[str, str]:
+    """What of the environment *outer* reaches uv: where and how to download, in uv's spelling."""
     kept = {name: value for name, value in outer.items() if name in _KEPT or _KEPT_OF_UV.fullmatch(name)}
     for theirs, ours in _FROM_PIP.items():
         value = outer.get(theirs)
@@ -275,7 +281,11 @@ def _child_environment(outer: Mapping[str, str]) -> dict[str, str]:
     return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", "LC_ALL": "C.UTF-8"}
 
 
-def _interpreter_folders(outer: Mapping[str, str], version: str) -> str:
+def _is_on(environment: Mapping[str, str], *names: str) -> bool:
+    return any(environment.get(name, "").lower() in ("1", "on", "true", "yes") for name in names)
+
+
+def interpreter_folders(outer: Mapping[str, str], version: str) -> str:
     """``PATH`` for the search, with pyenv's interpreters in place of its shims, most of which only fail."""
     folders = [
         folder
@@ -357,8 +367,10 @@ _LONGEST = 300
 def _hint(detail: str) -> str:
     if "no usable wheels" in detail or "no wheels" in detail:
         return "only wheels for Linux x86-64 are installed: choose a version that has one for the target Python"
-    if "not found in the package registry" in detail:
+    if "was not found in the" in detail:
         return "check the spelling, and that the index that has it is configured"
+    if "there is no version of" in detail:
+        return "choose a version that the index has"
     if "you require" in detail:
         return "all endpoints of an app share one set of distributions: choose versions that agree"
     return "is the package index reachable?"

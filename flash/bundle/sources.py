@@ -27,7 +27,7 @@ __all__ = ["BUILT_IN", "FLASHIGNORE", "GITIGNORE", "SECRET", "TESTS", "Sources",
 
 GITIGNORE: Final = ".gitignore"
 FLASHIGNORE: Final = ".flashignore"
-SECRET: Final = "never ships: it may hold a secret"
+SECRET: Final = "never ships: it may hold a secret"  # noqa: S105  a label
 TESTS: Final = "never ships: it belongs to the tests"
 BUILT_IN: Final = "the built-in list"
 

@@ -40,8 +40,7 @@ def only(app: App) -> Function:
         "import runpod_flash as rf\n@rf.Endpoint(name='w')\ndef work(): ...",
         "from runpod_flash import Endpoint as E\n@E(name='w')\ndef work(): ...",
         "from runpod_flash import *\n@Endpoint(name='w')\ndef work(): ...",
-        "try:\n    from runpod_flash import Endpoint\nexcept ImportError:\n    from flash import Endpoint\n"
-        "@Endpoint(name='w')\ndef work(): ...",
+        "try:\n    from runpod_flash import Endpoint\nexcept ImportError:\n    x = 1\n@Endpoint('w')\ndef work(): ...",
         "from flash import Endpoint\nif True:\n    @Endpoint(name='w')\n    def work(): ...",
         "from flash import Endpoint\nw = Endpoint(name='w')\n@w\ndef work(): ...",
         "from flash import Endpoint\nw: Endpoint = Endpoint(name='w')\n@w\ndef work(): ...",
@@ -80,8 +79,7 @@ def test_nothing_of_the_project_runs(tmp_path: Path) -> None:
         ("async def f():\n    async for x in y():\n        yield x", True, True, False, ()),
         ("def f():\n    def inner():\n        yield 1\n    return list(inner())", False, False, False, ()),
         (
-            "class f:\n    def __init__(self): ...\n    def b(self): ...\n    async def a(self): ...\n"
-            "    def _c(self): ...\n    @property\n    def d(self): ...\n",
+            "class f:\n def __init__(s): 0\n def b(s): 0\n async def a(s): 0\n def _c(s): 0\n @property\n def d(s): 0",
             *(False, False, True, ("b", "a")),
         ),
     ],
@@ -105,7 +103,7 @@ def test_methods_of_a_base_class_of_the_project_come_first(tmp_path: Path) -> No
         read(
             tmp_path,
             base="class Base:\n    def one(self): ...",
-            worker="from base import Base\nfrom flash import Endpoint\n@Endpoint()\nclass W(Base):\n    def two(self): ...",
+            worker="from base import Base\nfrom flash import Endpoint\n@Endpoint()\nclass W(Base):\n def two(s): ...",
         )
     )
     assert function.methods == ("one", "two")
@@ -304,7 +302,7 @@ def test_a_source_encoding_is_honoured(tmp_path: Path) -> None:
 
 def test_no_endpoint_is_an_error(tmp_path: Path) -> None:
     """It says how one is declared."""
-    with pytest.raises(DiscoveryError, match="no endpoint found.*\nhint: decorate a function"):
+    with pytest.raises(DiscoveryError, match=r"no endpoint found.*\nhint: decorate a function"):
         read(tmp_path, helper="def f(): ...")
 
 
@@ -376,6 +374,6 @@ def test_a_parameter_hides_a_function_of_its_name(tmp_path: Path) -> None:
     app = read(
         tmp_path,
         cpu="from flash import Endpoint\n@Endpoint(name='cpu')\ndef hello(): ...",
-        lb="from flash import Endpoint\nfrom cpu import hello\n@Endpoint(name='lb')\ndef process(hello): return hello()",
+        lb="from flash import Endpoint\nfrom cpu import hello\n@Endpoint(name='lb')\ndef f(hello): return hello()",
     )
     assert app["lb"].functions[0].calls == ()

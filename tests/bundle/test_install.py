@@ -1,0 +1,222 @@
+"""uv, run on wheels that the tests make themselves: no index is asked."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from flash.bundle.install import Uv
+from flash.errors import DependencyError, PreviewError, TargetPythonMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def wheel(
+    folder: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = (), tag: str = "py3-none-any"
+) -> None:
+    """Make a wheel with one module and one script."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    files = {
+        f"{name}.py": f"VERSION = {version!r}\n",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + "".join(f"Requires-Dist: {line}\n" for line in requires),
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
+        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
+    }
+    record = f"{info}/RECORD"
+    files[record] = "".join(f"{path},,\n" for path in [*files, record])
+    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    """A folder of wheels: app → lib → (heavy, only for 3.12), clash → lib<1."""
+    folder = tmp_path / "wheels"
+    wheel(folder, "app", requires=["lib>=1", "heavy", "new; python_version >= '3.12'", "win; sys_platform == 'win32'"])
+    wheel(folder, "lib")
+    wheel(folder, "heavy", tag="cp312-cp312-win_amd64")
+    wheel(folder, "new")
+    wheel(folder, "clash", requires=["lib<1"])
+    wheel(folder, "native", tag="cp312-cp312-manylinux_2_28_x86_64")
+    return folder
+
+
+@pytest.fixture
+def uv(index: Path, tmp_path: Path) -> Uv:
+    """An uv with that folder as its only index, and a cache of its own."""
+    return Uv(
+        {
+            "PIP_FIND_LINKS": str(index),
+            "PIP_NO_INDEX": "1",
+            "UV_CACHE_DIR": str(tmp_path / "cache"),
+            "HOME": str(tmp_path),
+            # what must not reach the child
+            "VIRTUAL_ENV": "/nowhere",
+            "PYTHONPATH": "/nowhere",
+            "UV_CONSTRAINT": "/nowhere.txt",
+            "UV_PYTHON": "2.7",
+        }
+    )
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_wheels_for_the_target_are_installed_flat(uv: Uv, tmp_path: Path) -> None:
+    """Markers and tags are the target's; what is excluded is not looked at; scripts and uv's own files are gone."""
+    lines: list[str] = []
+    found = uv.install(["app"], target=tmp_path / "out", python_version="3.12", excluded=["heavy"], report=lines.append)
+    assert [(each.name, each.version) for each in found] == [("app", "1.0"), ("lib", "1.0"), ("new", "1.0")]
+    assert sorted(tree(tmp_path / "out")) == sorted(
+        f"{name}{suffix}"
+        for name in ("app", "lib", "new")
+        for suffix in (
+            ".py",
+            *(f"-1.0.dist-info/{file}" for file in ("METADATA", "RECORD", "WHEEL", "entry_points.txt")),
+        )
+    )
+    assert found[0].requires[:2] == ("lib>=1", "heavy")
+    assert found[0].top_level == ("app-1.0.dist-info", "app.py")
+    assert found[0].size_bytes == sum(len(text) for path, text in tree(tmp_path / "out").items() if path[:3] == "app")
+    assert lines == ["resolving 1 requirement for Python 3.12 on Linux x86-64", "installed 3 distributions (0.00 MB)"]
+
+
+def test_another_target_gets_what_its_markers_say(uv: Uv, tmp_path: Path) -> None:
+    """Whatever Python runs this."""
+    found = uv.install(["app"], target=tmp_path / "o", python_version="3.10", excluded=["heavy"], report=lambda _: None)
+    assert [each.name for each in found] == ["app", "lib"]
+
+
+def test_two_installations_are_the_same_bytes(uv: Uv, tmp_path: Path) -> None:
+    """From a cold cache and a warm one, into folders of different names."""
+    for name in ("one", "another"):
+        uv.install(["lib", "new"], target=tmp_path / name, python_version="3.12", excluded=[], report=lambda _: None)
+    assert tree(tmp_path / "one") == tree(tmp_path / "another")
+
+
+def test_nothing_to_install_runs_nothing(uv: Uv, tmp_path: Path) -> None:
+    """Not even uv."""
+    assert uv.install([], target=tmp_path / "o", python_version="3.12", excluded=[], report=lambda _: None) == ()
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("requirements", "version", "message", "hint"),
+    [
+        (["missing"], "3.12", "missing was not found in the", "check the spelling"),
+        (["lib==2"], "3.12", "lib==2", "a version that the index has"),
+        (["clash", "lib>=1"], "3.12", "lib", "versions that agree"),
+        (["native"], "3.11", "native", "only wheels for Linux x86-64"),
+    ],
+)
+def test_what_cannot_be_installed_is_an_error_with_uvs_words(
+    uv: Uv, tmp_path: Path, requirements: list[str], version: str, message: str, hint: str
+) -> None:
+    """The first line has the reason; the detail has all of it."""
+    with pytest.raises(DependencyError) as raised:
+        uv.install(requirements, target=tmp_path / "o", python_version=version, excluded=[], report=lambda _: None)
+    assert message in raised.value.message
+    assert "\n" not in raised.value.message
+    assert hint in raised.value.hint
+    assert "No solution found" in raised.value.detail
+    assert "/nowhere" not in raised.value.detail
+
+
+def test_the_running_python_is_found_without_a_search(uv: Uv) -> None:
+    """The base interpreter, not the virtual environment of Flash."""
+    found = uv.find_python(HERE)
+    assert found == Path(os.path.realpath(sys.executable))
+
+
+def test_a_python_that_is_not_there_is_none(uv: Uv) -> None:
+    """A search downloads nothing."""
+    assert uv.find_python("3.99") is None
+
+
+def test_a_python_that_cannot_be_downloaded_is_an_error(uv: Uv) -> None:
+    """It says what to do."""
+    with pytest.raises(TargetPythonMissing, match=r"Python 3\.99 is not on this machine.*\nhint: .*\[tool\.flash\]"):
+        uv.download_python("3.99")
+
+
+def test_pyenvs_shims_do_not_hide_its_interpreters(tmp_path: Path) -> None:
+    """A shim of a version that is not selected only fails."""
+    shims, versions = tmp_path / "pyenv/shims", tmp_path / "pyenv/versions/3.98.1/bin"
+    for folder, text in ((shims, "exit 127"), (versions, f'exec {sys.executable} "$@"')):
+        folder.mkdir(parents=True)
+        (folder / "python3.98").write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
+        (folder / "python3.98").chmod(0o755)
+    from flash.bundle.install import interpreter_folders
+
+    assert interpreter_folders({"PATH": f"{shims}:/usr/bin", "PYENV_ROOT": str(tmp_path / "pyenv")}, "3.98") == (
+        f"/usr/bin:{versions}"
+    )
+
+
+def test_a_base_environment_is_made_filled_and_made_anew(uv: Uv, tmp_path: Path) -> None:
+    """Compiled, so that workers start fast."""
+    import subprocess
+
+    python = uv.make_venv(tmp_path / "base", Path(sys.executable))
+    uv.install_into_venv(tmp_path / "base", [])
+    uv.install_into_venv(tmp_path / "base", ["lib"])
+    answer = subprocess.run(
+        [python, "-c", "import lib; print(lib.VERSION)"], capture_output=True, text=True, check=True, encoding="utf-8"
+    )
+    assert answer.stdout == "1.0\n"
+    assert list((tmp_path / "base").rglob("lib.*.pyc"))
+    uv.make_venv(tmp_path / "base", Path(sys.executable))
+    assert not list((tmp_path / "base").rglob("lib.py"))
+
+
+def test_a_base_environment_that_cannot_be_made_is_an_error(uv: Uv, tmp_path: Path) -> None:
+    """With uv's words."""
+    with pytest.raises(PreviewError, match="cannot make a virtual environment for /nowhere/python"):
+        uv.make_venv(tmp_path / "base", Path("/nowhere/python"))
+    uv.make_venv(tmp_path / "base", Path(sys.executable))
+    with pytest.raises(PreviewError, match=r"(?s)cannot install missing into a base environment.*hint: .*missing"):
+        uv.install_into_venv(tmp_path / "base", ["missing"])
+
+
+def test_settings_of_the_index_reach_uv_and_nothing_else_does() -> None:
+    """Its own spelling wins over pip's."""
+    from flash.bundle.install import child_environment
+
+    kept = child_environment(
+        {
+            "PIP_INDEX_URL": "https://pip.invalid/simple",
+            "PIP_EXTRA_INDEX_URL": "https://extra.invalid/simple",
+            "PIP_FIND_LINKS": "/a /b",
+            "UV_EXTRA_INDEX_URL": "https://uv.invalid/simple",
+            "UV_INDEX_PRIVATE_PASSWORD": "secret",
+            "SSL_CERT_FILE": "/certs.pem",
+            "HTTPS_PROXY": "http://proxy.invalid",
+            "UV_OVERRIDE": "x",
+            "UV_PRERELEASE": "allow",
+            "RUNPOD_API_KEY": "secret",
+            "CONDA_PREFIX": "/conda",
+        }
+    )
+    assert kept == {
+        "UV_INDEX_URL": "https://pip.invalid/simple",
+        "UV_EXTRA_INDEX_URL": "https://uv.invalid/simple",
+        "UV_FIND_LINKS": "/a,/b",
+        "UV_INDEX_PRIVATE_PASSWORD": "secret",
+        "SSL_CERT_FILE": "/certs.pem",
+        "HTTPS_PROXY": "http://proxy.invalid",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONNOUSERSITE": "1",
+        "LC_ALL": "C.UTF-8",
+    }

@@ -1,0 +1,217 @@
+"""What is installed, what is left out, and who asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes_bundle import project
+
+from flash.bundle.install import Distribution
+from flash.bundle.requirements import Requirements, plan_requirements
+from flash.errors import BuildError, DependencyError
+from flash.model.app import App, DeclaredEndpoint, Function, Location
+from flash.model.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def endpoint(name: str, *dependencies: str, cpu: bool = False) -> DeclaredEndpoint:
+    declared = Endpoint(name=name, dependencies=dependencies, cpu="cpu3c-1-2" if cpu else None)
+    location = Location(f"{name}.py", 3)
+    return DeclaredEndpoint(
+        spec=declared.spec, functions=(Function(name=f"f_{name}", module=name, location=location),), location=location
+    )
+
+
+def plan(
+    root: Path,
+    *endpoints: DeclaredEndpoint,
+    python_version: str = "3.12",
+    exclude: Sequence[str] = (),
+    bundle: Sequence[str] = (),
+    imports: dict[str, frozenset[str]] | None = None,
+) -> Requirements:
+    return plan_requirements(
+        App("demo", endpoints),
+        root,
+        exclude=exclude,
+        bundle=bundle,
+        python_version=python_version,
+        imports=imports,
+    )
+
+
+def installed(**requires: tuple[str, ...]) -> list[Distribution]:
+    return [Distribution(name, "1.0", 1, lines) for name, lines in requires.items()]
+
+
+def test_all_sources_are_read_and_repeated_lines_once(tmp_path: Path) -> None:
+    """requirements.txt, files that it includes, and every endpoint."""
+    project(
+        tmp_path,
+        {
+            "requirements.txt": "# comment\nsix==1.16  # why\n-r base/more.txt\n\nattrs \\\n  >= 20\n",
+            "base/more.txt": "--requirement=../last.txt\nidna\n",
+            "last.txt": "rich[jupyter]",
+        },
+    )
+    assert plan(tmp_path, endpoint("a", "six==1.16", "click"), endpoint("b", "click")).install == (
+        "attrs>=20",
+        "click",
+        "idna",
+        "rich[jupyter]",
+        "six==1.16",
+    )
+
+
+def test_markers_are_judged_for_the_target(tmp_path: Path) -> None:
+    """The Python and the system that build do not matter."""
+    dependencies = ("six; python_version >= '3.12'", "idna; python_version < '3.12'", "attrs; sys_platform == 'win32'")
+    assert plan(tmp_path, endpoint("a", *dependencies)).install == ('six; python_version >= "3.12"',)
+    old = plan(tmp_path, endpoint("a", *dependencies), python_version="3.11")
+    assert old.install == ('idna; python_version < "3.12"',)
+
+
+@pytest.mark.parametrize(
+    "name", ["torch", "torchvision==0.20", "Torchaudio", "triton", "runpod-flash>=1", "pytest_flash"]
+)
+def test_what_workers_have_is_left_out(tmp_path: Path, name: str) -> None:
+    """On GPU and CPU alike."""
+    for cpu in (False, True):
+        assert plan(tmp_path, endpoint("a", name, "six", cpu=cpu)).install == ("six",)
+
+
+def test_bundle_ships_what_would_be_left_out(tmp_path: Path) -> None:
+    """It is the user's word."""
+    requirements = plan(tmp_path, endpoint("a", "torch"), bundle=["Torch"])
+    assert requirements.install == ("torch",)
+    assert requirements.settled(installed(torch=())).provided == {"a": ()}
+
+
+def test_numpy_is_left_out_where_all_who_need_it_have_a_gpu_image(tmp_path: Path) -> None:
+    """A CPU endpoint that needs none does not change that."""
+    requirements = plan(tmp_path, endpoint("a", "numpy", "six"), endpoint("b", "six", cpu=True))
+    assert requirements.install == ("six",)
+    settled = requirements.settled(installed(six=()))
+    assert settled.excluded == {"numpy": "the GPU image ships it"}
+    assert settled.provided == {"a": ("numpy",), "b": ()}
+
+
+@pytest.mark.parametrize("how", ["declared", "in requirements.txt", "imported"])
+def test_numpy_is_bundled_where_a_cpu_endpoint_needs_it_and_the_build_says_so(tmp_path: Path, how: str) -> None:
+    """Its image is plain Python."""
+    project(tmp_path, {"requirements.txt": "numpy\n" if how == "in requirements.txt" else ""})
+    requirements = plan(
+        tmp_path,
+        endpoint("a", "numpy"),
+        endpoint("b", *(["numpy"] if how == "declared" else []), cpu=True),
+        imports={"b": frozenset({"numpy"})} if how == "imported" else {},
+    )
+    assert requirements.install == ("numpy",)
+    settled = requirements.settled(installed(numpy=()))
+    assert settled.notes == ("bundled numpy: the image of CPU endpoint 'b' has none",)
+    assert settled.provided == {"a": (), "b": ()}
+
+
+def test_numpy_that_a_cpu_endpoint_needs_indirectly_is_found_after_installing(tmp_path: Path) -> None:
+    """Through the metadata of what it asked for, extras included."""
+    requirements = plan(tmp_path, endpoint("a", "numpy"), endpoint("b", "pandas[fast]", cpu=True))
+    known = installed(pandas=("numexpr; extra == 'fast'", "x; extra == 'slow'"), numexpr=("NumPy>=1",))
+    assert requirements.lacking(known) == {"numpy": "b"}
+    assert requirements.lacking(installed(pandas=("x",))) == {}
+
+
+def test_what_a_gpu_image_ships_is_provided_to_those_who_need_it(tmp_path: Path) -> None:
+    """Declared, imported, or required by what is bundled."""
+    requirements = plan(
+        tmp_path,
+        endpoint("a", "transformers"),
+        endpoint("b", "torch"),
+        endpoint("c"),
+        endpoint("d", cpu=True),
+        imports={"c": frozenset({"torchvision", "six"}), "d": frozenset({"torch"})},
+    )
+    settled = requirements.settled(installed(transformers=("numpy", "torch>=2; extra == 'torch'")))
+    assert settled.provided == {"a": ("numpy",), "b": ("torch",), "c": ("torchvision",), "d": ()}
+    (note,) = settled.notes
+    assert note.startswith("endpoint 'd' needs torch, which neither its CPU image nor the artifact has")
+    assert note.endswith('bundle = ["torch"] in [tool.flash] ships it')
+
+
+def test_exclude_leaves_out_whoever_asks(tmp_path: Path) -> None:
+    """An exclusion that matches nothing is said."""
+    requirements = plan(tmp_path, endpoint("a", "scikit-learn", "SciPy"), exclude=["scipy", " Py_Yaml "])
+    assert requirements.install == ("scikit-learn",)
+    assert {"scipy", "py-yaml"} <= set(requirements.excluded)
+    settled = requirements.settled([Distribution("scikit-learn", "1", 1, ("scipy",))])
+    assert settled.excluded == {"scipy": "--exclude, or exclude in [tool.flash]"}
+    assert settled.notes == ("nothing needs 'py-yaml', which is excluded",)
+
+
+def test_excluded_and_bundled_is_an_error(tmp_path: Path) -> None:
+    """One of the two is a mistake."""
+    with pytest.raises(BuildError, match="'torch' is both excluded and bundled"):
+        plan(tmp_path, endpoint("a"), exclude=["torch"], bundle=["torch"])
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("six\nnumpy>>1\n", r"^requirements\.txt:2: 'numpy>>1' is no requirement"),
+        ("./local\n", r"^requirements\.txt:1: '\./local' is no requirement"),
+        ("-e .\n", r"^requirements\.txt:1: the option '-e \.' is not read"),
+        ("--index-url https://index.invalid/\n", r"^requirements\.txt:1: the option .* is not read"),
+        ("six==1 --hash=sha256:0\n", r"^requirements\.txt:1: the option .* is not read"),
+        ("-r missing.txt\n", r"^requirements\.txt:1: there is no 'missing\.txt'"),
+        ("-r requirements.txt\n", r"^requirements\.txt:1: 'requirements\.txt' includes itself"),
+        ("-r two.txt\n", r"^two\.txt:1: 'requirements\.txt' includes itself"),
+    ],
+)
+def test_a_line_that_is_no_requirement_is_an_error_with_its_place(tmp_path: Path, text: str, message: str) -> None:
+    """Nothing is skipped."""
+    project(tmp_path, {"requirements.txt": text, "two.txt": "-r requirements.txt"})
+    with pytest.raises(DependencyError, match=message):
+        plan(tmp_path, endpoint("a"))
+
+
+def test_a_dependency_that_is_no_requirement_names_its_endpoint(tmp_path: Path) -> None:
+    """And the line of its declaration."""
+    with pytest.raises(DependencyError, match=r"^a\.py:3: endpoint 'a': 'six = 1' is no requirement"):
+        plan(tmp_path, endpoint("a", "six = 1"))
+
+
+def test_a_requirements_file_that_is_no_text_is_an_error(tmp_path: Path) -> None:
+    """It is not taken for an empty one."""
+    (tmp_path / "requirements.txt").write_bytes(b"\xff\xfe")
+    with pytest.raises(DependencyError, match=r"^requirements\.txt: cannot read it"):
+        plan(tmp_path, endpoint("a"))
+
+
+@pytest.mark.parametrize("pin", ["pydantic<2", "pydantic==1.10.12", "pydantic~=1.10", "Pydantic<=1.99,>1"])
+def test_a_pin_of_pydantic_below_2_is_an_error(tmp_path: Path, pin: str) -> None:
+    """The runtime beside it needs 2."""
+    with pytest.raises(BuildError, match=r"(?s)^a\.py:3: .* asks for pydantic below 2.*hint: .*pydantic\.v1"):
+        plan(tmp_path, endpoint("a", pin))
+
+
+@pytest.mark.parametrize("pin", ["pydantic", "pydantic>=1.10", "pydantic==2.11.*", "pydantic>=2,<3", "pydantic!=2.5"])
+def test_a_pin_of_pydantic_that_allows_2_is_fine(tmp_path: Path, pin: str) -> None:
+    """A range that reaches below is no pin below."""
+    assert len(plan(tmp_path, endpoint("a", pin)).install) == 1
+
+
+def test_a_failed_installation_names_the_requirement_and_who_asked(tmp_path: Path) -> None:
+    """Both, where two do not agree."""
+    project(tmp_path, {"requirements.txt": "six==1.15\n"})
+    requirements = plan(tmp_path, endpoint("a", "six==1.16", "sixpack"))
+    failure = DependencyError("cannot install the dependencies: no way", hint="h", detail="you require six==1.15")
+    error = requirements.blame(failure)
+    assert error.headline == (
+        "requirements.txt:1: cannot install 'six==1.15' (requirements.txt:1) and 'six==1.16' (endpoint 'a'): no way"
+    )
+    assert (error.hint, error.detail) == ("h", "you require six==1.15")
+    other = DependencyError("cannot install the dependencies: the index is not there")
+    assert requirements.blame(other) is other
