@@ -11,7 +11,7 @@ from flash.deploy.stage import HEALTHY_DEADLINE_S, await_healthy, stage
 from flash.errors import DeployError, FlashError, WorkerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from flash.cloud.client import LiveEnvironment, PlatformClient
     from flash.deploy.deployment import Deployment
