@@ -6,6 +6,7 @@ Everything needs the key but two: the upload URL, which is a key itself, and the
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -118,7 +119,7 @@ async def _pod_logs(request: Request) -> Response:
 
 
 async def _healthz(request: Request) -> Response:
-    return JSONResponse({"status": "ok", "backend": platform_of(request).backend})
+    return JSONResponse({"status": "ok", "pid": os.getpid(), "backend": platform_of(request).backend})
 
 
 async def _not_found(request: Request, problem: Exception) -> Response:

@@ -112,6 +112,8 @@ def start_platform(
         if not foreground:
             process = _spawn(config, home)
             state = _await_start(process, home)
+            # it is to outlive this process: nobody here waits for it, and its Popen must not complain of that
+            process.returncode = 0
             (home / "port").write_text(f"{state.port}\n", encoding="ascii")
             report(f"started the local platform at {state.url}")
             return state

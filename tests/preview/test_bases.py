@@ -25,7 +25,7 @@ def test_a_base_is_made_once(tmp_path: Path) -> None:
     second = bases(tmp_path, uv, said).python("3.11")
 
     assert first == second
-    assert [BASE_REQUIREMENTS] == uv.installed
+    assert uv.installed == [BASE_REQUIREMENTS]
     assert said == ["making the base environment for Python 3.11"]
 
 
