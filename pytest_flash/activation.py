@@ -1,0 +1,86 @@
+"""Which part of the plugin a process needs: it owns the run, is a worker of one, or looks at a deployment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_flash.connection import Connection, FromFile, LogSections
+from pytest_flash.contract import ContractItems, Subject
+from pytest_flash.controller import Controller, Doorkeeper
+from pytest_flash.distribution import WORKERINPUT, Distribution, Worker
+from pytest_flash.fixtures import connection_key, root_key
+from pytest_flash.pipeline import Pipeline, RealPipeline, pipeline_key
+from pytest_flash.smoke import Recorder, results_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_flash.options import Options
+
+__all__ = ["activate"]
+
+
+def activate(config: pytest.Config, options: Options, child_environment: Mapping[str, str]) -> None:
+    """Register what this process needs; the smoke run gets *child_environment*.
+
+    Raises:
+        pytest.UsageError: ``--flash-attach`` names no file.
+    """
+    if options.attach is not None:
+        _activate_smoke(config, options.attach)
+    elif hasattr(config, "workerinput"):
+        _activate_worker(config, config.workerinput.get(WORKERINPUT))
+    else:
+        _activate_owner(config, options, child_environment)
+
+
+def _activate_owner(config: pytest.Config, options: Options, child_environment: Mapping[str, str]) -> None:
+    controller = Controller(
+        config,
+        options,
+        root=config.stash[root_key],
+        pipeline=lambda: _pipeline(config),
+        child_environment=child_environment,
+    )
+    connection = Connection(controller)
+    _connect(config, connection)
+    register = config.pluginmanager.register
+    register(controller, "flash-controller")
+    register(controller.observer, "flash-observer")
+    if config.pluginmanager.hasplugin("dsession"):
+        register(Distribution(controller), "flash-distribution")
+    else:
+        register(Doorkeeper(controller), "flash-doorkeeper")
+        register(ContractItems(connection, lambda: controller.subjects), "flash-contract")
+
+
+def _activate_worker(config: pytest.Config, data: dict[str, Any] | None) -> None:
+    if data is None:
+        return
+    config.stash[root_key] = Path(data["root"])
+    connection = Connection(FromFile(Path(data["attachment"]), lambda: _pipeline(config)))
+    _connect(config, connection)
+    subjects = [Subject(*subject) for subject in data["subjects"]]
+    config.pluginmanager.register(ContractItems(connection, lambda: subjects), "flash-contract")
+    config.pluginmanager.register(Worker(config), "flash-worker")
+
+
+def _activate_smoke(config: pytest.Config, attachment: Path) -> None:
+    if not attachment.is_file():
+        raise pytest.UsageError(f"--flash-attach: there is no file {attachment}")
+    _connect(config, Connection(FromFile(attachment, lambda: _pipeline(config))))
+    config.pluginmanager.register(Recorder(results_path(attachment)), "flash-recorder")
+
+
+def _connect(config: pytest.Config, connection: Connection) -> None:
+    config.stash[connection_key] = connection
+    config.pluginmanager.register(LogSections(connection), "flash-logs")
+
+
+def _pipeline(config: pytest.Config) -> Pipeline:
+    if pipeline_key not in config.stash:
+        config.stash[pipeline_key] = RealPipeline()
+    return config.stash[pipeline_key]

@@ -1,0 +1,351 @@
+"""The process that owns the run: decides which stage comes when, and what came of it all."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from flash.errors import DeployError, FlashError, SettingsError
+from pytest_flash.contract import ContractItem, Subject, subjects
+from pytest_flash.facts import Observer
+from pytest_flash.report import Failure, StageFailed, StageReporter
+from pytest_flash.stages import Stages
+from pytest_flash.verdict import Verdict, write_json, write_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from _pytest.terminal import TerminalReporter
+
+    from flash.model.manifest import Artifact
+    from flash.project import Project, TargetName
+    from pytest_flash.options import Options
+    from pytest_flash.pipeline import Attachment, Pipeline
+
+__all__ = ["Controller", "Doorkeeper"]
+
+_NEED_ARTIFACT: Final = frozenset({"flash_artifact", "flash_manifest"})
+_NEED_PREVIEW: Final = frozenset({"flash_preview", "flash_endpoint"})
+
+
+class Controller:
+    """Owns the run. It is also the :class:`~pytest_flash.connection.Source` of its own process's tests.
+
+    Attributes:
+        subjects: What the contract checks are about; nothing where the sources cannot be understood, which the build
+            stage then tells.
+        collected: Node ids that are to run.
+    """
+
+    def __init__(
+        self,
+        config: pytest.Config,
+        options: Options,
+        *,
+        root: Path,
+        pipeline: Callable[[], Pipeline],
+        child_environment: Mapping[str, str],
+    ) -> None:
+        self.subjects: tuple[Subject, ...] = ()
+        self.collected: tuple[str, ...] = ()
+        self.observer = Observer()
+        self._config = config
+        self._options = options
+        self._root = root
+        self._pipeline = pipeline
+        self._child_environment = child_environment
+        self._verdict = Verdict(environment=options.deploy)
+        self._run: _Run | None = None
+        self._endpoints: tuple[str, ...] = ()
+        self._is_prepared = False
+
+    # -- what its own process's tests and xdist's workers ask for
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a preview runs."""
+        return self._run is not None and self._run.stages is not None and self._run.stages.is_ready
+
+    def attachment(self) -> Attachment:
+        """Where the preview is."""
+        return self._stages.attachment()
+
+    def artifact(self) -> Artifact:
+        """The artifact."""
+        return self._stages.artifact()
+
+    @property
+    def session(self) -> pytest.Session:
+        """The run."""
+        return self._started.session
+
+    @property
+    def stage_count(self) -> int:
+        """How many stages have ended."""
+        return len(self._started.reporter.stages)
+
+    def for_workers(self) -> dict[str, Any]:
+        """What a worker of xdist needs, as plain data."""
+        return {
+            "root": str(self._root),
+            "attachment": str(self._started.attachment_path),
+            "subjects": [list(subject) for subject in self.subjects],
+        }
+
+    # -- before anything runs
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Read the settings, ask the target, read the sources. xdist starts its workers after that."""
+        self._run = _Run(session)
+        try:
+            self._open(self._run)
+        except SettingsError as error:
+            self._verdict.fail(error)
+            self._end()
+            raise pytest.UsageError(str(error)) from error
+        except FlashError as error:
+            self._verdict.fail(error)
+            self._end()
+            hint = f" (hint: {error.hint})" if error.hint else ""
+            pytest.exit(f"{error.headline}{hint}", returncode=pytest.ExitCode.TESTS_FAILED)
+
+    def _open(self, run: _Run) -> None:
+        from flash.project import load_project, target_of
+
+        options = self._options
+        pipeline = self._pipeline()
+        project = load_project(self._root, app=options.app, exclude=options.exclude)
+        self._verdict.app = project.settings.app
+        if options.deploy is not None:
+            target = self._verdict.target = target_of(project, options.deploy, options.target)
+            if not self._config.option.collectonly:
+                pipeline.check_target(project, options.deploy, target, report=run.reporter.progress)
+        run.stages = Stages(
+            project,
+            pipeline,
+            run.reporter,
+            attachment_path=run.attachment_path,
+            child_environment=self._child_environment,
+        )
+        self._discover(project, pipeline)
+
+    def _discover(self, project: Project, pipeline: Pipeline) -> None:
+        try:
+            app = pipeline.discover(project)
+        except FlashError as error:
+            # the build stage fails with it; where there is none, the summary tells it
+            self._verdict.notes.append(f"no contract checks: {error}")
+        else:
+            self.subjects = subjects(app)
+            self._endpoints = tuple(endpoint.name for endpoint in app)
+
+    # -- build and preview, after collection
+
+    def prepare(self, items: Sequence[pytest.Item] | None) -> None:
+        """Build, and start the preview, unless that was done or the collection is broken.
+
+        Args:
+            items: What was collected; None where xdist's workers collect.
+
+        Raises:
+            StageFailed: A stage failed, and was reported; no test may run.
+        """
+        if self._is_prepared or self.broken_collection:
+            return
+        self._is_prepared = True
+        needs_preview = self._options.has_stages or items is None or _any_asks(items, _NEED_PREVIEW)
+        if needs_preview or _any_asks(items or (), _NEED_ARTIFACT):
+            self._stages.build()
+        if needs_preview:
+            self._stages.preview()
+
+    @property
+    def broken_collection(self) -> list[str]:
+        """Files that cannot be collected, where that keeps the tests from running."""
+        return [] if self._config.option.continue_on_collection_errors else self.observer.seen.broken
+
+    # -- the loop
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Everything around the tests; outermost, so that other plugins have had their say before the gate."""
+        if session.config.option.collectonly:
+            return (yield)
+        try:
+            return (yield from self._around(session))
+        except (KeyboardInterrupt, pytest.exit.Exception):
+            self._verdict.outcome = "interrupted"
+            raise
+        finally:
+            self._close_preview()
+            self._end()
+
+    def _around(self, session: pytest.Session) -> Generator[None, object, object]:
+        cut_short = ""
+        result: object = True
+        environment = self._options.deploy
+        try:
+            result = yield
+        except StageFailed as error:
+            self._verdict.fail(error)
+            return True
+        except session.Failed as failed:
+            if environment is None:
+                raise
+            cut_short = str(failed)
+        except KeyboardInterrupt as interrupt:
+            # pytest's and xdist's own ways to stop are kinds of it; a real one ends the run
+            if type(interrupt) is KeyboardInterrupt or environment is None:
+                raise
+            cut_short = str(interrupt)
+        self._close_preview()
+        if environment is None:
+            self._verdict.outcome = "failed" if session.testsfailed else "passed"
+        else:
+            self._promote(environment, cut_short or str(session.shouldfail or session.shouldstop or ""))
+        return result
+
+    def _promote(self, environment: str, cut_short: str) -> None:
+        target = self._verdict.target
+        if target is None:
+            return
+        try:
+            if self._is_let_through(environment, target, cut_short):
+                self._deploy(environment, target)
+        except FlashError as error:
+            self._verdict.fail(error)
+
+    def _is_let_through(self, environment: str, target: TargetName, cut_short: str) -> bool:
+        from pytest_flash.judge import judge
+
+        run = self._started
+        name = f"deploy[{environment}]"
+        try:
+            verdict = judge(
+                run.session,
+                self.observer.seen,
+                self._stages,
+                environment=environment,
+                target=target,
+                collected=self.collected,
+                subjects=self.subjects,
+                endpoints=self._endpoints,
+                cut_short=cut_short,
+            )
+        except DeployError as error:
+            run.reporter.fail(name, Failure.of(error))
+            raise
+        refusal = self._verdict.take(verdict)
+        if refusal is not None:
+            run.reporter.fail(name, refusal)
+        return refusal is None
+
+    def _deploy(self, environment: str, target: TargetName) -> None:
+        """Promote, verify, keep or put back."""
+        stages = self._stages
+        promotion = stages.deploy(environment, target, allow_delete=self._options.allow_delete)
+        try:
+            stages.smoke(environment, promotion, self._config)
+        except StageFailed as error:
+            live = stages.roll_back(environment, promotion, because=error.message)
+            self._verdict.rolled_back(error, live)
+            return
+        except BaseException:
+            # whoever stops the run leaves nothing unverified behind
+            stages.roll_back(environment, promotion, because="the smoke run was interrupted")
+            raise
+        self._verdict.deployed(promotion)
+        try:
+            promotion.finish()
+        except FlashError as error:
+            self._verdict.notes.append(f"the version before is not retired yet: {error}")
+
+    # -- the end
+
+    def _close_preview(self) -> None:
+        if self._run is None or self._run.stages is None:
+            return
+        try:
+            self._run.stages.close_preview()
+        except FlashError as error:
+            self._verdict.notes.append(f"the preview did not stop as it should: {error}")
+
+    def _end(self) -> None:
+        run = self._started
+        self._verdict.digest = None if run.stages is None else run.stages.digest
+        self._verdict.stages = tuple(run.reporter.stages)
+        self._verdict.untyped = dict(self.observer.seen.untyped)
+        if self._options.report is not None:
+            write_json(self._verdict, self._options.report)
+
+    def pytest_report_header(self) -> str:
+        """Say what will happen."""
+        if self._options.deploy is not None:
+            return f"flash: {self._root}, to be deployed to {self._options.deploy}"
+        return f"flash: {self._root}, {'preview' if self._options.preview else 'preview on demand'}"
+
+    def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
+        """The verdict, and what follows from it."""
+        write_summary(self._verdict, terminalreporter, with_block=self._options.summary)
+
+    def pytest_unconfigure(self) -> None:
+        """Remove the run's folder."""
+        if self._run is not None:
+            shutil.rmtree(self._run.folder, ignore_errors=True)
+
+    @property
+    def _started(self) -> _Run:
+        if self._run is None:
+            raise RuntimeError("the session has not started")
+        return self._run
+
+    @property
+    def _stages(self) -> Stages:
+        stages = self._started.stages
+        if stages is None:
+            raise RuntimeError("the session could not start")
+        return stages
+
+
+class _Run:
+    """What there is once the session has started.
+
+    Attributes:
+        folder: Of the run, readable by this user only: it holds the preview's key.
+    """
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.session = session
+        self.reporter = StageReporter(session)
+        self.folder = Path(mkdtemp(prefix="flash-run-"))
+        self.stages: Stages | None = None
+
+    @property
+    def attachment_path(self) -> Path:
+        return self.folder / "preview.json"
+
+
+class Doorkeeper:
+    """Lets the tests run only after build and preview; a wrapper of the loop could not keep it from running."""
+
+    def __init__(self, controller: Controller) -> None:
+        self._controller = controller
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> object:
+        """Before the loop, in the process that has the tests."""
+        self._controller.collected = tuple(item.nodeid for item in session.items)
+        if not session.config.option.collectonly:
+            self._controller.prepare(session.items)
+        return None
+
+
+def _any_asks(items: Sequence[pytest.Item], fixtures: frozenset[str]) -> bool:
+    return any(
+        isinstance(item, ContractItem) or not fixtures.isdisjoint(getattr(item, "fixturenames", ())) for item in items
+    )

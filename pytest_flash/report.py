@@ -1,0 +1,199 @@
+"""Stages as test reports: in the terminal, under ``-v``, in JUnit XML and in ``--durations``, without being items."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import pytest
+
+from flash.errors import FlashError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from _pytest._io import TerminalWriter
+    from _pytest.terminal import TerminalReporter
+
+__all__ = ["Failure", "Representation", "Skip", "Stage", "StageFailed", "StageReporter", "is_stage"]
+
+_T = TypeVar("_T")
+Outcome = Literal["passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why something did not happen, as people are told.
+
+    Attributes:
+        message: One line.
+        detail: Evidence of more than one line.
+    """
+
+    message: str
+    hint: str = ""
+    detail: str = ""
+
+    @classmethod
+    def of(cls, error: FlashError) -> Failure:
+        """What an error says."""
+        return cls(error.headline, error.hint, error.detail)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            part for part in (self.message, f"hint: {self.hint}" if self.hint else "", self.detail) if part
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage that ended.
+
+    Attributes:
+        id: ``flash::build``, ``flash::deploy[production]``, …
+        message: Why it failed or was skipped, or what came of it.
+    """
+
+    id: str
+    outcome: Outcome
+    message: str
+
+
+class StageFailed(FlashError):
+    """A stage failed and was reported; nothing after it happens."""
+
+    def __init__(self, error: FlashError) -> None:
+        super().__init__(error.headline, hint=error.hint, detail=error.detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """What a stage's work returns where there was nothing to do."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Crash:
+    """What the short summary and JUnit's ``message`` show. pytest reads the attribute ``message``."""
+
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class Representation:
+    """A failure as pytest's reporters expect it: there is no traceback, because it says what there is to say."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.reprcrash = _Crash(failure.message)
+        self._text = str(failure)
+
+    def __str__(self) -> str:
+        return self._text
+
+    def toterminal(self, tw: TerminalWriter) -> None:
+        """Write it."""
+        for line in self._text.splitlines():
+            tw.line(line)
+
+
+def is_stage(report: object) -> bool:
+    """Whether a test report is one of a stage."""
+    return getattr(report, "flash_stage", False) is True
+
+
+class StageReporter:
+    """Runs stages and reports them.
+
+    Attributes:
+        stages: Those that ended, in their order.
+    """
+
+    def __init__(self, session: pytest.Session) -> None:
+        self.stages: list[Stage] = []
+        self.session = session
+
+    def run(self, name: str, work: Callable[[], _T], tell: Callable[[_T], str] = lambda _: "") -> _T:
+        """Do *work* as the stage ``flash::NAME``, which is skipped where it returns a :class:`Skip`.
+
+        Args:
+            name: ``build``, ``deploy[production]``, …
+            work: What to do.
+            tell: What came of it, for the report.
+
+        Raises:
+            StageFailed: It raised an error of ours, which is reported.
+        """
+        self._start(name)
+        start = time.time()
+        try:
+            value = work()
+        except FlashError as error:
+            failure = Failure.of(error)
+            self._report(name, "failed", failure.message, longrepr=Representation(failure), start=start)
+            raise StageFailed(error) from error
+        if isinstance(value, Skip):
+            longrepr = (_id(name), 0, f"Skipped: {value.reason}")
+            self._report(name, "skipped", value.reason, longrepr=longrepr, start=start)
+        else:
+            self._report(name, "passed", tell(value), start=start)
+        return value
+
+    def fail(self, name: str, failure: Failure) -> None:
+        """Report the stage ``flash::NAME``, which was not begun, as failed."""
+        self._start(name)
+        self._report(name, "failed", failure.message, longrepr=Representation(failure), start=time.time())
+
+    def progress(self, message: str) -> None:
+        """Tell what long work is at, where somebody watches: on a terminal, or with ``-v``."""
+        terminal = self._terminal
+        if terminal is None:
+            return
+        if terminal.verbosity > 0:
+            # the stage's own line is written again below
+            terminal.write_ensure_prefix("  flash: ", message)
+        elif terminal.verbosity == 0 and terminal.isatty:
+            terminal.write_line(f"  flash: {message}")
+
+    @property
+    def _terminal(self) -> TerminalReporter | None:
+        found: TerminalReporter | None = self.session.config.pluginmanager.get_plugin("terminalreporter")
+        return found
+
+    def _start(self, name: str) -> None:
+        self.session.config.hook.pytest_runtest_logstart(nodeid=_id(name), location=_location(name))
+
+    def _report(self, name: str, outcome: Outcome, message: str, *, start: float, longrepr: Any = None) -> None:
+        # one more than was collected, or progress would run over 100%
+        self.session.testscollected += 1
+        stop = time.time()
+        self.stages.append(Stage(_id(name), outcome, message))
+        hook = self.session.config.hook
+        phases: Sequence[Literal["setup", "call", "teardown"]] = ("setup", "call", "teardown")
+        for phase in phases:
+            is_call = phase == "call"
+            report = pytest.TestReport(
+                nodeid=_id(name),
+                location=_location(name),
+                keywords={},
+                outcome=outcome if is_call else "passed",
+                longrepr=longrepr if is_call else None,
+                when=phase,
+                duration=stop - start if is_call else 0.0,
+                start=start,
+                stop=stop,
+                flash_stage=True,
+            )
+            hook.pytest_runtest_logreport(report=report)
+        hook.pytest_runtest_logfinish(nodeid=_id(name), location=_location(name))
+
+
+def _id(name: str) -> str:
+    return f"flash::{name}"
+
+
+def _location(name: str) -> tuple[str, int | None, str]:
+    return ("flash", None, name)

@@ -1,0 +1,204 @@
+"""What the stages do: build, preview, deploy, smoke, rollback. Who calls them when is the controller's business."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+from flash.errors import DeployError, FlashError
+from pytest_flash import smoke
+from pytest_flash.report import Skip
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import pytest
+
+    from flash.model.manifest import Artifact
+    from flash.project import Project, TargetName
+    from pytest_flash.pipeline import Attachment, Pipeline, Preview, Promotion
+    from pytest_flash.report import StageReporter
+
+__all__ = ["Stages"]
+
+_TAIL_LINES: Final = 60
+_NO_TESTS: Final = 5
+_STOP_S: Final = 10.0
+_BLOCK_BYTES: Final = 2**20
+
+
+class Stages:
+    """The stages of one run, in the process that owns them. Also what its own tests know of the platform.
+
+    Attributes:
+        project: Whose they are.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        pipeline: Pipeline,
+        reporter: StageReporter,
+        *,
+        attachment_path: Path,
+        child_environment: Mapping[str, str],
+    ) -> None:
+        self.project = project
+        self._pipeline = pipeline
+        self._reporter = reporter
+        self._attachment_path = attachment_path
+        self._child_environment = child_environment
+        self._artifact: Artifact | None = None
+        self._preview: Preview | None = None
+
+    # -- what the tests of this process ask for
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a preview runs."""
+        return self._preview is not None
+
+    def artifact(self) -> Artifact:
+        """The artifact, built where it was not yet."""
+        if self._artifact is None:
+            self._artifact = self._pipeline.build(self.project, report=self._reporter.progress)
+        return self._artifact
+
+    def attachment(self) -> Attachment:
+        """Where the preview is, started where it was not yet."""
+        if self._preview is None:
+            artifact = self.artifact()
+            self._preview = self._pipeline.start_preview(self.project, artifact, report=self._reporter.progress)
+            self._preview.attachment.write(self._attachment_path)
+        return self._preview.attachment
+
+    @property
+    def digest_tested(self) -> str | None:
+        """The sha256 of what the preview runs, where one runs."""
+        return None if self._preview is None else self._preview.attachment.digest
+
+    def digest_to_promote(self) -> str:
+        """The sha256 of the file that would be promoted, as it is now; empty where there is none.
+
+        Raises:
+            DeployError: The file is gone.
+        """
+        if self._artifact is None:
+            return ""
+        digest = hashlib.sha256()
+        try:
+            with self._artifact.path.open("rb") as file:
+                while block := file.read(_BLOCK_BYTES):
+                    digest.update(block)
+        except OSError as error:
+            raise DeployError(f"the artifact that was tested cannot be read: {error}") from error
+        return digest.hexdigest()
+
+    @property
+    def digest(self) -> str | None:
+        """The artifact's sha256, where one was built."""
+        return None if self._artifact is None else self._artifact.sha256
+
+    # -- stages; each is reported, and raises StageFailed
+
+    def build(self) -> None:
+        """``flash::build``."""
+        self._reporter.run("build", self.artifact, lambda artifact: f"sha256:{artifact.sha256}")
+
+    def preview(self) -> None:
+        """``flash::preview[process]``."""
+        self._reporter.run(
+            f"preview[{self._pipeline.backend}]", self.attachment, lambda attachment: attachment.address.api_url
+        )
+
+    def deploy(self, environment: str, target: TargetName, *, allow_delete: bool) -> Promotion:
+        """``flash::deploy[ENV]``."""
+
+        def promote() -> Promotion:
+            return self._pipeline.promote(
+                self.project,
+                self.artifact(),
+                environment=environment,
+                target=target,
+                report=self._reporter.progress,
+                allow_delete=allow_delete,
+            )
+
+        return self._reporter.run(f"deploy[{environment}]", promote)
+
+    def smoke(self, environment: str, promotion: Promotion, config: pytest.Config) -> None:
+        """``flash::smoke[ENV]``: skipped where no test is marked for it."""
+        path = self._attachment_path.with_name("deployment.json")
+        promotion.attachment.write(path)
+
+        def run() -> Skip | str:
+            status, output = self._run_pytest(smoke.arguments(config, path), cwd=config.invocation_params.dir)
+            results = smoke.read_results(smoke.results_path(path))
+            if status == _NO_TESTS:
+                return Skip("no test is marked flash_smoke or flash_deployed_only")
+            failed = [result for result in results if result.outcome == "failed"]
+            if failed:
+                names = ", ".join(result.id for result in failed)
+                detail = "\n".join((smoke.summary(results), *(f"\n{result.id}\n{result.text}" for result in failed)))
+                raise DeployError(f"{len(failed)} smoke test(s) failed: {names}", detail=detail)
+            if status != 0:
+                raise DeployError(f"the smoke run ended with status {status}", detail=_tail(output))
+            if not any(result.outcome == "passed" for result in results):
+                return Skip("every smoke test was skipped: " + "; ".join(sorted({result.text for result in results})))
+            return smoke.summary(results)
+
+        self._reporter.run(f"smoke[{environment}]", run, str)
+
+    def roll_back(self, environment: str, promotion: Promotion, *, because: str) -> str:
+        """``flash::rollback[ENV]``; says what is live now."""
+
+        def put_back() -> str:
+            try:
+                return promotion.roll_back(report=self._reporter.progress)
+            except FlashError as error:
+                message = f"{because}; and it could not be put back: {error.headline}"
+                raise DeployError(message, hint=error.hint, detail=error.detail) from error
+
+        return self._reporter.run(f"rollback[{environment}]", put_back, str)
+
+    # -- the end
+
+    def close_preview(self) -> None:
+        """Stop the preview, if one runs."""
+        if self._preview is not None:
+            self._preview.close()
+
+    def _run_pytest(self, arguments: list[str], *, cwd: Path) -> tuple[int, str]:
+        command = [sys.executable, "-m", "pytest", *arguments]
+        with subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=dict(self._child_environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        ) as child:
+            try:
+                output, _ = child.communicate()
+            except BaseException:
+                _stop(child)
+                raise
+        return child.returncode, output
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    child.terminate()
+    try:
+        child.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def _tail(output: str) -> str:
+    return "\n".join(output.splitlines()[-_TAIL_LINES:])

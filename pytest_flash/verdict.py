@@ -1,0 +1,168 @@
+"""What came of a run, for people and as JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pytest_flash.report import Failure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from _pytest.terminal import TerminalReporter
+
+    from flash.deploy.gate import Condition
+    from flash.deploy.gate import Verdict as Gate
+    from flash.errors import FlashError
+    from flash.project import TargetName
+    from pytest_flash.pipeline import Promotion
+    from pytest_flash.report import Stage
+
+__all__ = ["Verdict", "write_json", "write_summary"]
+
+Outcome = Literal["deployed", "passed", "refused", "failed", "rolled-back", "interrupted"]
+
+
+@dataclass(slots=True)
+class Verdict:
+    """The verdict, filled in while the run goes on.
+
+    Attributes:
+        outcome: ``deployed``, ``refused``, ``failed``, ``rolled-back`` or ``interrupted``; ``passed`` where nothing was
+            to be deployed.
+        failure: Why it is neither ``deployed`` nor ``passed``.
+        live: What is live after a rollback, in words.
+        notes: What else people should know.
+        untyped: What contract checks left out, by node id.
+    """
+
+    environment: str | None
+    outcome: Outcome = "failed"
+    app: str = ""
+    target: TargetName | None = None
+    digest: str | None = None
+    failure: Failure | None = None
+    gate: Gate | None = None
+    stages: tuple[Stage, ...] = ()
+    promotion: Promotion | None = None
+    live: str = ""
+    notes: list[str] = field(default_factory=list)
+    untyped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def in_the_way(self) -> tuple[Condition, ...]:
+        """The gate's conditions that did not pass."""
+        return () if self.gate is None else self.gate.in_the_way
+
+    def take(self, gate: Gate) -> Failure | None:
+        """Take what the gate says; why it says no, or None where it does not."""
+        self.gate = gate
+        if gate.passed:
+            return None
+        reasons = "; ".join(f"{condition.code} {condition.evidence}" for condition in gate.in_the_way)
+        self.outcome = "refused"
+        self.failure = Failure(
+            f"the gate refused: {reasons}", detail="\n".join(_condition_lines(gate.in_the_way, with_remedy=True))
+        )
+        return self.failure
+
+    def fail(self, error: FlashError) -> None:
+        """A stage failed, or the run could not begin."""
+        self.outcome, self.failure = "failed", Failure.of(error)
+
+    def rolled_back(self, error: FlashError, live: str) -> None:
+        """What was deployed did not stay."""
+        self.outcome, self.failure, self.live = "rolled-back", Failure.of(error), live
+
+    def deployed(self, promotion: Promotion) -> None:
+        """It is live, and verified."""
+        self.outcome, self.promotion, self.failure = "deployed", promotion, None
+
+
+def write_json(verdict: Verdict, path: Path) -> None:
+    """Write the verdict for programs.
+
+    Shape: ``{"app", "environment", "target", "digest", "outcome", "error": {"message", "hint", "detail"} | null,
+    "gate": [{"code", "outcome", "title", "evidence": [str], "remedy"}], "stages": [{"id", "outcome", "message"}],
+    "endpoints": [{"name", "kind", "id", "url", "routes": [str], "example"}]}``
+    """
+    endpoints = verdict.promotion.deployment.endpoints if verdict.promotion is not None else ()
+    data: dict[str, Any] = {
+        "app": verdict.app,
+        "environment": verdict.environment,
+        "target": verdict.target,
+        "digest": verdict.digest,
+        "outcome": verdict.outcome,
+        "error": None if verdict.failure is None else asdict(verdict.failure),
+        "gate": [
+            {
+                "code": condition.code,
+                "outcome": condition.outcome,
+                "title": condition.title,
+                "evidence": [condition.evidence],
+                "remedy": condition.remedy,
+            }
+            for condition in (verdict.gate.conditions if verdict.gate is not None else ())
+        ],
+        "stages": [asdict(stage) for stage in verdict.stages],
+        "endpoints": [endpoint.as_json() for endpoint in endpoints],
+    }
+    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
+
+
+def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: bool) -> None:
+    """Write the verdict for people: what it is, first; the block of deployed endpoints, if wanted, last."""
+    headline, markup = _headline(verdict)
+    if headline:
+        terminal.write_sep("=", "flash", **markup)
+        terminal.write_line(headline, **markup)
+        for line in _condition_lines(verdict.in_the_way, with_remedy=True):
+            terminal.write_line(f"  {line}")
+        if verdict.failure is not None and verdict.failure.hint:
+            terminal.write_line(f"hint: {verdict.failure.hint}")
+    if verdict.gate is not None and verdict.gate.passed:
+        conditions = verdict.gate.conditions if terminal.verbosity > 0 else ()
+        for line in (*_condition_lines(conditions, with_remedy=False), *verdict.gate.notes):
+            terminal.write_line(f"  {line}")
+    for nodeid, left_out in sorted(verdict.untyped.items()):
+        terminal.write_line(f"note: {nodeid}: {left_out}", yellow=True)
+    for note in verdict.notes:
+        terminal.write_line(f"note: {note}", yellow=True)
+    if with_block and verdict.promotion is not None:
+        from flash.deploy.summary import deployed_block
+
+        terminal.write_line("")
+        block = deployed_block(verdict.promotion.deployment, is_local=verdict.promotion.is_local)
+        for line in block.splitlines():
+            terminal.write_line(line)
+
+
+def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
+    digest = f"sha256:{verdict.digest[:12]}" if verdict.digest else "nothing"
+    reason = verdict.failure.message if verdict.failure is not None else ""
+    environment = verdict.environment
+    bad = {"red": True, "bold": True}
+    if verdict.outcome == "deployed":
+        return f"deployed {digest} to {environment}", {"green": True, "bold": True}
+    if verdict.outcome == "passed":
+        return (f"passed against the preview of {digest}" if verdict.digest else ""), {"green": True}
+    if environment is None:
+        # the failed reports say it all
+        return "", {}
+    if verdict.outcome == "rolled-back":
+        return f"rolled back {environment}: {reason}. {verdict.live}", bad
+    if verdict.outcome == "interrupted":
+        return f"nothing deployed to {environment}: interrupted", bad
+    return f"nothing deployed to {environment}: {reason}", bad
+
+
+def _condition_lines(conditions: tuple[Condition, ...], *, with_remedy: bool) -> list[str]:
+    lines: list[str] = []
+    for condition in conditions:
+        outcome = "" if condition.outcome == "pass" else f"{condition.outcome}: "
+        lines.append(f"{condition.code} {condition.title}: {outcome}{condition.evidence}")
+        if with_remedy and condition.remedy:
+            lines.append(f"  hint: {condition.remedy}")
+    return lines

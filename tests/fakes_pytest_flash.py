@@ -1,0 +1,262 @@
+"""A pipeline that builds and starts nothing: answers come from this process, and what was asked is written down.
+
+Scenario and event log are files in the project, because the smoke run and xdist's workers are other processes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import httpx
+
+from flash.cloud.address import PlatformAddress
+from flash.cloud.jobs import EndpointClient
+from flash.deploy.deployment import DeployedEndpoint, Deployment
+from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsError, WorkerFailed
+from flash.model.app import App, DeclaredEndpoint, Function, Location
+from flash.model.endpoint import Endpoint
+from flash.model.manifest import Artifact, Manifest
+
+ADDRESS = PlatformAddress("http://127.0.0.1:9", "http://127.0.0.1:9/v2", "http://127.0.0.1:9/lb", "key")
+STRING = {"type": "string", "maxLength": 8}
+INPUT = {"type": "object", "properties": {"name": STRING}, "required": ["name"], "additionalProperties": False}
+SCHEMA = {"input": INPUT, "output": {"type": "string"}, "untyped": [], "example": {"name": ""}}
+ERRORS = {
+    "settings": SettingsError("no key and no target", hint="set RUNPOD_API_KEY"),
+    "key": NotAuthorized("the platform does not accept the API key", hint="check RUNPOD_API_KEY"),
+    "discovery": DiscoveryError("no endpoint found", hint="decorate a function", path="app.py", line=3),
+    "build": BuildError("cannot install 'nothing-of-that-name'", hint="check the spelling"),
+    "worker": WorkerFailed("endpoint 'greeter' died at start", endpoint="greeter", detail="ImportError: no module"),
+}
+
+
+def app() -> App:
+    """A queue endpoint with one function, and a load-balanced one with a route."""
+    where = Location("app.py", 1)
+    hello = Function(name="hello", module="app", location=where)
+    echo = Function(name="echo", module="app", location=where, http_method="POST", http_path="/echo")
+    return App(
+        "demo",
+        (
+            DeclaredEndpoint(spec=Endpoint(name="greeter", cpu="cpu3c-1-2").spec, functions=(hello,), location=where),
+            DeclaredEndpoint(spec=Endpoint(name="api", cpu="cpu3c-1-2").spec, functions=(echo,), location=where),
+        ),
+    )
+
+
+def manifest(schemas: dict[str, Any]) -> Manifest:
+    """The manifest of :func:`app`."""
+
+    def function(name: str, **more: Any) -> dict[str, Any]:
+        return {"name": name, "module": "app", "contract": {"": {**SCHEMA, **schemas.get(name, {})}}, **more}
+
+    return Manifest.parse(
+        {
+            "project_name": "demo",
+            "resources": {
+                "greeter": {"functions": [function("hello")]},
+                "api": {
+                    "is_load_balanced": True,
+                    "functions": [function("echo", http_method="POST", http_path="/echo")],
+                },
+            },
+            "routes": {"api": {"POST /echo": "echo"}},
+        }
+    )
+
+
+@dataclass
+class Scenario:
+    """What goes wrong, by the step that it goes wrong in."""
+
+    root: Path
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, root: Path) -> Scenario:
+        """What the project's ``scenario.json`` says."""
+        path = root / "scenario.json"
+        return cls(root, json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
+
+    def enter(self, step: str) -> None:
+        """Write down that *step* was asked for; raise where it is to fail."""
+        with (self.root / "events.txt").open("a", encoding="utf-8") as log:
+            log.write(f"{step}\n")
+        what = self.data.get(step)
+        if what == "interrupt":
+            raise KeyboardInterrupt
+        if what is not None:
+            raise ERRORS[what]
+
+
+@dataclass
+class FakeAttachment:
+    """An attachment whose endpoints answer in this process."""
+
+    scenario: Scenario
+    kind: str
+    environment: str
+    digest: str
+    app: str = "demo"
+    previous: str | None = None
+    backend: str = "process"
+    address: PlatformAddress = ADDRESS
+
+    def clients(self) -> dict[str, EndpointClient]:
+        """Two clients, each with a transport of its own."""
+        return {"greeter": self._client("greeter", "queue", "v2"), "api": self._client("api", "load-balanced", "lb")}
+
+    def _client(self, name: str, kind: Literal["queue", "load-balanced"], prefix: str) -> EndpointClient:
+        return EndpointClient(
+            name,
+            kind=kind,
+            url=f"http://127.0.0.1:9/{prefix}/{name}",
+            api_key="key",
+            logs=lambda: (f"last words of {name}",),
+            transport=httpx.MockTransport(self.answer),
+        )
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """``hello`` and ``echo``, or the wrong answers that the scenario wants."""
+        body = json.loads(request.content)
+        if request.url.path == "/lb/api/echo":
+            return httpx.Response(200, json=body["name"])
+        name = body["input"]["name"]
+        wrong = self.scenario.data.get("answers")
+        if wrong == "number":
+            return httpx.Response(200, json={"id": "1", "status": "COMPLETED", "output": len(name)})
+        return httpx.Response(200, json={"id": "1", "status": "COMPLETED", "output": f"Hello {name} from {self.kind}"})
+
+    def artifact(self) -> Artifact:
+        """What :class:`FakePipeline` builds."""
+        return artifact(self.scenario)
+
+    def write(self, path: Path) -> None:
+        """Write what :meth:`FakePipeline.attach` reads."""
+        data = {"root": str(self.scenario.root), "kind": self.kind, "environment": self.environment}
+        path.write_text(json.dumps({**data, "digest": self.digest, "previous": self.previous}), encoding="utf-8")
+
+
+def artifact(scenario: Scenario) -> Artifact:
+    """An artifact of one file."""
+    path = scenario.root / ".flash" / "artifact.tar.gz"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"artifact")
+    return Artifact(
+        path=path,
+        sha256=hashlib.sha256(b"artifact").hexdigest(),
+        size_bytes=8,
+        manifest=manifest(scenario.data.get("schemas", {})),
+        files=("app.py",),
+    )
+
+
+@dataclass
+class FakePreview:
+    """A preview that is only an attachment."""
+
+    attachment: FakeAttachment
+
+    def close(self) -> None:
+        """Write it down."""
+        self.attachment.scenario.enter("close")
+
+
+@dataclass
+class FakePromotion:
+    """A promotion that is only an attachment."""
+
+    deployment: Deployment
+    attachment: FakeAttachment
+    is_local: bool = True
+
+    def finish(self) -> None:
+        """Write it down."""
+        self.attachment.scenario.enter("finish")
+
+    def roll_back(self, *, report: Any) -> str:
+        """Write it down."""
+        self.attachment.scenario.enter("rollback")
+        report("putting back")
+        return "the version before is live again"
+
+
+class FakePipeline:
+    """Each step is instantaneous."""
+
+    backend = "process"
+
+    def __init__(self, root: Path) -> None:
+        self.scenario = Scenario.read(root)
+
+    def discover(self, project: Any) -> App:
+        """The app, or an error."""
+        self.scenario.enter("discover")
+        return app()
+
+    def check_target(self, project: Any, environment: str, target: str, *, report: Any) -> None:
+        """Nothing, or an error."""
+        self.scenario.enter("check_target")
+
+    def build(self, project: Any, *, report: Any) -> Artifact:
+        """The artifact, or an error."""
+        self.scenario.enter("build")
+        report("installing nothing")
+        return artifact(self.scenario)
+
+    def start_preview(self, project: Any, built: Artifact, *, report: Any) -> FakePreview:
+        """A preview, or an error."""
+        self.scenario.enter("preview")
+        report("starting nothing")
+        return FakePreview(FakeAttachment(self.scenario, "preview", "preview", built.sha256))
+
+    def promote(
+        self, project: Any, built: Artifact, *, environment: str, target: str, report: Any, allow_delete: bool
+    ) -> FakePromotion:
+        """A promotion, or an error."""
+        self.scenario.enter(f"promote {environment} {target}{' deleting' if allow_delete else ''}")
+        self.scenario.enter("promote")
+        attachment = FakeAttachment(self.scenario, "deployment", environment, built.sha256, previous="0" * 64)
+        endpoints = (
+            DeployedEndpoint(
+                name="api",
+                kind="load-balanced",
+                id="abcdefghij0123",
+                url="http://127.0.0.1:9/lb/abcdefghij0123",
+                routes=("POST /echo",),
+                example={"name": ""},
+            ),
+            DeployedEndpoint(
+                name="greeter",
+                kind="queue",
+                id="abcdefghij0124",
+                url="http://127.0.0.1:9/v2/abcdefghij0124",
+                example={"input": {"name": ""}},
+            ),
+        )
+        deployment = Deployment(
+            app="demo",
+            environment=environment,
+            environment_id="env",
+            digest=built.sha256,
+            build_id="build-2",
+            previous_build_id="build-1",
+            previous="0" * 64,
+            endpoints=endpoints,
+            staged={},
+            created=frozenset(),
+            removed={},
+            is_new_environment=False,
+            run="run",
+        )
+        return FakePromotion(deployment, attachment)
+
+    def attach(self, path: Path) -> FakeAttachment:
+        """What :meth:`FakeAttachment.write` wrote."""
+        data = json.loads(path.read_text(encoding="utf-8"))
+        scenario = Scenario.read(Path(data.pop("root")))
+        return FakeAttachment(scenario, **data)
