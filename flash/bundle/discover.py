@@ -86,7 +86,9 @@ class _Reader:
                     declared.append(assigned)
                     if assigned.variable is not None:
                         variables[assigned.variable] = assigned
-        self._refuse_nested()
+        if "Endpoint" in self.module.source:
+            # the walk costs as much as parsing, and few files have any
+            self._refuse_nested()
         for endpoint in declared:
             if not endpoint.functions and not endpoint.endpoint.is_client:
                 raise DiscoveryError(

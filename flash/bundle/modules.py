@@ -99,6 +99,7 @@ class Modules:
 
     def __init__(self, modules: Iterable[Module]) -> None:
         self._by_name = {module.name: module for module in modules}
+        self._folders = {folder for name in self._by_name for folder in _prefixes(name.split(".")[:-1])}
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._by_name.values())
@@ -187,7 +188,7 @@ class Modules:
 
     def _namespace(self, name: str) -> Module | None:
         """A stand-in for a folder without ``__init__.py``."""
-        if any(known.startswith(f"{name}.") for known in self._by_name):
+        if name in self._folders:
             return Module(path=name.replace(".", "/"), name=name, tree=ast.Module([], []), is_package=True, source="")
         return None
 
