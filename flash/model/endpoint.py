@@ -84,7 +84,8 @@ HTTP_METHODS: Final = ("DELETE", "GET", "PATCH", "POST", "PUT")
 RESERVED_PATHS: Final = frozenset({"/execute", "/ping"})
 """Paths of the platform: the health check, and one that ran anybody's code, which is not served."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# patterns are text here: compiled when first used, they cost an import nothing
+_NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 _MARK: Final = "__flash_bound__"
 
 
@@ -408,7 +409,7 @@ class Endpoint:
             _check_target(self, function)
             if isinstance(function, type):
                 raise DeclarationError(f"{method} {path} of {self!r} is a class", hint="a route is a function")
-            shape = (method, _BRACES.sub("{}", checked))
+            shape = (method, re.sub(_BRACES, "{}", checked))
             first = self._routes.get(shape)
             if first is not None:
                 raise DeclarationError(
@@ -602,8 +603,8 @@ def arguments_by_name(function: Callable[..., Any], args: Sequence[Any], kwargs:
 
 # ------------------------------------------------------------------------------------------------------------ Checking
 
-_BRACES: Final = re.compile(r"\{[^{}]*\}")
-_PARAMETER: Final = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*(:path)?\}")
+_BRACES: Final = r"\{[^{}]*\}"
+_PARAMETER: Final = r"\{[A-Za-z_][A-Za-z0-9_]*(:path)?\}"
 
 
 def checked_path(path: object) -> str:
@@ -622,7 +623,7 @@ def checked_path(path: object) -> str:
         raise DeclarationError(
             f"path {path!r} has a blank, '?' or '#'", hint="a parameter that is not in it is queried"
         )
-    rest = _PARAMETER.sub("", path)
+    rest = re.sub(_PARAMETER, "", path)
     if "{" in rest or "}" in rest:
         raise DeclarationError(f"path {path!r} has braces that are no parameter", hint="write {name} or {name:path}")
     return path
@@ -661,7 +662,7 @@ def _name(given: object) -> str | None:
         return None
     if callable(given):
         raise DeclarationError("Endpoint is called before it decorates", hint='write @Endpoint(name="…")')
-    if not isinstance(given, str) or _NAME.fullmatch(given) is None:
+    if not isinstance(given, str) or re.fullmatch(_NAME, given) is None:
         raise DeclarationError(
             f"endpoint name {given!r} is not 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit",
             hint="write name=…",
