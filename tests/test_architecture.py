@@ -40,6 +40,7 @@ LAYERS = (
 )
 # (importer, imported) that the layers alone would forbid, with the reason.
 EXTRA_EDGES = {
+    ("flash", "flash.alias"): "after `import flash`, runpod_flash is found too, in the body of a finder",
     ("flash.runtime", "flash.alias"): "handlers put the runpod_flash spelling in place",
     ("flash", "flash.errors"): "the table of public names, for type checkers",
     ("flash", "flash.model"): "the table of public names, for type checkers",
@@ -93,7 +94,20 @@ PLACES = {
 
 LONGEST_MODULE = 350
 # Longer modules, with the reason.
-LONG_MODULES: dict[str, str] = {}
+LONG_MODULES = {
+    "flash.model.hardware": "tables of what the platform has",
+    "flash.model.endpoint": "the constructor of Endpoint, each argument with its rules",
+    "flash.model.schema": "every kind of annotation, one function each",
+    "flash.project": "every key of [tool.flash], read and refused in one place",
+    "flash.bundle.install": "everything that runs uv",
+    "flash.bundle.modules": "scopes and names as the language has them",
+    "flash.cloud.client": "a method for each operation of the control plane",
+    "flash.emulator.fleet": "a version's workers from start to end, in one state machine",
+    "flash.emulator.queue": "every operation on jobs under one lock",
+    "flash.emulator.versions": "every transition of a version, beside the others",
+    "flash.preview.local": "everything in preview that runs a process",
+    "pytest_flash.controller": "the order of a run, hook by hook",
+}
 
 
 class Module(NamedTuple):
@@ -349,7 +363,8 @@ def test_every_exception_derives_from_flash_error() -> None:
 def test_long_modules_are_listed_with_a_reason() -> None:
     """A hint, not a law: what is longer than 350 lines is a table, or says why."""
     long = {name for name, module in modules().items() if len(module.lines) > LONGEST_MODULE}
-    assert long == set(LONG_MODULES)
+    assert long - set(LONG_MODULES) == set()
+    assert set(LONG_MODULES) - set(modules()) == set()
 
 
 def test_the_architecture_page_names_every_package() -> None:

@@ -141,18 +141,13 @@ def _tell(report: Report, ended: Ended, context: Context) -> int:
 def _refusal(report: Report) -> FlashError:
     from flash.cli import render
 
-    in_the_way = report.stands_in_the_way
-    if in_the_way:
-        error = Refused(
-            report.message or f"not deployed: the gate of {report.environment!r} is not passed", hint=report.hint
-        )
-        error.detail = "\n".join(filter(None, [render.gate_text(in_the_way), report.detail]))
+    what = "rolled back" if report.outcome == "rolled-back" else "not deployed to"
+    message = f"{what} {report.environment}: {report.message or report.outcome}"
+    if report.outcome == "refused":
+        error = Refused(message, hint=report.hint)
+        error.detail = render.gate_text(report.stands_in_the_way)
         return error
-    return DeployError(
-        report.message or f"not deployed: {report.outcome}; what the test run said is above",
-        hint=report.hint,
-        detail=report.detail,
-    )
+    return DeployError(message, hint=report.hint, detail="\n".join(filter(None, [report.detail, report.live])))
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -41,6 +41,8 @@ class Report:
         outcome: ``deployed``, ``refused``, ``failed``, ``rolled-back`` or ``interrupted``.
         message: Why nothing new is live, in one line; empty for ``deployed``.
         hint: What would change that.
+        detail: Evidence of more than one line.
+        live: What is live after a rollback, in words.
         is_local: Whether the environment is on the local platform.
     """
 
@@ -54,6 +56,7 @@ class Report:
     message: str = ""
     hint: str = ""
     detail: str = ""
+    live: str = ""
 
     @classmethod
     def read(cls, path: Path) -> Report | None:
@@ -104,6 +107,7 @@ class Report:
             message=error.get("message", ""),
             hint=error.get("hint", ""),
             detail=error.get("detail", ""),
+            live=data.get("live", ""),
         )
 
     @property

@@ -54,6 +54,7 @@ def report(**changes: Any) -> dict[str, Any]:
 REFUSED = report(
     outcome="refused",
     endpoints=[],
+    error={"message": "the gate refused: FLASH-G002 nothing failed", "hint": "", "detail": "the same in other words"},
     gate=[
         {
             "code": "FLASH-G002",
@@ -139,7 +140,7 @@ def test_a_refusal_names_what_stands_in_the_way(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        "✗ not deployed: the gate of 'staging' is not passed\n"
+        "✗ not deployed to staging: the gate refused: FLASH-G002 nothing failed\n"
         "FLASH-G002 nothing failed: refused\n"
         "  1 failed: tests/test_app.py::test_hello\n"
         "  hint: mend what failed\n"
@@ -155,7 +156,7 @@ def test_a_refusal_as_json_has_the_verdict_and_the_error(
     told = json.loads(capsys.readouterr().out)
     assert (told["outcome"], told["endpoints"]) == ("refused", [])
     assert told["gate"] == [{"code": "FLASH-G002", "outcome": "refused"}, {"code": "FLASH-G003", "outcome": "pass"}]
-    assert told["error"]["message"] == "not deployed: the gate of 'staging' is not passed"
+    assert told["error"]["message"] == "not deployed to staging: the gate refused: FLASH-G002 nothing failed"
 
 
 def test_a_failure_that_is_no_refusal_tells_its_reason(
@@ -166,7 +167,29 @@ def test_a_failure_that_is_no_refusal_tells_its_reason(
     services.report = report(outcome="failed", endpoints=[], gate=[], error=error)
     services.ended = Ended(1, interrupted=False)
     assert main(["deploy", "--env", "staging"], services) == 1
-    assert capsys.readouterr().err == "✗ pytz2 is not on the index\nhint: is it spelt right?\nuv said so\n"
+    assert (
+        capsys.readouterr().err
+        == "✗ not deployed to staging: pytz2 is not on the index\nhint: is it spelt right?\nuv said so\n"
+    )
+
+
+def test_a_rollback_says_what_is_live(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the reason for it."""
+    error = {"message": "1 smoke test failed", "hint": "", "detail": "test_smoke: 500"}
+    services.report = report(outcome="rolled-back", endpoints=[], error=error, live="build-0 is live")
+    services.ended = Ended(1, interrupted=False)
+    assert main(["deploy", "--env", "staging"], services) == 1
+    assert capsys.readouterr().err == ("✗ rolled back staging: 1 smoke test failed\ntest_smoke: 500\nbuild-0 is live\n")
+
+
+def test_settings_that_the_run_refuses_are_a_usage_error(project: Path, services: FakeServices) -> None:
+    """The plugin says why, and pytest ends with its own status for it."""
+    error = {"message": "there is no key", "hint": "", "detail": ""}
+    services.report = report(outcome="failed", digest=None, endpoints=[], gate=[], error=error)
+    services.ended = Ended(4, interrupted=False)
+    assert main(["deploy", "--env", "staging"], services) == 2
 
 
 def test_a_deployment_whose_run_ended_badly_is_shown_and_is_a_failure(
