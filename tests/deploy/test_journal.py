@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flash.deploy.journal import Journal
+from flash.errors import DeployError
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.jsonl"
+
+
+def names(journal: Journal) -> list[tuple[str, str, str | None]]:
+    return [(one.kind, one.name, one.id) for one in journal.pending()]
+
+
+def test_a_journal_that_was_never_written_has_nothing_pending(path: Path):
+    """There is no file, and reading makes none."""
+    assert Journal(path).pending() == ()
+    assert not path.exists()
+
+
+def test_what_was_intended_is_pending_until_it_is_removed(path: Path):
+    """With its id once it has one; another process reads the same."""
+    journal = Journal(path)
+    run = journal.begin("http://p demo/production")
+    journal.intended(run, "environment", "production")
+    journal.intended(run, "endpoint", "gpu")
+    journal.made(run, "endpoint", "gpu", "id1")
+    assert names(Journal(path)) == [("environment", "production", None), ("endpoint", "gpu", "id1")]
+    assert {(one.run, one.where) for one in journal.pending()} == {(run, "http://p demo/production")}
+    journal.removed(run, "endpoint", "gpu")
+    assert names(journal) == [("environment", "production", None)]
+
+
+def test_what_a_settled_run_made_is_there_to_stay(path: Path):
+    """Other runs stay pending."""
+    journal = Journal(path)
+    kept, killed = journal.begin("p a/x"), journal.begin("p a/x")
+    for run in (kept, killed):
+        journal.intended(run, "endpoint", "gpu")
+    journal.settled(kept)
+    assert [one.run for one in journal.pending()] == [killed]
+
+
+def test_removing_what_was_never_made_is_fine(path: Path):
+    """A removal may be written twice."""
+    journal = Journal(path)
+    journal.removed(journal.begin("p a/x"), "endpoint", "gpu")
+    assert journal.pending() == ()
+
+
+@given(cut=st.integers(min_value=1, max_value=200))
+def test_a_last_line_that_was_torn_was_never_written(tmp_path_factory: pytest.TempPathFactory, cut: int):
+    """Wherever the crash cut it: what was whole is kept, and the next line follows it."""
+    path = tmp_path_factory.mktemp("journal") / "j.jsonl"
+    journal = Journal(path)
+    run = journal.begin("p a/x")
+    journal.intended(run, "endpoint", "first")
+    whole = path.read_bytes()
+    journal.intended(run, "endpoint", "sécond")
+    line = path.read_bytes()[len(whole) :]
+    path.write_bytes(whole + line[: min(cut, len(line) - 1)])
+
+    assert [one.name for one in journal.pending()] == ["first"]
+    journal.intended(run, "endpoint", "third")
+    assert [one.name for one in journal.pending()] == ["first", "third"]
+    assert [json.loads(one)["event"] for one in path.read_text("utf-8").splitlines()] == ["began", *["intended"] * 2]
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"run": "r", "event": "made"}', '{"event": "settled"}', "3"])
+def test_another_line_that_cannot_be_read_is_an_error_that_names_it(path: Path, line: str):
+    """It is not skipped."""
+    path.parent.mkdir()
+    path.write_text(f'{{"run": "r", "event": "settled"}}\n{line}\n', encoding="utf-8")
+    with pytest.raises(DeployError) as caught:
+        Journal(path).pending()
+    assert (caught.value.path, caught.value.line) == (str(path), 2)
+
+
+def test_a_journal_that_cannot_be_opened_is_an_error(path: Path):
+    """A folder in its place."""
+    path.mkdir(parents=True)
+    with pytest.raises(DeployError, match="cannot read the journal"):
+        Journal(path).pending()
