@@ -87,11 +87,18 @@ def _interrupt(group: int) -> None:
 @contextmanager
 def _handling(handler: Callable[[int, FrameType | None], object]) -> Iterator[None]:
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # What is ignored, as SIGHUP under nohup, stays ignored
-    heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
-    previous = [(number, signal.signal(number, handler)) for number in heard]
+    # None: something that is not Python's handles it, and could not be put back
+    previous = {number: before for number in numbers if (before := signal.getsignal(number)) is not None}
+    for number, before in previous.items():
+        # What is ignored stays ignored: SIGHUP under nohup, SIGINT in a script's background job. But it is caught, not
+        # ignored, because a child inherits what is ignored, and SIGINT is how it is told to stop
+        signal.signal(number, handler if before is not signal.SIG_IGN else _do_nothing)
     try:
         yield
     finally:
-        for number, handler_before in previous:
-            signal.signal(number, handler_before)
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+def _do_nothing(_signal: int, _frame: FrameType | None) -> None:
+    """Takes a signal that is to be ignored."""

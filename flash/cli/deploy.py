@@ -205,7 +205,7 @@ def _preview(project: Project, context: Context) -> int:
     artifact = services.build(project, report=console.progress, keep_build_dir=False)
     preview = services.start_preview(project, artifact, report=console.progress)
     try:
-        with _terminated_like_interrupted(), suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), _interruptible():
             attachment = preview.attachment
             console.result(render.preview_text(attachment), render.preview_data(attachment))
             console.flush()
@@ -218,13 +218,16 @@ def _preview(project: Project, context: Context) -> int:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Within the block, SIGTERM ends a preview as orderly as Ctrl+C does."""
-    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _interruptible() -> Iterator[None]:
+    """Within the block, SIGTERM is Ctrl+C; and so is SIGINT, also where a script's background job ignores it."""
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, before in previous.items():
+            signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 DEPLOY = Command(_configure, _run, epilog="exit status: 0 deployed, 1 refused or failed, 2 usage, 130 interrupted")

@@ -10,6 +10,7 @@ import pytest
 from flash.cli.child import Ended, run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 # The child signals its parent, as Ctrl+C would, and waits for what the parent passes on.
@@ -33,25 +34,43 @@ def test_the_output_of_a_child_is_our_progress(tmp_path: Path, capfd: pytest.Cap
     assert (captured.out, captured.err) == ("", f"{tmp_path}\noops\n")
 
 
+@pytest.fixture
+def unignored() -> Iterator[None]:
+    """Whoever runs the tests may ignore signals, as ``nohup`` and a script's background jobs do."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_an_interruption_is_passed_on_and_the_child_may_clean_up(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Whichever signal ends us, the child sees Ctrl+C, once, and is waited for."""
-    before = signal.getsignal(getattr(signal, name))
     assert run(["-c", INTERRUPTING.format(name=name)], cwd=tmp_path) == Ended(2, interrupted=True)
     assert capfd.readouterr().err == "cleaned up\n"
-    assert signal.getsignal(getattr(signal, name)) is before
+    assert signal.getsignal(getattr(signal, name)) is signal.SIG_DFL
 
 
-def test_what_is_ignored_stays_ignored(tmp_path: Path) -> None:
-    """Under ``nohup`` a deployment goes on when the terminal closes."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        code = "import os, signal; os.kill(os.getppid(), signal.SIGHUP)"
-        assert run(["-c", code], cwd=tmp_path) == Ended(0, interrupted=False)
-    finally:
-        signal.signal(signal.SIGHUP, before)
+@pytest.mark.usefixtures("unignored")
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
+def test_what_is_ignored_stays_ignored(name: str, tmp_path: Path) -> None:
+    """Under ``nohup`` a deployment goes on when the terminal closes; a background job does not hear Ctrl+C."""
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+    code = f"import os, signal; os.kill(os.getppid(), signal.{name})"
+    assert run(["-c", code], cwd=tmp_path) == Ended(0, interrupted=False)
+    assert signal.getsignal(getattr(signal, name)) is signal.SIG_IGN
+
+
+@pytest.mark.usefixtures("unignored")
+def test_a_background_job_can_be_terminated(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """It ignores SIGINT; its child must not, or SIGTERM would reach nobody."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    assert run(["-c", INTERRUPTING.format(name="SIGTERM")], cwd=tmp_path) == Ended(2, interrupted=True)
+    assert capfd.readouterr().err == "cleaned up\n"
 
 
 def test_a_child_that_a_signal_ended_has_a_negative_status(tmp_path: Path) -> None:
