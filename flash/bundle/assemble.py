@@ -91,11 +91,11 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             _remove(stale)
         staging.mkdir()
         requirements, distributions = _install(request, app, imports, packages, installer, report)
-        refuse_clashes(sources.files, distributions)
+        refuse_clashes(sources.files, distributions, source_folder=modules.source_folder)
         _copy(request.root, sources.files, staging)
         _merge(packages, staging)
         _copy_runtime(staging)
-        _generate(staging, app, distributions)
+        _generate(staging, app, distributions, source_folder=modules.source_folder)
         manifest = manifest_of(
             app,
             requirements,
@@ -228,10 +228,10 @@ def _copy_runtime(staging: Path) -> None:
             shutil.copyfile(file, place)
 
 
-def _generate(staging: Path, app: App, distributions: Sequence[Distribution]) -> None:
+def _generate(staging: Path, app: App, distributions: Sequence[Distribution], *, source_folder: str) -> None:
     for endpoint in app:
         if not endpoint.spec.is_client:
-            _write(staging / handler_name(endpoint.name), handler_text(endpoint))
+            _write(staging / handler_name(endpoint.name), handler_text(endpoint, source_folder=source_folder))
     pins = sorted(f"{distribution.name}=={distribution.version}\n" for distribution in distributions)
     _write(staging / REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
 

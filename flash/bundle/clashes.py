@@ -56,12 +56,12 @@ def refuse_taken_names(files: Iterable[str], app: App, *, for_runpod: bool) -> N
             )
 
 
-def refuse_clashes(files: Iterable[str], distributions: Iterable[Distribution]) -> None:
+def refuse_clashes(files: Iterable[str], distributions: Iterable[Distribution], *, source_folder: str = "") -> None:
     """No distribution may bring a module of the name of the project's, or of Flash's."""
     own: dict[str, str] = {}
     for path in files:
         if path.endswith(".py"):
-            top = path.split("/")[0]
+            top = (path.removeprefix(f"{source_folder}/") if source_folder else path).split("/")[0]
             own.setdefault(top.removesuffix(".py"), path)
     for distribution in distributions:
         for top in distribution.top_level:

@@ -21,6 +21,14 @@ flash.alias.take_over()
 
 """
 
+_SOURCE_FOLDER = """\
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parent / {folder!r}))
+
+"""
+
 _QUEUE = """\
 from flash.runtime.handler import queue_handlers
 
@@ -47,8 +55,13 @@ def handler_name(endpoint: str) -> str:
     return f"handler_{endpoint}.py"
 
 
-def handler_text(endpoint: DeclaredEndpoint) -> str:
-    """The file's content. It has no effect but on its own names and ``runpod_flash``."""
+def handler_text(endpoint: DeclaredEndpoint, *, source_folder: str = "") -> str:
+    """The file's content. It has no effect but on its own names, ``runpod_flash`` and the import path.
+
+    Args:
+        endpoint: Whose.
+        source_folder: Where its modules are imported from besides the artifact's root: ``"src"`` or nowhere.
+    """
     if endpoint.is_load_balanced:
         middle = _LOAD_BALANCED.format(name=endpoint.name)
     else:
@@ -56,4 +69,5 @@ def handler_text(endpoint: DeclaredEndpoint) -> str:
         middle = _QUEUE.format(
             name=endpoint.name, module=function.module, function=function.name, is_class=function.is_class
         )
-    return _START.format(name=endpoint.name) + middle + _END
+    path = _SOURCE_FOLDER.format(folder=source_folder) if source_folder else ""
+    return _START.format(name=endpoint.name) + path + middle + _END

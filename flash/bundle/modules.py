@@ -8,6 +8,7 @@ is unknown, and whoever asks has to say so.
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 _MUTATORS = frozenset({"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "sort", "update"})
 _HOPS = 50
+_SRC = "src"
+_IMPORTS_SRC = re.compile(rb"^[ \t]*(from|import)[ \t]+src\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,14 @@ Meaning = FlashName | Definition | Value | Module
 
 
 class Modules:
-    """All modules of a project, by dotted name."""
+    """All modules of a project, by dotted name.
 
-    def __init__(self, modules: Iterable[Module]) -> None:
+    Attributes:
+        source_folder: ``"src"`` where modules are imported from that folder, else the empty string: from the root.
+    """
+
+    def __init__(self, modules: Iterable[Module], *, source_folder: str = "") -> None:
+        self.source_folder = source_folder
         self._by_name = {module.name: module for module in modules}
         self._folders = {folder for name in self._by_name for folder in _prefixes(name.split(".")[:-1])}
 
@@ -207,21 +215,25 @@ def read_modules(root: Path, files: Iterable[str]) -> Modules:
         BuildError: The project has a top-level module that takes Flash's own name.
         DiscoveryError: A file is not Python, or cannot be read.
     """
-    files = tuple(files)
-    _refuse_our_name(files)
-    return Modules(read_module(root, path) for path in files if path.endswith(".py"))
+    paths = tuple(path for path in files if path.endswith((".py", ".so", ".pyd")) or "/" in path)
+    python = tuple(path for path in paths if path.endswith(".py"))
+    folder = _source_folder(root, python)
+    _refuse_our_name(paths, folder)
+    return Modules((read_module(root, path, source_folder=folder) for path in python), source_folder=folder)
 
 
-def read_module(root: Path, path: str) -> Module:
+def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
     """Parse one file.
+
+    Args:
+        root: The project.
+        path: The file, relative to it.
+        source_folder: Where modules below it are imported from, instead of the root.
 
     Raises:
         DiscoveryError: It is not Python, or cannot be read.
     """
-    try:
-        content = (root / path).read_bytes()
-    except OSError as error:
-        raise DiscoveryError(f"cannot read it: {error.strerror}", path=path) from error
+    content = _content(root, path)
     try:
         with warnings.catch_warnings():
             # an invalid escape in a user's string is not ours to tell
@@ -237,7 +249,7 @@ def read_module(root: Path, path: str) -> Module:
         ) from error
     except ValueError as error:
         raise DiscoveryError(f"not Python source: {error}", path=path, hint="list it in .flashignore") from error
-    pure = PurePosixPath(path)
+    pure = PurePosixPath(path.removeprefix(f"{source_folder}/") if source_folder else path)
     is_package = pure.name == "__init__.py"
     name = ".".join(pure.parent.parts if is_package else pure.with_suffix("").parts)
     module = Module(
@@ -249,9 +261,25 @@ def read_module(root: Path, path: str) -> Module:
     return module
 
 
-def _refuse_our_name(files: tuple[str, ...]) -> None:
+def _source_folder(root: Path, python: tuple[str, ...]) -> str:
+    """``src`` if it holds modules and is none itself: no ``__init__.py``, and nobody imports from ``src``."""
+    if f"{_SRC}/__init__.py" in python or not any(path.startswith(f"{_SRC}/") for path in python):
+        return ""
+    is_imported = any(_IMPORTS_SRC.search(_content(root, path)) for path in python)
+    return "" if is_imported else _SRC
+
+
+def _content(root: Path, path: str) -> bytes:
+    try:
+        return (root / path).read_bytes()
+    except OSError as error:
+        raise DiscoveryError(f"cannot read it: {error.strerror}", path=path) from error
+
+
+def _refuse_our_name(files: tuple[str, ...], source_folder: str) -> None:
     for path in files:
-        top, _, rest = path.partition("/")
+        within = path.removeprefix(f"{source_folder}/") if source_folder else path
+        top, _, rest = within.partition("/")
         stem = top.split(".", 1)[0] if not rest else top
         if stem in FLASH_NAMES and (rest or top.endswith((".py", ".so", ".pyd"))):
             shown = f"{top}/" if rest else top

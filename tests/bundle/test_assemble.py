@@ -333,3 +333,15 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     project(tmp_path, {"worker.py": QUEUE, ".flash": "a file"})
     with pytest.raises(BuildError, match=r"\.flash: cannot write there"):
         run(tmp_path)
+
+
+def test_a_handler_finds_modules_of_a_src_folder(tmp_path: Path) -> None:
+    """It adds the folder to the import path, after the artifact's root."""
+    project(tmp_path, {"src/app/worker.py": QUEUE})
+    artifact = run(tmp_path, keep_build_dir=True)
+    assert artifact.manifest.resources["worker"].functions[0].module == "app.worker"
+    text = (tmp_path / ".flash/.build/handler_worker.py").read_text(encoding="utf-8")
+    assert "sys.path.append(str(Path(__file__).parent / 'src'))\n" in text
+    project(tmp_path, {"src/rich.py": "", "requirements.txt": "rich"})
+    with pytest.raises(BuildError, match=r"^src/rich\.py: distribution 'rich' has a module 'rich' too"):
+        run(tmp_path, index={"rich": Package()})

@@ -377,3 +377,25 @@ def test_a_parameter_hides_a_function_of_its_name(tmp_path: Path) -> None:
         lb="from flash import Endpoint\nfrom cpu import hello\n@Endpoint(name='lb')\ndef f(hello): return hello()",
     )
     assert app["lb"].functions[0].calls == ()
+
+
+def test_a_src_folder_is_where_modules_are_imported_from(tmp_path: Path) -> None:
+    """As in a package that is installed; calls inside it are found."""
+    app = read(
+        tmp_path,
+        src__app__cpu="from flash import Endpoint\n@Endpoint(name='cpu')\ndef hello(): ...",
+        src__app__lb="from flash import *\nfrom .cpu import hello\n@Endpoint(name='lb')\ndef f(): return hello()",
+    )
+    assert [function.module for endpoint in app for function in endpoint.functions] == ["app.cpu", "app.lb"]
+    assert app["lb"].functions[0].calls == ("hello",)
+
+
+def test_a_src_folder_that_is_imported_by_that_name_is_a_package(tmp_path: Path) -> None:
+    """Then the root is where modules come from."""
+    app = read(
+        tmp_path,
+        src__cpu="from flash import Endpoint\n@Endpoint(name='cpu')\ndef hello(): ...",
+        lb="from flash import Endpoint\nfrom src.cpu import hello\n@Endpoint(name='lb')\ndef f(): return hello()",
+    )
+    assert app["cpu"].functions[0].module == "src.cpu"
+    assert app["lb"].functions[0].calls == ("hello",)
