@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import quote
 
 from flash.errors import CallError, InvalidInput, PlatformError, RemoteError
@@ -16,13 +16,32 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from flash.cloud.jobs import EndpointClient
     from flash.model.dispatch import Target
 
 __all__ = ["RemoteCaller"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)(:path)?\}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
+
+
+class Callee(Protocol):
+    """A client of one endpoint, as far as calling a function needs one."""
+
+    def runsync(self, input: object, /) -> JobReply:  # noqa: A002  the word on the wire
+        """Run a job and wait for its end."""
+        ...
+
+    async def arunsync(self, input: object, /) -> JobReply:  # noqa: A002  the word on the wire
+        """Do the same, without blocking the event loop."""
+        ...
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send an HTTP request to a route."""
+        ...
+
+    async def arequest(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Do the same, without blocking the event loop."""
+        ...
 
 
 class RemoteCaller:
@@ -34,7 +53,7 @@ class RemoteCaller:
         endpoints: Clients by endpoint name; they belong to the caller, who closes them.
     """
 
-    def __init__(self, endpoints: Mapping[str, EndpointClient]) -> None:
+    def __init__(self, endpoints: Mapping[str, Callee]) -> None:
         self._endpoints = endpoints
 
     def is_here(self, target: Target) -> bool:  # noqa: ARG002  the protocol's
@@ -65,7 +84,7 @@ class RemoteCaller:
             method, path, options = _route_request(target, arguments)
             return _result_of(target, await client.arequest(method, path, **options))
 
-    def _client(self, target: Target) -> EndpointClient:
+    def _client(self, target: Target) -> Callee:
         client = self._endpoints.get(target.endpoint)
         if client is None:
             raise CallError(
