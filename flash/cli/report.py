@@ -37,7 +37,7 @@ class Report:
     """The verdict of a run.
 
     Attributes:
-        digest: Of the artifact that was tested; empty where none was built.
+        digest: Of the artifact that was tested; None where none was built.
         outcome: ``deployed``, ``refused``, ``failed``, ``rolled-back`` or ``interrupted``.
         message: Why nothing new is live, in one line; empty for ``deployed``.
         hint: What would change that.
@@ -48,7 +48,7 @@ class Report:
 
     app: str
     environment: str
-    digest: str
+    digest: str | None
     outcome: str
     is_local: bool
     gate: tuple[Condition, ...]
@@ -80,7 +80,7 @@ class Report:
         return cls(
             app=data["app"],
             environment=data["environment"],
-            digest=data["digest"] or "",
+            digest=data["digest"],
             outcome=data["outcome"],
             is_local=data.get("target") == "local",
             gate=tuple(
