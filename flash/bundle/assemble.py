@@ -37,6 +37,8 @@ _SHIPPED: Final = ("__init__.py", "errors.py", "alias.py", "model", "runtime")
 """What of our own package goes into an artifact."""
 
 _MOST_NAMED = 5
+# packing less than this is over before a line about it could be read
+_LONG = 50 * archive.MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,9 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             source_fingerprint=fingerprint(request.root, sources.files),
         )
         manifest = _describe(staging, manifest, describer)
+        unpacked = sum(distribution.size_bytes for distribution in distributions)
+        if unpacked >= _LONG:
+            report(f"packing {megabytes(unpacked)} of distributions")
         digest, size, files = archive.write(
             staging,
             folder / ARTIFACT_NAME,
