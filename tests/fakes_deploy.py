@@ -42,6 +42,7 @@ class FakePlatform:
         fails: What to raise at an operation, by name; ``NAME/lost`` raises after it was carried out.
         unhealthy: How many looks an endpoint's new version takes to become healthy, by endpoint name.
         broken: Why a new version fails, by endpoint name.
+        upload_hook: Called when an upload begins.
         log: What every worker has written.
     """
 
@@ -57,6 +58,7 @@ class FakePlatform:
         self.unhealthy: dict[str, int] = {}
         self.broken: dict[str, str] = {}
         self.log: tuple[str, ...] = ("starting",)
+        self.upload_hook: Callable[[], None] = lambda: None
         self._count = 0
 
     def _new_id(self, kind: str) -> str:
@@ -106,6 +108,7 @@ class FakePlatform:
         self._called("delete_environment", lambda: self.environments.pop(environment_id, None))
 
     def upload(self, app_id: str, path: Path, report: Callable[[str], None]) -> str:
+        self.upload_hook()
         return self._called("upload", lambda: self.uploads.append(path) or self._new_id("object"))
 
     def finalize(self, app_id: str, object_key: str, manifest: Mapping[str, Any]) -> str:

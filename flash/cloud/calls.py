@@ -72,7 +72,7 @@ class RemoteCaller:
         with _reached(target):
             if target.route is None:
                 return _output_of(target, client.runsync(_job_input(target, arguments)))
-            method, path, options = _route_request(target, arguments)
+            method, path, options = _route_request(target, target.route, arguments)
             return _result_of(target, client.request(method, path, **options))
 
     async def acall(self, target: Target, arguments: Mapping[str, object]) -> object:
@@ -81,7 +81,7 @@ class RemoteCaller:
         with _reached(target):
             if target.route is None:
                 return _output_of(target, await client.arunsync(_job_input(target, arguments)))
-            method, path, options = _route_request(target, arguments)
+            method, path, options = _route_request(target, target.route, arguments)
             return _result_of(target, await client.arequest(method, path, **options))
 
     def _client(self, target: Target) -> Callee:
@@ -123,17 +123,17 @@ def _output_of(target: Target, reply: JobReply) -> object:
     )
 
 
-def _route_request(target: Target, arguments: Mapping[str, object]) -> tuple[str, str, dict[str, Any]]:
+def _route_request(
+    target: Target, route: tuple[str, str], arguments: Mapping[str, object]
+) -> tuple[str, str, dict[str, Any]]:
     """Method, path and options of the request that calls a route.
 
     Path parameters go into the path; the rest into a JSON body, or, where the method has none, into the query.
 
     Raises:
-        CallError: A path parameter is not given, or the target is no route.
+        CallError: A path parameter is not given.
     """
-    if target.route is None:
-        raise CallError(f"{target.function!r} is no route of endpoint {target.endpoint!r}")
-    method, template = target.route
+    method, template = route
     rest = _plain(target, arguments)
 
     def filled(placeholder: re.Match[str]) -> str:
@@ -157,16 +157,11 @@ def _result_of(target: Target, response: httpx.Response) -> object:
         InvalidInput: It refused the arguments; names the fields.
         RemoteError: It answered any other status of 400 and more.
     """
-    is_json = response.headers.get("content-type", "").partition(";")[0].strip().endswith("json")
+    data = _decoded(response)
     if response.is_success:
-        if not response.content:
-            return None
-        return response.json() if is_json else response.text
+        return data
     where = f"{target.function!r} on endpoint {target.endpoint!r}"
-    detail: object = response.text
-    if is_json:
-        data = response.json()
-        detail = data.get("detail", data.get("error", data)) if isinstance(data, dict) else data
+    detail = data.get("detail", data.get("error", data)) if isinstance(data, dict) else data
     if response.status_code == 422 and isinstance(detail, list):
         problems = [problem for problem in detail if isinstance(problem, dict)]
         fields = "; ".join(
@@ -175,6 +170,19 @@ def _result_of(target: Target, response: httpx.Response) -> object:
         )
         raise InvalidInput(f"{where}: {fields or detail}", problems=problems)
     raise RemoteError(f"{where} answered {response.status_code}: {detail}")
+
+
+def _decoded(response: httpx.Response) -> Any:
+    if not response.content:
+        return None
+    kind = response.headers.get("content-type", "").partition(";")[0].strip()
+    if not kind.endswith("json"):
+        return response.text
+    try:
+        return response.json()
+    except ValueError:
+        # it says that it is JSON, and is none: what was sent is all that can be shown
+        return response.text
 
 
 def _dotted(loc: Iterable[object]) -> str:

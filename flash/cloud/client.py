@@ -344,14 +344,15 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
     def _ask(self, name: str, **variables: object) -> dict[str, Any]:
         request = GraphQLRequest(_document(name), variable_values=variables, operation_name=name)
         attempts = 1 if OPERATIONS[name].is_mutation else self._attempts
-        for attempt in range(1, attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return self._session.execute(request)
             except PlatformError as error:
-                if attempt == attempts or not _is_passing(error):
+                if attempt >= attempts or not _is_passing(error):
                     raise
             self._sleep(min(2.0 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * self._jitter()))
-        raise ValueError(f"attempts must be at least 1, not {self._attempts}")
 
 
 @functools.cache

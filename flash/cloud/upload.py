@@ -23,6 +23,7 @@ _TIMEOUT_S: Final = 600.0
 _LONGEST_PAUSE_S: Final = 30.0
 _CHUNK_BYTES: Final = 2**20
 _MIB: Final = 2**20
+_LARGE_BYTES: Final = 20 * _MIB
 
 
 def check_artifact(path: Path) -> int:
@@ -71,7 +72,7 @@ def put_artifact(
         path: The artifact; opened again for each attempt.
         url: Where the platform wants it; its query is the permission, so it is never shown.
         client: Sends no ``Authorization`` of its own.
-        report: Told how far it is, a line each tenth.
+        report: Told how far it is, a line each tenth of an artifact that takes a while.
         sleep: Waits between attempts: 2·2ⁿ seconds, at most 30, ± 20 %.
         jitter: A number from 0 to 1.
 
@@ -112,7 +113,7 @@ def _chunks(path: Path, size: int, report: Callable[[str], None]) -> Iterator[by
             yield chunk
             sent += len(chunk)
             tenth = 10 * sent // size
-            if tenth > told:
+            if tenth > told and size >= _LARGE_BYTES:
                 told = tenth
                 report(f"uploaded {sent / _MIB:.1f} of {size / _MIB:.1f} MiB")
 

@@ -113,9 +113,10 @@ def test_a_path_parameter_that_is_missing_is_named(call: Any):
     assert script.requests == []
 
 
-def test_text_is_returned_as_text(call: Any):
-    """Not every route answers JSON."""
-    who, _ = caller(httpx.Response(200, text="pong"), kind="load-balanced")
+@pytest.mark.parametrize("kind", ["text/plain", "application/json"])
+def test_text_is_returned_as_text(call: Any, kind: str):
+    """Not every route answers JSON, whatever it says."""
+    who, _ = caller(httpx.Response(200, text="pong", headers={"content-type": kind}), kind="load-balanced")
     assert call(who, ITEM, {"item_id": 1}) == "pong"
 
 

@@ -228,6 +228,13 @@ def test_versions_of_an_endpoint_that_is_not_there():
         client.versions("x1")
 
 
+def test_a_key_that_nobody_owns_has_no_endpoints():
+    """It is not an account without any."""
+    client, _, _ = platform(data(myself=None))
+    with pytest.raises(NotAuthorized):
+        client.versions("x1")
+
+
 def test_logs_are_the_last_lines():
     """As many as asked for."""
     client, script, _ = platform(data(myself={"endpoint": {"id": "x1", "flashLogs": ["a", "b"]}}))

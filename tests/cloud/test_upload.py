@@ -51,7 +51,23 @@ def test_an_upload_is_sent_whole_again_when_the_connection_fails(artifact: Path)
     assert script.requests[-1].content == artifact.read_bytes()
     assert [request.method for request in script.requests] == ["POST", "PUT", "PUT", "PUT"]
     assert clock.slept == [2.0, 4.0]
-    assert "uploaded 0.0 of 0.0 MiB" in lines
+    assert lines == [
+        "upload: cannot reach http://127.0.0.1:1/upload/k: refused; trying again",
+        "upload: http://127.0.0.1:1/upload/k did not answer in time (WriteTimeout); trying again",
+    ]
+
+
+def test_a_large_upload_says_how_far_it_is(tmp_path: Path):
+    """Ten lines; a small one is done before anybody could read them."""
+    path = tmp_path / "artifact.tar.gz"
+    with path.open("wb") as file:
+        file.write(b"\x1f\x8b")
+        file.truncate(20 * 2**20)
+    lines: list[str] = []
+    client, _, _ = platform(PREPARED, httpx.Response(200))
+    client.upload("a1", path, lines.append)
+    assert len(lines) == 10
+    assert (lines[0], lines[-1]) == ("uploaded 2.0 of 20.0 MiB", "uploaded 20.0 of 20.0 MiB")
 
 
 def test_an_upload_gives_up_after_three_attempts(artifact: Path):

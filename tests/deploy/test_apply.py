@@ -253,6 +253,22 @@ def test_an_interrupt_just_after_the_activation_does_not_take_the_new_version_do
     assert any("is live" in line for line in scene.lines)
 
 
+def test_an_environment_that_somebody_removed_meanwhile_needs_no_clean_up(scene: Scene):
+    """The error is the one that stopped the deployment."""
+    scene.platform.fails["upload"] = PlatformError("no")
+    scene.platform.upload_hook = scene.platform.environments.clear
+    with pytest.raises(PlatformError, match="no"):
+        scene.deploy(manifest("gpu"))
+    assert "delete_environment" not in scene.platform.calls
+
+
+def test_the_app_of_another_environment_is_used(scene: Scene):
+    """Environments share it."""
+    scene.platform.create_app("demo")
+    scene.deploy(manifest("gpu"))
+    assert scene.platform.calls.count("create_app") == 1
+
+
 def test_a_clean_up_that_fails_does_not_hide_why_it_was_needed(scene: Scene):
     """It is reported, and stays in the journal."""
     scene.platform.fails |= {"finalize": PlatformError("no"), "delete_environment": PlatformUnreachable("down")}
