@@ -141,13 +141,13 @@ def _route_example(entry: FunctionEntry) -> Any:
     schema = entry.contract.get("")
     if schema is None:
         return None
-    if schema.example == {} and _takes_anything(schema):
+    # the page's own body, where it is valid: it shows more than an empty one
+    if schema.example == {} and (schema.parameter == "input" or _takes_anything(schema)):
         return {"input": {}}
     return schema.example
 
 
 def _takes_anything(schema: CallSchema) -> bool:
-    # an object of any keys: the page's example is valid, and shows more than an empty body
     known = schema.input or {}
     is_open = known.get("additionalProperties", True) is True
     return known.get("type") == "object" and not known.get("properties") and is_open

@@ -32,6 +32,7 @@ class CallSchema(_Wire):
         output: JSON Schema of the result; None where there is no annotation.
         untyped: Parameters without a type that can be generated, ``return`` for a missing return type.
         example: The smallest valid input, or None where none could be made.
+        parameter: The one parameter whose value the whole input is; None where the input has a key for each.
         error: Why there is no schema, where there is none.
     """
 
@@ -39,6 +40,7 @@ class CallSchema(_Wire):
     output: dict[str, Any] | None = None
     untyped: list[str] = Field(default_factory=list)
     example: Any = None
+    parameter: str | None = None
     error: str | None = None
 
 

@@ -118,6 +118,11 @@ class InputBinder:
             problems = [{**problem, "loc": _loc(problem)[1:]} for problem in error.problems]
             raise _invalid(problems) from error
 
+    @property
+    def whole_parameter(self) -> str | None:
+        """The one parameter whose value the whole input is; None where the input has a key for each."""
+        return None if self._whole is None else self._whole.name
+
     def arguments(self, value: object) -> tuple[tuple[object, ...], dict[str, object]]:
         """The same as positional and keyword arguments, for functions with positional-only or ``*args`` parameters.
 
@@ -249,7 +254,13 @@ def call_schema(function: Callable[..., object]) -> CallSchema:
     else:
         result = types.GenericAlias(list, signature.returns) if signature.is_generator else signature.returns
         output = _adapter(result).json_schema(mode="serialization", schema_generator=SchemaGenerator)
-    return CallSchema(input=binder.schema, output=output, untyped=untyped, example=_example(binder))
+    return CallSchema(
+        input=binder.schema,
+        output=output,
+        untyped=untyped,
+        example=_example(binder),
+        parameter=binder.whole_parameter,
+    )
 
 
 def _adapter(annotation: Any) -> TypeAdapter[Any]:

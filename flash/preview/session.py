@@ -65,7 +65,9 @@ def build(project: Project, *, report: Report, keep_build_dir: bool = False, for
         keep_build_dir=keep_build_dir,
         for_runpod=for_runpod,
     )
-    return assemble.build(request, installer=uv, describer=Describer(bases), report=report)
+    # two builds would stage into the same folder
+    with FileLock(project.flash_dir / "build.lock"):
+        return assemble.build(request, installer=uv, describer=Describer(bases), report=report)
 
 
 @dataclass(frozen=True, slots=True)
