@@ -1,4 +1,4 @@
-"""``flash undeploy``."""
+"""``flash undeploy``. Asks before it removes anything from Runpod, and nothing on this machine."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_environment_option(parser)
     add_target_option(parser)
     add_project_options(parser, builds=False)
-    parser.add_argument("-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask")
+    parser.add_argument("-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask (only removing from Runpod asks)")
 
 
 def _run(options: argparse.Namespace, context: Context) -> int:
@@ -38,7 +38,8 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     named = wanted_target(options)
     environment = choose_live_environment(project, options.env, named, context.services)
     target = target_of(project, environment, named)
-    if not options.yes and not _agreed(f"Remove environment {environment!r} of {project.settings.app!r}?", context):
+    # what is on this machine can be deployed again in seconds; what is on Runpod may be somebody's production
+    if target == "runpod" and not options.yes and not _agreed(f"Remove environment {environment!r} of {project.settings.app!r}?", context):
         context.console.progress("nothing was removed")
         return FAILED
     removed = context.services.undeploy(

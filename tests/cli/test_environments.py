@@ -171,13 +171,22 @@ def test_undeploy_as_json(
 def test_undeploy_asks_nobody_who_is_not_there(
     project: Path, services: FakeServices, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a terminal it wants ``--yes``, and removes nothing."""
+    """Without a terminal, removing from Runpod wants ``--yes``, and removes nothing."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
-    assert main(["undeploy", "--env", "staging"], services) == 2
+    assert main(["undeploy", "--env", "staging", "--target", "runpod"], services) == 2
     assert capsys.readouterr().err == (
         "✗ flash undeploy: there is nobody to ask\nhint: add --yes to remove it without a question\n"
     )
     assert services.asked == []
+
+
+def test_undeploy_from_this_machine_asks_nobody(
+    project: Path, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was removed there is deployed again in seconds."""
+    monkeypatch.setattr(sys, "stdin", Keyboard("n\n"))
+    assert main(["undeploy", "--env", "staging", "--target", "local"], services) == 0
+    assert services.names == ["undeploy"]
 
 
 @pytest.mark.parametrize(("answer", "status", "asked"), [("y\n", 0, ["undeploy"]), ("\n", 1, []), ("", 1, [])])
@@ -191,7 +200,7 @@ def test_undeploy_asks_on_a_terminal(
 ) -> None:
     """No is the answer of whoever just presses Return."""
     monkeypatch.setattr(sys, "stdin", Keyboard(answer))
-    assert main(["undeploy", "--env", "staging"], services) == status
+    assert main(["undeploy", "--env", "staging", "--target", "runpod"], services) == status
     assert services.names == asked
 
 
