@@ -63,7 +63,7 @@ def current_caller() -> Caller | None:
 
 def set_default_caller(caller: Caller | None) -> Caller | None:
     """Make *caller* the process-wide default; returns the one it replaces."""
-    global _default  # noqa: PLW0603  one process, one worker: the module is the holder
+    global _default
     previous, _default = _default, caller
     return previous
 
