@@ -116,7 +116,12 @@ class Wire(httpx.AsyncBaseTransport):
             return httpx.Response(200 if self.is_ready else 204)
         self.requests.append(request)
         answer = self.handler(request)
-        return await answer if asyncio.iscoroutine(answer) else answer
+        response: httpx.Response = await answer if asyncio.iscoroutine(answer) else answer
+        if response.is_stream_consumed:
+            # made with its content at once: a proxy reads it as a stream
+            stream = httpx.ByteStream(response.content)
+            response = httpx.Response(response.status_code, headers=response.headers, stream=stream)
+        return response
 
 
 def archive(files: Mapping[str, str]) -> bytes:

@@ -136,8 +136,12 @@ class Fleet:
             worker.stuck_since = self._clock()
 
     async def acquire(self, endpoint_id: str, wait_s: float) -> Worker | None:
-        """A ready worker of a load-balanced endpoint, with one request more on it; None once *wait_s* are over."""
-        if (worker := self._least_loaded(endpoint_id)) is not None or self._is_closed:
+        """A ready worker of a load-balanced endpoint, with one request more on it.
+
+        None once *wait_s* are over, or as soon as it is clear that none will ever be ready.
+        """
+        worker = self._least_loaded(endpoint_id)
+        if worker is not None or self._is_closed or self.has_given_up(endpoint_id):
             return worker
         now = self._clock()
         future: asyncio.Future[Worker | None] = asyncio.get_running_loop().create_future()

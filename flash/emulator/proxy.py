@@ -36,7 +36,7 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _CONNECT_S: Final = 10.0
 
 
-class _TooLarge(Exception):  # noqa: N818  ends the upstream request, nobody else sees it
+class _TooLarge(Exception):
     pass
 
 

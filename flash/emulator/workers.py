@@ -37,7 +37,7 @@ class Worker:
     id: str
     endpoint_id: str
     version: VersionRecord
-    token: str
+    token: str = field(repr=False)
     log_path: Path
     started_at: float
     is_load_balanced: bool

@@ -42,8 +42,8 @@ from flash.emulator.server import PlatformConfig, serve
 # the interpreter beneath the tests' own environment: it has none of our packages
 python = Path(sys.base_prefix, "bin", f"python{sys.version_info[0]}.{sys.version_info[1]}")
 launcher = ProcessLauncher(lambda version, provided: python)
-owner = int(sys.argv[2]) or None
-serve(PlatformConfig(home=Path(sys.argv[1]), api_key=sys.argv[3], owner_fd=owner, started_by="a test"), launcher=launcher)
+home, owner, key = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+serve(PlatformConfig(home=home, api_key=key, owner_fd=owner, started_by="a test"), launcher=launcher)
 """
 
 # what flash.runtime.worker does, as small as can be
@@ -124,13 +124,12 @@ class Running:
 
     def _wait_for_state(self) -> dict[str, Any]:
         # the file is there once the platform answers, and whole from the start
-        while True:
-            try:
-                return json.loads((self.home / "platform.json").read_text(encoding="utf-8"))
-            except FileNotFoundError:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(0.02)
-                    pytest.fail("the platform did not start")
+        path = self.home / "platform.json"
+        while not path.exists():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(0.02)
+                pytest.fail("the platform did not start")
+        return dict(json.loads(path.read_text(encoding="utf-8")))
 
     def data(self, query: str, **variables: Any) -> Any:
         reply = self.client.post("/graphql", json={"query": query, "variables": variables}).json()
