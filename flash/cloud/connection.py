@@ -124,7 +124,7 @@ class Connection:
         return {**ask.options, "headers": headers}
 
     def _checked(self, ask: Ask, response: httpx.Response) -> httpx.Response:
-        if response.status_code == 401 or (response.status_code >= 300 and not ask.is_route):
+        if response.status_code >= 300 and not ask.is_route:
             raise status_error(response, operation=ask.operation, api_key=self._api_key)
         return response
 

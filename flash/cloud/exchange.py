@@ -39,7 +39,7 @@ class Ask:
 
     Attributes:
         options: Those of ``httpx.Client.request``.
-        is_route: Whether a user's function answers it, so that every status but 401 is an answer.
+        is_route: Whether a user's function answers it, so that every status is an answer.
     """
 
     method: str

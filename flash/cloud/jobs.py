@@ -130,10 +130,9 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
     # -- routes
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Send an HTTP request to a route; *options* are those of ``httpx.request``. No status raises but 401.
+        """Send an HTTP request to a route; *options* are those of ``httpx.request``. No status raises.
 
         Raises:
-            NotAuthorized: The key is missing or wrong.
             PlatformUnreachable: Nobody answers.
         """
         return self._connection.send(self._route(method, path, options))
