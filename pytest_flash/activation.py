@@ -50,11 +50,10 @@ def _activate_owner(config: pytest.Config, options: Options, child_environment: 
     register = config.pluginmanager.register
     register(controller, "flash-controller")
     register(controller.observer, "flash-observer")
-    if config.pluginmanager.hasplugin("dsession"):
-        register(Distribution(controller), "flash-distribution")
-    else:
-        register(Doorkeeper(controller), "flash-doorkeeper")
-        register(ContractItems(connection, lambda: controller.subjects), "flash-contract")
+    # each of the two finds out later whether it is the one: xdist decides after us
+    register(Doorkeeper(controller), "flash-doorkeeper")
+    register(Distribution(controller), "flash-distribution")
+    register(ContractItems(connection, lambda: controller.subjects), "flash-contract")
 
 
 def _activate_worker(config: pytest.Config, data: dict[str, Any] | None) -> None:

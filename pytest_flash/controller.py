@@ -214,6 +214,7 @@ class Controller:
         target = self._verdict.target
         if target is None:
             return
+        self._started.reporter.begin_line()
         try:
             if self._is_let_through(environment, target, cut_short):
                 self._deploy(environment, target)
@@ -339,6 +340,8 @@ class Doorkeeper:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> object:
         """Before the loop, in the process that has the tests."""
+        if session.config.pluginmanager.hasplugin("dsession"):
+            return None
         self._controller.collected = tuple(item.nodeid for item in session.items)
         if not session.config.option.collectonly:
             self._controller.prepare(session.items)

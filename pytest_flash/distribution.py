@@ -53,7 +53,7 @@ class Distribution:
     def pytest_runtest_logstart(self) -> None:
         """Count our stages again: xdist sets the number of tests whenever a worker has collected."""
         session = self._controller.session
-        if session.testscollected == len(self._controller.collected):
+        if self._nodes and session.testscollected == len(self._controller.collected):
             session.testscollected += self._controller.stage_count
 
     @pytest.hookimpl(optionalhook=True)

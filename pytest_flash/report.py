@@ -147,6 +147,12 @@ class StageReporter:
         self._start(name)
         self._report(name, "failed", failure.message, longrepr=Representation(failure), start=time.time())
 
+    def begin_line(self) -> None:
+        """Begin a line of the stages' own after the tests: under ``-q`` nothing else would."""
+        terminal = self._terminal
+        if terminal is not None and terminal.verbosity < 0:
+            terminal.write_line("")
+
     def progress(self, message: str) -> None:
         """Tell what long work is at, where somebody watches: on a terminal, or with ``-v``."""
         terminal = self._terminal

@@ -53,6 +53,7 @@ class Stages:
         self._child_environment = child_environment
         self._artifact: Artifact | None = None
         self._preview: Preview | None = None
+        self._is_closed = False
 
     # -- what the tests of this process ask for
 
@@ -167,8 +168,9 @@ class Stages:
     # -- the end
 
     def close_preview(self) -> None:
-        """Stop the preview, if one runs."""
-        if self._preview is not None:
+        """Stop the preview, if one runs. What it was stays known."""
+        if self._preview is not None and not self._is_closed:
+            self._is_closed = True
             self._preview.close()
 
     def _run_pytest(self, arguments: list[str], *, cwd: Path) -> tuple[int, str]:

@@ -155,7 +155,7 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
         return f"rolled back {environment}: {reason}. {verdict.live}", bad
     if verdict.outcome == "interrupted":
         return f"nothing deployed to {environment}: interrupted", bad
-    return f"nothing deployed to {environment}: {reason}", bad
+    return f"nothing deployed to {environment}: {'the gate refused' if verdict.outcome == 'refused' else reason}", bad
 
 
 def _condition_lines(conditions: tuple[Condition, ...], *, with_remedy: bool) -> list[str]:

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import entry_points
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, Literal
 
 import httpx
+import pytest
 
 from flash.cloud.address import PlatformAddress
 from flash.cloud.jobs import EndpointClient
@@ -260,3 +264,71 @@ class FakePipeline:
         data = json.loads(path.read_text(encoding="utf-8"))
         scenario = Scenario.read(Path(data.pop("root")))
         return FakeAttachment(scenario, **data)
+
+
+# ---------------------------------------------------------------------- A project to run pytest with the plugin in
+
+ROOT = Path(__file__).parents[1]
+PLUGIN = () if entry_points(group="pytest11", name="flash") else ("-p", "pytest_flash.plugin")
+"""What loads the plugin where it is not installed."""
+
+CONFTEST = """
+def pytest_configure(config):
+    from fakes_pytest_flash import FakePipeline
+    from pytest_flash.pipeline import pipeline_key
+    config.stash[pipeline_key] = FakePipeline(config.rootpath)
+"""
+
+SETTINGS = """
+[tool.flash]
+app = "demo"
+
+[tool.flash.environments.production]
+target = "local"
+
+[tool.pytest.ini_options]
+strict = true
+filterwarnings = ["error"]
+"""
+
+
+class FlashProject:
+    """A Flash project in pytester's folder, with the fake pipeline."""
+
+    def __init__(self, pytester: pytest.Pytester) -> None:
+        self.pytester = pytester
+        self.path = pytester.path
+        self.write({"pyproject.toml": SETTINGS, "conftest.py": CONFTEST})
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write files by their relative paths."""
+        for name, text in files.items():
+            path = self.path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(dedent(text), encoding="utf-8")
+
+    def tests(self, text: str) -> None:
+        """Write ``test_app.py``."""
+        self.write({"test_app.py": "import pytest\n" + dedent(text)})
+
+    def scenario(self, **steps: Any) -> None:
+        """What goes wrong, by step."""
+        self.write({"scenario.json": json.dumps(steps)})
+
+    @property
+    def events(self) -> list[str]:
+        """What was asked of the pipeline, in order."""
+        path = self.path / "events.txt"
+        return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+
+    def report(self) -> Any:
+        """What ``--flash-report=report.json`` wrote."""
+        return json.loads((self.path / "report.json").read_text(encoding="utf-8"))
+
+    def run(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in this process."""
+        return self.pytester.runpytest_inprocess(*PLUGIN, *arguments)
+
+    def run_in_child(self, *arguments: str) -> pytest.RunResult:
+        """Run pytest in a process of its own."""
+        return self.pytester.runpytest_subprocess(*PLUGIN, *arguments)
