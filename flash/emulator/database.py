@@ -90,7 +90,7 @@ class Database:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
+        except BaseException:  # why: whatever ended the block, half of it must not stay
             self._connection.execute("ROLLBACK")
             raise
         self._connection.execute("COMMIT")

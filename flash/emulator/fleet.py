@@ -358,7 +358,11 @@ class Fleet:
 
     async def _stop(self, worker: Worker, grace_s: float) -> None:
         if worker.running is not None:
-            await worker.running.stop(grace_s)
+            stopping = asyncio.ensure_future(worker.running.stop(grace_s))
+            # first the signal, then an answer to its poll: the other way round it would ask again
+            await asyncio.sleep(0)
+            self._queue.end_polls(worker.id)
+            await stopping
         self._bury(worker, "the worker was stopped")
 
     # -- one version --------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from flash.emulator import limits
 from flash.emulator.wire import error, grant_of, platform_of
+from flash.errors import PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -36,8 +37,8 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _CONNECT_S: Final = 10.0
 
 
-class _TooLarge(Exception):
-    pass
+class _TooLarge(PlatformError):
+    """Ends the upstream request from within its body; nobody else sees it."""
 
 
 async def _forward(request: Request) -> Response:
@@ -57,7 +58,7 @@ async def _forward(request: Request) -> Response:
         return error(502 if platform.fleet.has_given_up(endpoint_id) else 503, "no workers available")
     try:
         return await _send(request, platform.client, platform.fleet, worker)
-    except BaseException:
+    except BaseException:  # why: also a caller that has gone away gives its worker back
         platform.fleet.release(worker)
         raise
 
@@ -141,7 +142,7 @@ async def _limited(body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     async for chunk in body:
         size += len(chunk)
         if size > limits.LB_BODY_BYTES:
-            raise _TooLarge
+            raise _TooLarge("the body is too large", operation="lb", status=413)
         if chunk:
             yield chunk
 

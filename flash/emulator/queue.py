@@ -258,6 +258,13 @@ class JobQueue:
         """Whether the worker waits for a job right now."""
         return any(taker.worker_id == worker_id for takers in self._takers.values() for taker in takers)
 
+    def end_polls(self, worker_id: str) -> None:
+        """Answer the worker's long polls with nothing: it has been told to end, and waits for them."""
+        for taker in [taker for takers in self._takers.values() for taker in takers if taker.worker_id == worker_id]:
+            _resolve(taker.future, [])
+        for stopper in self._stoppers.pop(worker_id, []):
+            _resolve(stopper.future, [])
+
     def release(self, worker_id: str, reason: str) -> None:
         """The worker is gone: its jobs go back to the queue, once; the second time they fail with *reason*."""
         for job in self.held_by(worker_id):
@@ -267,10 +274,7 @@ class JobQueue:
             else:
                 job.error = reason
                 self._end(job, JobState.FAILED)
-        for taker in [taker for takers in self._takers.values() for taker in takers if taker.worker_id == worker_id]:
-            _resolve(taker.future, [])
-        for stopper in self._stoppers.pop(worker_id, []):
-            _resolve(stopper.future, [])
+        self.end_polls(worker_id)
         self._to_stop.pop(worker_id, None)
         for endpoint_id in list(self._queued):
             self.dispatch(endpoint_id)

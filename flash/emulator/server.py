@@ -137,7 +137,7 @@ def _listen(host: str, port: int) -> socket.socket:
         raise PortTaken(f"a local platform listens on loopback only, not on {host!r}")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         if error.errno not in (errno.EADDRINUSE, errno.EACCES):
             raise
@@ -145,6 +145,9 @@ def _listen(host: str, port: int) -> socket.socket:
             f"port {port} on {host} is taken: {os.strerror(error.errno)}",
             hint="choose another with --port, or stop what listens there",
         ) from error
+    # connections inherit it; asyncio sets it only where it made the socket, and without it replies take 40 ms more
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:

@@ -109,7 +109,6 @@ async def test_a_failure_of_ours_tells_nothing_of_itself(bench: Bench, caplog: p
     reply = await bench.graphql(APP_BY_NAME, flashAppName="demo")
     assert reply["errors"][0]["message"] == "Internal server error"
     assert "closed database" in caplog.text
-    bench.platform.state.__init__(":memory:", clock=bench.clock, new_id=lambda: "x")
 
 
 async def test_deploying_makes_the_build_active(bench: Bench) -> None:
