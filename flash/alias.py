@@ -1,8 +1,9 @@
 """The module ``runpod_flash``: existing apps move without an edit.
 
 It is a module of its own, with the public names of ``runpod-flash`` 1.21.0. What Flash has is the very same object; its
-``Endpoint`` is a subclass that keeps the older calling convention; what Flash does in another way is there, and says so
-when it is used. Nothing of ours contains a folder of that name. Submodules that we lack come from an installed one.
+``Endpoint`` is a subclass that keeps the older calling convention, and ``@remote`` makes one; what works another way
+says so when it is used. Nothing of ours contains a folder of that name. Submodules that we lack come from an installed
+one.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import sys
 from functools import wraps
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+from weakref import WeakKeyDictionary
 
 from flash.errors import DeclarationError
-from flash.model import endpoint, hardware
+from flash.model import endpoint, hardware, older
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,32 @@ def _is_loop_running() -> bool:
     return True
 
 
+# ------------------------------------------------------------------------------------------- What came before Endpoint
+
+
+def remote(*args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+    """The decorator that came before ``Endpoint``: ``@remote(resource_config=LiveServerless(…), dependencies=[…])``.
+
+    Raises:
+        DeclarationError: An argument is unknown, or they do not go together.
+    """
+    use = older.remote_use(*args, **kwargs)
+    if use.resource is None:
+        return lambda target: target
+    keywords = use.endpoint_keywords()
+    if use.route is None:
+        return OlderEndpoint(**keywords)
+    served = _served.get(use.resource)
+    if served is None:
+        served = _served[use.resource] = OlderEndpoint(**keywords)
+    method, path = use.route
+    return cast("Callable[[Any], Any]", getattr(served, method.lower())(path))
+
+
+_served: Final[WeakKeyDictionary[older.OlderResource, OlderEndpoint]] = WeakKeyDictionary()
+"""The endpoints of load-balanced resources, which several functions share."""
+
+
 # ----------------------------------------------------------------------------------------- Names that work another way
 
 
@@ -96,31 +124,15 @@ class _Replaced(type):
         raise DeclarationError(f"{cls.__name__}.{name} of runpod_flash has no meaning here", hint=cls.hint)
 
 
-def remote(*_args: object, **_kwargs: object) -> NoReturn:
-    """Not in Flash: the decorator that came before ``Endpoint``.
-
-    Raises:
-        DeclarationError: Always; the hint says how to write it with ``Endpoint``.
-    """
-    raise DeclarationError("@remote(resource_config=…) is not read yet", hint=f"{_GPU}, or cpu=… for a CPU endpoint")
-
-
-_GPU: Final = 'write @Endpoint(name="…", gpu=GpuGroup.…, dependencies=[…]) on the function'
-_CPU: Final = 'write @Endpoint(name="…", cpu="cpu3c-1-2", dependencies=[…]) on the function'
-_GPU_ROUTES: Final = 'write api = Endpoint(name="…", gpu=GpuGroup.…), then @api.post("/path") on the function'
-_CPU_ROUTES: Final = 'write api = Endpoint(name="…", cpu="cpu3c-1-2"), then @api.post("/path") on the function'
 _COMMAND: Final = "declare endpoints with Endpoint, and let `flash deploy` create and update them"
 
 
 def _names() -> dict[str, object]:
     """The public names of ``runpod-flash`` 1.21.0, read 2026-08."""
     return {
+        **older.OLDER_RESOURCES,
         "CPU_DATACENTERS": hardware.CPU_DATACENTERS,
         "CpuInstanceType": hardware.CpuInstanceType,
-        "CpuLiveLoadBalancer": _Replaced("CpuLiveLoadBalancer", _CPU_ROUTES),
-        "CpuLiveServerless": _Replaced("CpuLiveServerless", _CPU),
-        "CpuLoadBalancerSlsResource": _Replaced("CpuLoadBalancerSlsResource", _CPU_ROUTES),
-        "CpuServerlessEndpoint": _Replaced("CpuServerlessEndpoint", _CPU),
         "CudaVersion": hardware.CudaVersion,
         "DEFAULT_WORKERS_MAX": endpoint.DEFAULT_WORKERS[1],
         "DEFAULT_WORKERS_MIN": endpoint.DEFAULT_WORKERS[0],
@@ -130,13 +142,9 @@ def _names() -> dict[str, object]:
         "FlashApp": _Replaced("FlashApp", _COMMAND),
         "GpuGroup": hardware.GpuGroup,
         "GpuType": hardware.GpuType,
-        "LiveLoadBalancer": _Replaced("LiveLoadBalancer", _GPU_ROUTES),
-        "LiveServerless": _Replaced("LiveServerless", _GPU),
-        "LoadBalancerSlsResource": _Replaced("LoadBalancerSlsResource", _GPU_ROUTES),
         "NetworkVolume": hardware.NetworkVolume,
         "PodTemplate": hardware.PodTemplate,
         "ResourceManager": _Replaced("ResourceManager", _COMMAND),
-        "ServerlessEndpoint": _Replaced("ServerlessEndpoint", _GPU),
         "ServerlessScalerType": hardware.ServerlessScalerType,
         "ServerlessType": hardware.ServerlessType,
         "remote": remote,

@@ -90,7 +90,7 @@ def test_workers_have_the_same_defaults() -> None:
     assert [kind.value for kind in module.ServerlessType] == ["QB", "LB"]
 
 
-@pytest.mark.parametrize("name", [*RESOURCES, "ResourceManager", "FlashApp", "EndpointJob", "remote"])
+@pytest.mark.parametrize("name", ["ResourceManager", "FlashApp", "EndpointJob"])
 def test_what_works_another_way_says_how(name: str) -> None:
     """It can be imported; using it is an error with a hint."""
     with pytest.raises(DeclarationError) as caught:
@@ -102,15 +102,12 @@ def test_what_works_another_way_says_how(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("LiveServerless", '@Endpoint(name="…", gpu='),
-        ("CpuLiveServerless", '@Endpoint(name="…", cpu='),
-        ("LiveLoadBalancer", '@api.post("/path")'),
-        ("CpuLoadBalancerSlsResource", '@api.post("/path")'),
+        ("EndpointJob", "run() gives a handle"),
         ("FlashApp", "flash deploy"),
     ],
 )
 def test_the_hint_is_what_to_write_instead(name: str, expected: str) -> None:
-    """By hardware and kind."""
+    """Where there is something else."""
     with pytest.raises(DeclarationError) as caught:
         getattr(alias.module(), name)()
     assert expected in caught.value.hint
@@ -124,6 +121,44 @@ def test_class_methods_of_such_classes_say_it_too() -> None:
     assert not hasattr(app, "_nothing")
     assert not isinstance(3, app)
     assert inspect.isclass(app)
+
+
+# -------------------------------------------------------------------------------------------------------------- Remote
+
+
+def test_remote_makes_a_queue_endpoint_of_its_resource() -> None:
+    """The function runs here, and awaits as it did."""
+    module: Any = alias.module()
+    config = module.LiveServerless(name="gpu", gpus=[flash.GpuGroup.AMPERE_16], workersMax=3)
+
+    @module.remote(resource_config=config, dependencies=["six"])
+    async def work(x: int) -> int:
+        return 2 * x
+
+    mark = bound(work)
+    assert mark is not None
+    assert (mark.spec.name, mark.spec.gpu_ids, mark.spec.dependencies) == ("gpu", "AMPERE_16", ("six",))
+    assert (mark.spec.workers_min, mark.spec.workers_max) == (0, 3)
+    assert asyncio.run(work(2)) == 4
+
+
+def test_functions_of_a_load_balanced_resource_share_its_endpoint() -> None:
+    """Each with its route."""
+    module: Any = alias.module()
+    config = module.CpuLiveLoadBalancer(name="web")
+    first = module.remote(config, method="post", path="/double")(_double)
+    second = module.remote(config, method="GET", path="/count")(_count)
+    marks = [bound(first), bound(second)]
+    assert [mark.target.route for mark in marks if mark] == [("POST", "/double"), ("GET", "/count")]
+    assert marks[0] is not None
+    assert marks[0].spec.instance_ids == ("cpu3g-2-8",)
+    assert first(2) == 4
+
+
+def test_a_function_that_stays_local_is_left_alone() -> None:
+    """``local=True`` says that it is no endpoint's."""
+    module: Any = alias.module()
+    assert module.remote(resource_config=None, local=True)(_double) is _double
 
 
 # ------------------------------------------------------------------------------------------------------------ Endpoint
