@@ -101,11 +101,12 @@ class Fleet:
 
     async def woken(self, timeout_s: float) -> None:
         """Until somebody calls :meth:`wake`, at most *timeout_s* of real time."""
+        # not wait_for: before Python 3.12 it can swallow a cancellation, and the platform would never end
+        alarm = asyncio.get_running_loop().call_later(timeout_s, self._wake.set)
         try:
-            await asyncio.wait_for(self._wake.wait(), timeout_s)
-        except asyncio.TimeoutError:
-            return
+            await self._wake.wait()
         finally:
+            alarm.cancel()
             self._wake.clear()
 
     def may_take(self, worker_id: str) -> bool:

@@ -190,13 +190,17 @@ def _log_file(home: Path) -> Iterator[None]:
     home.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(home / "platform.log", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    logger = logging.getLogger("flash.emulator")
-    level = logger.level
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    loggers = [logging.getLogger(name) for name in ("flash.emulator", "uvicorn.error")]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger, level in zip(loggers, (logging.INFO, logging.WARNING), strict=True):
+        logger.addHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = False
     try:
         yield
     finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+            logger.propagate = propagate
+            logger.removeHandler(handler)
         handler.close()

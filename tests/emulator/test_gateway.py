@@ -290,6 +290,21 @@ async def test_a_worker_that_goes_away_is_a_bad_gateway(bench: Bench) -> None:
     assert (reply.status_code, reply.json()) == (502, {"error": "no workers available"})
 
 
+async def test_a_worker_that_dies_in_the_middle_of_an_answer_cuts_it(bench: Bench) -> None:
+    """What was sent stays sent; the caller cannot take the rest for whole, and the worker's slot is free again."""
+
+    class Dying(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield b"half"
+            raise httpx.ReadError("gone")
+
+    endpoint_id = await bench.deployed(kind="LB")
+    bench.wire.handler = lambda request: httpx.Response(200, headers={"Content-Length": "8"}, stream=Dying())
+    with pytest.raises(httpx.ReadError):
+        await bench.client.get(f"/lb/{endpoint_id}/x")
+    assert bench.platform.fleet.counts(endpoint_id)["running"] == 0
+
+
 async def test_queue_and_routes_are_not_mixed_up(bench: Bench) -> None:
     """A load-balanced endpoint has no queue, and a body over the limit is refused."""
     endpoint_id = await bench.deployed(kind="LB")

@@ -275,10 +275,12 @@ def test_workers_end_with_a_killed_platform(running: Running) -> None:
 def test_what_was_active_is_revived(tmp_path: Path) -> None:
     """A platform that starts again in the same home serves the same endpoints under the same ids."""
     first = Running(tmp_path / "home", tmp_path)
-    ids = first.deploy(files("e"), manifest(e={}), e="QB")
-    first.process.send_signal(signal.SIGTERM)
-    first.process.wait(30)
-    first.close()
+    try:
+        ids = first.deploy(files("e"), manifest(e={}), e="QB")
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(30) == 0
+    finally:
+        first.close()
     second = Running(tmp_path / "home", tmp_path)
     try:
         assert second.client.post(f"/v2/{ids['e']}/runsync", json={"input": {}}).json()["status"] == "COMPLETED"
