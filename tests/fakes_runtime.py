@@ -7,18 +7,20 @@ import queue
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import flash
 from flash.errors import PlatformUnreachable
 from flash.model.manifest import MANIFEST_NAME, FunctionEntry, Manifest, Resource
 from flash.runtime.wire import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 PACKAGE = Path(flash.__file__).parent
 SHIPPED = ("__init__.py", "errors.py", "alias.py", "model", "runtime")
@@ -172,7 +174,7 @@ class FakePlatform:
         while not self.is_over.is_set():
             try:
                 return 200, source.get(timeout=0.05)
-            except queue.Empty:
+            except queue.Empty:  # noqa: PERF203  until the server ends
                 continue
         return 204, None
 
@@ -196,8 +198,6 @@ def serving(platform: FakePlatform) -> Iterator[FakePlatform]:
             self.end_headers()
             self.wfile.write(payload)
 
-        do_GET = do_POST = do_PUT = do_DELETE = do_PATCH = _answer
-
         def handle(self) -> None:
             try:
                 super().handle()
@@ -207,6 +207,8 @@ def serving(platform: FakePlatform) -> Iterator[FakePlatform]:
         def log_message(self, *_: object) -> None:
             return
 
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        setattr(Handler, f"do_{method}", Handler._answer)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     platform.url = f"http://127.0.0.1:{server.server_port}"

@@ -14,11 +14,11 @@ import types
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PydanticUserError, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_jsonable_python
-from pydantic_core import to_json as core_to_json
 
-from flash.errors import InvalidInput, RemoteError
+from flash.errors import InvalidInput
+from flash.model.encoding import OutputEncoder, output_adapter, to_json
 from flash.model.example import smallest
 from flash.model.manifest import CallSchema
 from flash.model.signature import Parameter, SchemaGenerator, Signature
@@ -32,8 +32,6 @@ _CONFIG: Final = ConfigDict(
     val_json_bytes="base64",
     ser_json_inf_nan="constants",
 )
-
-_OUTPUT_CONFIG: Final = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64", ser_json_inf_nan="constants")
 
 _EMPTY: Final = "__empty"
 """What older clients put into an input that would be empty. Source: platform-contract §5.2."""
@@ -188,57 +186,6 @@ class InputBinder:
         return f"the parameters are {', '.join(names)}" if names else "the function takes no parameters"
 
 
-class OutputEncoder:
-    """Turns what a function returned, or one item that it yielded, into JSON types.
-
-    A result that its return type describes is written as that type says (aliases, serializers). Any other is written as
-    it is: the encoder converts nothing to make it fit, so that a check can find the mismatch.
-    """
-
-    def __init__(self, returns: Any | None) -> None:
-        self._adapter: TypeAdapter[Any] | None = None if returns is None else _adapter(returns)
-
-    @classmethod
-    def of(cls, function: Callable[..., object]) -> OutputEncoder:
-        """An encoder for a function or bound method.
-
-        Raises:
-            CallError: The function has no signature.
-        """
-        return cls(Signature.of(function).returns)
-
-    def encode(self, value: object) -> object:
-        """*value* as JSON types.
-
-        Raises:
-            RemoteError: JSON cannot carry it; names the type.
-        """
-        if self._adapter is not None:
-            try:
-                text = self._adapter.dump_json(value, by_alias=True, warnings="error")
-                return json.loads(text, parse_constant=_refuse_constant)
-            except (PydanticSerializationError, ValueError):
-                return to_json(value)
-        return to_json(value)
-
-
-def to_json(value: object) -> Any:
-    """*value* as JSON types: models, dataclasses, dates, sets, enums, bytes as base64.
-
-    Raises:
-        RemoteError: JSON cannot carry it; names the type.
-    """
-    try:
-        text = core_to_json(value, by_alias=True, bytes_mode="base64", inf_nan_mode="constants")
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (PydanticSerializationError, ValueError, RecursionError) as error:
-        offender = _offender(value)
-        raise RemoteError(
-            f"the output is not JSON: {error}" if offender is None else f"the output is not JSON: it has a {offender}",
-            hint="return plain data: numbers, text, lists, dicts, dataclasses or pydantic models",
-        ) from error
-
-
 def call_schema(function: Callable[..., object]) -> CallSchema:
     """What a function or bound method accepts and returns.
 
@@ -253,7 +200,7 @@ def call_schema(function: Callable[..., object]) -> CallSchema:
         untyped.append("return")
     else:
         result = types.GenericAlias(list, signature.returns) if signature.is_generator else signature.returns
-        output = _adapter(result).json_schema(mode="serialization", schema_generator=SchemaGenerator)
+        output = output_adapter(result).json_schema(mode="serialization", schema_generator=SchemaGenerator)
     return CallSchema(
         input=binder.schema,
         output=output,
@@ -261,13 +208,6 @@ def call_schema(function: Callable[..., object]) -> CallSchema:
         example=_example(binder),
         parameter=binder.whole_parameter,
     )
-
-
-def _adapter(annotation: Any) -> TypeAdapter[Any]:
-    try:
-        return TypeAdapter(annotation, config=_OUTPUT_CONFIG)
-    except PydanticUserError:  # models, dataclasses and typed dicts bring their own configuration
-        return TypeAdapter(annotation)
 
 
 def _model(by_field: Mapping[str, Parameter]) -> type[BaseModel]:
@@ -358,31 +298,3 @@ def _loc(problem: Mapping[str, object]) -> list[object]:
 def _kind(value: object) -> str:
     names = {list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), type(value).__name__)
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"float {name}")
-
-
-def _offender(value: object, depth: int = 0) -> str | None:
-    """The type of the first part that JSON cannot carry, None where no part can be named."""
-    if depth > 20:  # deep enough to name a type in any sane result
-        return None
-    if isinstance(value, Mapping):
-        parts = list(value.values())
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        parts = list(value)
-    else:
-        try:
-            text = core_to_json(value, bytes_mode="base64", inf_nan_mode="constants")
-            json.loads(text, parse_constant=_refuse_constant)
-        except PydanticSerializationError:
-            if isinstance(value, str):
-                return "text that Unicode does not allow"
-            cls = type(value)
-            prefix = "" if cls.__module__ == "builtins" else f"{cls.__module__}."
-            return f"value of type {prefix}{cls.__qualname__}"
-        except ValueError as error:
-            return str(error)
-        return None
-    return next((found for part in parts if (found := _offender(part, depth + 1)) is not None), None)

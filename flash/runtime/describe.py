@@ -17,7 +17,7 @@ from flash.model.manifest import CallSchema
 from flash.model.schema import call_schema
 from flash.model.signature import public_methods
 from flash.runtime import loading
-from flash.runtime.handler import described
+from flash.runtime.job import described
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -71,7 +71,9 @@ def _entry_schemas(entry: FunctionEntry) -> dict[str, CallSchema]:
     try:
         target = loading.original(entry.module, entry.name)
         functions = public_methods(target) if isinstance(target, type) else {"": target}
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # why: importing the user's module may raise anything
+    except BaseException as error:  # why: importing the user's module may raise anything, and may exit
+        if isinstance(error, KeyboardInterrupt):
+            raise
         return {name: CallSchema(error=f"untyped: {described(error)}") for name in entry.class_methods or [""]}
     schemas: dict[str, CallSchema] = {}
     for name, function in functions.items():

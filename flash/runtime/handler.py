@@ -8,26 +8,18 @@ It holds wherever it is loaded, in our worker and in Runpod's own images: a bad 
 from __future__ import annotations
 
 import inspect
-import logging
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, closing
 from functools import partial
-from typing import Any, TypeAlias
 
-from flash.errors import CallError, FlashError, InvalidInput, RemoteError
+from flash.errors import CallError, InvalidInput, RemoteError
 from flash.model.schema import InputBinder, OutputEncoder
 from flash.model.signature import Signature, public_methods
 from flash.runtime import loading
+from flash.runtime.job import Chunks, Handler, Job, Stream, logged
+from flash.runtime.worker import install_caller
 
-__all__ = ["Handler", "Stream", "described", "logged", "queue_handlers"]
-
-_log = logging.getLogger("flash.worker")
-
-Job: TypeAlias = Mapping[str, Any]
-Chunks: TypeAlias = "Iterator[object] | AsyncIterator[object]"
-Handler: TypeAlias = "Callable[[Job], object] | Callable[[Job], Awaitable[object]]"
-Stream: TypeAlias = "Callable[[Job], Chunks | None]"
+__all__ = ["queue_handlers"]
 
 
 def queue_handlers(
@@ -46,8 +38,6 @@ def queue_handlers(
         chunks of a job whose function yields, else None. ``stream`` itself is None where nothing yields. The iterator
         raises a FlashError where the handler would answer an error.
     """
-    from flash.runtime.worker import install_caller
-
     install_caller()
     target = loading.original(module, function)
     functions = public_methods(target()) if is_class else {"": target}
@@ -72,24 +62,6 @@ def queue_handlers(
         arun if any(signature.is_async for signature in signatures) else run,
         stream if any(signature.is_generator for signature in signatures) else None,
     )
-
-
-def described(error: BaseException) -> str:
-    """``Type: message`` on one line, as a caller sees a failure."""
-    message = error.message if isinstance(error, FlashError) else str(error)
-    return ": ".join(filter(None, [type(error).__name__, " ".join(message.split())]))
-
-
-def logged(error: BaseException) -> str:
-    """The same, with the traceback in the log.
-
-    Raises:
-        BaseException: *error* itself, where it is about the worker and not about the job.
-    """
-    if not isinstance(error, (Exception, SystemExit)):
-        raise error
-    _log.error("%s", "".join(traceback.format_exception(error)).rstrip())
-    return described(error)
 
 
 class _Function:

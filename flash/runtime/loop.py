@@ -12,13 +12,13 @@ import contextvars
 import inspect
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import suppress
 from typing import Any, Final, TypeVar, cast
 
 from flash.errors import FlashError, NotAuthorized, PlatformError
 from flash.runtime.channel import JobChannel, result_body
-from flash.runtime.handler import Handler, Stream, logged
+from flash.runtime.job import Handler, Stream, logged
 
 __all__ = ["QueueLoop", "in_thread"]
 
@@ -129,6 +129,10 @@ class QueueLoop:
         finally:
             self._is_over.set()
             self._is_busy.set()
+            left = asyncio.all_tasks(loop)
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(_ended(left))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
@@ -305,3 +309,7 @@ class QueueLoop:
             task = self._jobs.get(job_id)
             if task is not None:
                 task.cancel()
+
+
+async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)

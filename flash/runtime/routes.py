@@ -26,7 +26,8 @@ from flash.errors import InvalidInput, ManifestError
 from flash.model.schema import InputBinder, OutputEncoder
 from flash.model.signature import Signature
 from flash.runtime import loading
-from flash.runtime.handler import described, logged
+from flash.runtime.job import described, logged
+from flash.runtime.worker import install_caller
 
 if TYPE_CHECKING:
     from flash.model.manifest import Manifest
@@ -51,8 +52,6 @@ def application(endpoint: str, *, manifest: Manifest | None = None) -> FastAPI:
         ManifestError: The manifest has no such endpoint, or no routes for it.
         Exception: Whatever importing the user's modules raises.
     """
-    from flash.runtime.worker import install_caller
-
     install_caller()
     manifest = manifest or loading.artifact_manifest()
     resource = manifest.resources.get(endpoint)

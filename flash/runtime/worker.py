@@ -284,7 +284,9 @@ def _watch_owner(descriptor: int) -> None:
         except OSError:
             _log.warning("the owner's pipe broke")
         _log.warning("the owner of this worker is gone; stopping")
-        last = threading.Timer(_GRACE_S, os._exit, args=(1,))  # a job that blocks the main thread is not waited for
+        # a job that blocks the main thread is not waited for
+        kill = getattr(signal, "SIGKILL", signal.SIGTERM)
+        last = threading.Timer(_GRACE_S, os.kill, args=(os.getpid(), kill))
         last.daemon = True
         last.start()
         os.kill(os.getpid(), signal.SIGTERM)
