@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_flash.connection import Connection, FromFile, LogSections
-from pytest_flash.contract import ContractItems, Subject
+from pytest_flash.contract import ContractItems
 from pytest_flash.controller import Controller, Doorkeeper
 from pytest_flash.distribution import WORKERINPUT, Distribution, Worker
 from pytest_flash.fixtures import connection_key, root_key
 from pytest_flash.pipeline import Pipeline, RealPipeline, pipeline_key
 from pytest_flash.smoke import Recorder, results_path
+from pytest_flash.subject import Subject
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

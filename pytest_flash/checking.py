@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flash.cloud.jobs import EndpointClient
     from flash.model.manifest import CallSchema, FunctionEntry
     from pytest_flash.connection import Connection
-    from pytest_flash.contract import Subject
+    from pytest_flash.subject import Subject
 
 __all__ = ["check"]
 

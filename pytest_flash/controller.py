@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from flash.errors import DeployError, FlashError, SettingsError
-from pytest_flash.contract import ContractItem, Subject, subjects
+from pytest_flash.contract import ContractItem
 from pytest_flash.facts import Observer
 from pytest_flash.report import Failure, StageFailed, StageReporter
 from pytest_flash.stages import Stages
+from pytest_flash.subject import Subject, subjects
 from pytest_flash.verdict import Verdict, write_json, write_summary
 
 if TYPE_CHECKING:

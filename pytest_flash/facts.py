@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_flash.contract import UNTYPED, is_contract
+from pytest_flash.contract import UNTYPED
 from pytest_flash.report import is_stage
+from pytest_flash.subject import is_contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

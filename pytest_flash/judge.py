@@ -7,8 +7,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from flash.deploy.gate import GateFacts, evaluate
-from pytest_flash.contract import is_contract
 from pytest_flash.facts import narrowing
+from pytest_flash.subject import is_contract
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from flash.deploy.gate import ContractOutcome, Verdict
     from flash.project import TargetName
-    from pytest_flash.contract import Subject
     from pytest_flash.facts import Observations
     from pytest_flash.stages import Stages
+    from pytest_flash.subject import Subject
 
 __all__ = ["contract_outcomes", "gate_facts", "judge"]
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 import pytest
@@ -24,6 +23,10 @@ from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsErro
 from flash.model.app import App, DeclaredEndpoint, Function, Location
 from flash.model.endpoint import Endpoint
 from flash.model.manifest import Artifact, Manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 ADDRESS = PlatformAddress("http://127.0.0.1:9", "http://127.0.0.1:9/v2", "http://127.0.0.1:9/lb", "key")
 STRING = {"type": "string", "maxLength": 8}
@@ -279,7 +282,7 @@ def pytest_configure(config):
     config.stash[pipeline_key] = FakePipeline(config.rootpath)
 """
 
-SETTINGS = """
+SETTINGS = f"""
 [tool.flash]
 app = "demo"
 
@@ -287,7 +290,7 @@ app = "demo"
 target = "local"
 
 [tool.pytest.ini_options]
-strict = true
+{"strict = true" if pytest.version_tuple >= (9,) else ""}
 filterwarnings = ["error"]
 """
 

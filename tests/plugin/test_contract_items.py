@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakes_pytest_flash import FlashProject, app
 
-from pytest_flash.contract import Subject, subjects
+from pytest_flash.subject import Subject, subjects
 
 
 def test_there_is_one_check_for_each_function_and_route() -> None:
@@ -23,7 +23,7 @@ def test_checks_are_only_there_when_a_preview_is(project: FlashProject) -> None:
 
 def test_testpaths_do_not_leave_them_out(project: FlashProject) -> None:
     """No file holds them."""
-    project.write({"tests/test_one.py": "def test_one(): pass", "pytest.toml": "[pytest]\ntestpaths = ['tests']\n"})
+    project.write({"tests/test_one.py": "def test_one(): pass", "pytest.ini": "[pytest]\ntestpaths = tests\n"})
     project.run("--flash-preview").assert_outcomes(passed=5)
 
 

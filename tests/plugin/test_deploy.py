@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from fakes_pytest_flash import FlashProject
+
+if TYPE_CHECKING:
+    from fakes_pytest_flash import FlashProject
 
 TESTS = """
 @pytest.mark.flash_smoke
@@ -130,6 +134,7 @@ def test_without_smoke_tests_the_stage_is_skipped_and_says_so(project: FlashProj
     assert project.events[-1] == "finish"
 
 
+@pytest.mark.skipif(pytest.version_tuple < (9,), reason="pytest.toml")
 def test_the_smoke_run_ignores_what_the_project_adds_to_every_run(
     project: FlashProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

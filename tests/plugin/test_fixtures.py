@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from fakes_pytest_flash import FlashProject
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fakes_pytest_flash import FlashProject
 
 
 def test_fixtures_give_project_artifact_manifest_preview_and_clients(project: FlashProject) -> None:

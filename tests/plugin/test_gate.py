@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes_pytest_flash import FlashProject
 
-from pytest_flash.contract import Subject
 from pytest_flash.facts import Observations, Observer
 from pytest_flash.judge import contract_outcomes, gate_facts
+from pytest_flash.subject import Subject
+
+if TYPE_CHECKING:
+    from fakes_pytest_flash import FlashProject
 
 TESTS = "def test_one(): pass\ndef test_two(): pass\n"
 
@@ -120,7 +122,7 @@ def test_an_artifact_that_is_gone_is_a_failure(project: FlashProject) -> None:
 @pytest.mark.parametrize("arguments", [(), (".",), ("tests",), ("tests", "more"), ("../{name}",)])
 def test_arguments_that_cover_the_project_do_not_narrow(project: FlashProject, arguments: tuple[str, ...]) -> None:
     """The root, or every folder of testpaths."""
-    project.write({"pytest.toml": "[pytest]\ntestpaths = ['tests']\n", "more/test_more.py": "def test_more(): pass"})
+    project.write({"pytest.ini": "[pytest]\ntestpaths = tests\n", "more/test_more.py": "def test_more(): pass"})
     project.write({"tests/test_one.py": "def test_one(): pass"})
     given = [argument.format(name=project.path.name) for argument in arguments]
     assert project.run("--flash-deploy=production", *given).ret == 0

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
-import pytest
 from fakes_pytest_flash import PLUGIN, FlashProject
+
+if TYPE_CHECKING:
+    import pytest
 
 AT_EXIT = """
 import atexit, sys

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
 import pytest
-from fakes_pytest_flash import FlashProject
+
+if TYPE_CHECKING:
+    from fakes_pytest_flash import FlashProject
 
 TWO_TESTS = """
 def test_one(flash_endpoint):
@@ -143,7 +146,7 @@ def test_it_works_without_a_terminal_reporter(project: FlashProject) -> None:
 
 def test_on_demand_only_what_a_test_asks_for_is_started(project: FlashProject) -> None:
     """A contract check asks for the preview; a test of the artifact only for the build."""
-    project.write({"pytest.toml": "[pytest]\nflash_on_demand = true\nstrict = true\n"})
+    project.write({"pytest.ini": "[pytest]\nflash_on_demand = true\n"})
     project.tests("def test_plain(): pass\ndef test_files(flash_artifact): assert flash_artifact.files == ('app.py',)")
     project.run("-k", "plain").assert_outcomes(passed=1, deselected=3)
     assert project.events == ["discover"]
@@ -155,7 +158,7 @@ def test_on_demand_only_what_a_test_asks_for_is_started(project: FlashProject) -
 
 def test_on_demand_a_fixture_asked_for_while_the_test_runs_starts_it_too(project: FlashProject) -> None:
     """Nobody saw it coming, so there is no report of it."""
-    project.write({"pytest.toml": "[pytest]\nflash_on_demand = true\n"})
+    project.write({"pytest.ini": "[pytest]\nflash_on_demand = true\n"})
     project.tests("def test_it(request): request.getfixturevalue('flash_endpoint')('greeter')")
     project.run("-k", "test_it").assert_outcomes(passed=1, deselected=2)
     assert project.events == ["discover", "build", "preview", "close"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 import pytest
-from fakes_pytest_flash import FlashProject
+
+if TYPE_CHECKING:
+    from fakes_pytest_flash import FlashProject
 
 pytest.importorskip("xdist")
 
@@ -72,7 +75,7 @@ def test_a_failing_test_shows_the_log_and_stops_the_promotion(project: FlashProj
 
 def test_on_demand_with_workers_is_a_preview(project: FlashProject) -> None:
     """The owner cannot see what tests ask for."""
-    project.write({"pytest.toml": "[pytest]\nflash_on_demand = true\n"})
+    project.write({"pytest.ini": "[pytest]\nflash_on_demand = true\n"})
     project.tests(TESTS)
     project.run_in_child("-n2").assert_outcomes(passed=8)
     assert project.events == ["discover", "build", "preview", "close"]
