@@ -20,15 +20,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import httpx
 from filelock import FileLock
 
 from flash import project
 from flash.errors import PlatformUnreachable, PortTaken, PreviewError
+from flash.preview.backend import PROCESSES, Backend, Wanted, choose
 
 if TYPE_CHECKING:
+    from flash.emulator.launchers import Launcher
     from flash.model.manifest import CallSchema, Manifest
     from flash.preview.bases import Bases
 
@@ -159,19 +161,20 @@ def _last_port(home: Path) -> int:
 
 
 @contextmanager
-def launch_platform(home: Path) -> Iterator[PlatformState]:
+def launch_platform(home: Path, backend: Backend = PROCESSES) -> Iterator[PlatformState]:
     """A platform of the block's own on a free port; gone, with its workers, at the end of the block or of this process.
 
     Args:
         home: An empty folder for its state.
+        backend: What its workers are.
 
     Raises:
-        PreviewError: It died while starting.
+        PreviewError: It died, while starting or later; what it left of containers is removed.
     """
     _private_folder(home)
     owner_read, owner_write = os.pipe()
     try:
-        config = _config(home, port=0, policy="one", owner_fd=owner_read)
+        config = _config(home, port=0, policy="one", owner_fd=owner_read, backend=backend)
         process = _spawn(config, home, pass_fds=(owner_read,))
     except BaseException:
         os.close(owner_write)
@@ -187,13 +190,28 @@ def launch_platform(home: Path) -> Iterator[PlatformState]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if process.returncode != 0:
+            _bury(home, backend)
+
+
+def _bury(home: Path, backend: Backend) -> None:
+    """Remove what a platform that died has left, and say why it died, if it could."""
+    if backend.name == "docker":
+        from flash.emulator.launchers.containers import DockerContainers
+        from flash.emulator.launchers.docker import Labels, sweep
+
+        sweep(DockerContainers(backend.host), Labels.of(project.flash_home(), home))
+    if (home / "start-error.json").exists():
+        raise _start_error(home, "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Both
 
 
-def _config(home: Path, *, port: int, policy: Literal["one", "scale"], owner_fd: int | None) -> Path:
+def _config(
+    home: Path, *, port: int, policy: Literal["one", "scale"], owner_fd: int | None, backend: Backend
+) -> Path:
     """Write what the child is to serve; a file, because arguments can be read by every user of the machine."""
     key = home / "api-key"
     if not key.exists():
@@ -204,6 +222,8 @@ def _config(home: Path, *, port: int, policy: Literal["one", "scale"], owner_fd:
         "port": port,
         "policy": policy,
         "owner_fd": owner_fd,
+        "backend": backend.name,
+        "docker_host": backend.host,
         "api_key": key.read_text(encoding="ascii"),
     }
     _write_private(config, json.dumps(settings))
@@ -309,16 +329,15 @@ def _answering(home: Path) -> PlatformState | None:
 
 def _is_alive(pid: int) -> bool:
     try:
-        # reaps it where it is our own child, which would otherwise look alive until we exit
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    except ChildProcessError:
-        pass
-    try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    return True
+    # one that has ended and that its parent has not asked after looks alive to kill(2)
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -403,7 +422,6 @@ class Describer:
 
 def _serve(config_path: Path) -> None:
     from flash.bundle.install import Uv
-    from flash.emulator.launchers.process import ProcessLauncher
     from flash.emulator.server import PlatformConfig, serve
     from flash.preview.bases import Bases
 
@@ -417,7 +435,26 @@ def _serve(config_path: Path) -> None:
         owner_fd=settings["owner_fd"],
         api_key=settings["api_key"],
     )
-    serve(config, launcher=ProcessLauncher(bases.python))
+    serve(config, launcher=_launcher(settings, home, bases))
+
+
+def _launcher(settings: Mapping[str, Any], home: Path, bases: Bases) -> Launcher:
+    if settings["backend"] == "process":
+        from flash.emulator.launchers.process import ProcessLauncher
+
+        return ProcessLauncher(bases.python)
+    from flash.emulator.launchers.containers import DockerContainers
+    from flash.emulator.launchers.docker import DockerLauncher, Labels
+
+    return DockerLauncher(
+        DockerContainers(settings["docker_host"]),
+        labels=Labels.of(project.flash_home(), home),
+        folder=home,
+        library_for=bases.library,
+        compile_for=bases.compile,
+        # a preview's artifact is served by nobody after it
+        keeps_images=settings["owner_fd"] is None,
+    )
 
 
 def main(config_path: str) -> None:
