@@ -42,6 +42,7 @@ LAYERS = (
 EXTRA_EDGES = {
     ("flash", "flash.alias"): "after `import flash`, runpod_flash is found too, in the body of a finder",
     ("flash.runtime", "flash.alias"): "handlers put the runpod_flash spelling in place",
+    ("flash.bundle", "flash.alias"): "a module that has to be imported finds runpod_flash as in a worker",
     ("flash", "flash.errors"): "the table of public names, for type checkers",
     ("flash", "flash.model"): "the table of public names, for type checkers",
 }
@@ -74,16 +75,28 @@ AT_MODULE_LEVEL: dict[str, set[str]] = {
 PLACES = {
     "print and exit codes": (
         {"print", "exit", "quit", "sys.exit", "os._exit", "SystemExit"},
-        {"flash.cli.", "flash.__main__", "pytest_flash."},
+        {
+            "flash.cli.",
+            "flash.__main__",
+            "pytest_flash.",
+            "flash.bundle.evaluation_child",  # a process that does not wait for threads of the user's modules
+        },
     ),
     "os.environ": (
         {"os.environ", "os.getenv", "os.environb", "os.putenv"},
-        {"flash.project", "flash.cli.", "pytest_flash.plugin", "flash.runtime.worker"},
+        {
+            "flash.project",
+            "flash.cli.",
+            "pytest_flash.plugin",
+            "flash.runtime.worker",
+            "flash.bundle.evaluation_child",  # notes what a user's module asks it for
+        },
     ),
     "child processes": (
         {"subprocess", "multiprocessing", "os.fork", "os.system", "os.popen", "asyncio.create_subprocess_exec"},
         {
             "flash.bundle.install",
+            "flash.bundle.evaluation",  # imports a module whose declarations cannot be read, never in this process
             "flash.emulator.launchers.",
             "flash.preview.local",
             "pytest_flash.stages",

@@ -82,6 +82,8 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
     modules = read_modules(request.root, sources.files)
     app = app_of(modules, request.root, app_name=request.app_name, ignored=sources.ignored)
     report(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
+    for note in app.notes:
+        report(note)
     if sources.secrets:
         report(f"left out, as it may hold a secret: {', '.join(sources.secrets)}")
     refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)

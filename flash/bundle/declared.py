@@ -5,19 +5,20 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.functions import function_of
 from flash.bundle.modules import Definition, Module, Modules
-from flash.errors import DeclarationError
+from flash.errors import DeclarationError, DiscoveryError
 from flash.model.app import DeclaredEndpoint, Location
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flash.model.endpoint import Endpoint
 
-__all__ = ["Declared", "FoundFunction", "declaration_error", "located"]
+__all__ = ["Declared", "FoundFunction", "check_served", "declaration_error", "located"]
 
 _SHAPE: Final = re.compile(r"\{[^{}]*\}")
 
@@ -44,12 +45,18 @@ class FoundFunction:
 
 @dataclass(slots=True)
 class Declared:
-    """An ``Endpoint(...)`` of the source."""
+    """An ``Endpoint(...)`` of the source.
+
+    Attributes:
+        variable: What it is assigned to, if it is.
+        node: The call, where it was read and not evaluated.
+    """
 
     endpoint: Endpoint
     module: Module
     location: Location
     variable: str | None = None
+    node: ast.Call | None = None
     functions: list[FoundFunction] = field(default_factory=list)
 
     def add_function(self, found: FoundFunction) -> None:
@@ -110,6 +117,33 @@ class Declared:
             for found in self.functions
         )
         return DeclaredEndpoint(spec=spec, functions=functions, location=self.location, variable=self.variable)
+
+
+def check_served(declared: Sequence[Declared], module: Module) -> None:
+    """Refuse, of what *module* declares, what would be lost, and what no worker could import.
+
+    Raises:
+        DiscoveryError: An endpoint has no function, or the file has no name to import it by.
+    """
+    for endpoint in declared:
+        if not endpoint.functions and not endpoint.endpoint.is_client:
+            raise DiscoveryError(
+                f"{endpoint.endpoint!r} serves nothing",
+                path=module.path,
+                line=endpoint.location.line,
+                hint=f"decorate a function with @{endpoint.variable or 'Endpoint(…)'}, or with one of its routes,"
+                " in this file",
+            )
+    served = [endpoint for endpoint in declared if endpoint.endpoint.spec.id is None]
+    folders = module.path.split("/")[:-1]
+    has_dots = any("." in folder for folder in folders) or "." in PurePosixPath(module.path).stem
+    if served and (not module.name or has_dots):
+        raise DiscoveryError(
+            "the file declares an endpoint, but no worker can import it under this name",
+            path=module.path,
+            line=served[0].location.line,
+            hint="rename it: no dots in the names of files and folders, and no __init__.py at the top",
+        )
 
 
 def _shape(route: tuple[str, str]) -> tuple[str, str]:

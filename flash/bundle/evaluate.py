@@ -1,25 +1,32 @@
 """The value of an expression in a source file, without running the file.
 
-Literals, constants of this or another module of the project, sums and products of those, members of Flash's
-enumerations and calls of its value types can be read. Anything else is `Unreadable`: what only running the file would
-tell is not guessed.
+Literals, constants of this or another module of the project, sums, products and f-strings of those, pure methods and
+built-in functions applied to them, members of Flash's enumerations and calls of its value types can be read. Anything
+else is `Unreadable`: what only running the file would tell is not guessed.
 """
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
-from flash.bundle.modules import FlashName, Module, Modules, Value
+from flash.bundle.modules import FLASH_NAMES, FlashName, Module, Modules, Value
 from flash.errors import DeclarationError, DiscoveryError
 from flash.model import hardware
 from flash.model.hardware import nearest
+from flash.model.older import OLDER_RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-__all__ = ["VALUE_TYPES", "Unreadable", "evaluate"]
+__all__ = ["VALUE_TYPES", "WHAT_CAN_BE_READ", "Unreadable", "evaluate"]
+
+WHAT_CAN_BE_READ: Final = (
+    "write a literal or a module-level constant; what is known only at run time belongs into the function"
+)
+"""The hint of every `Unreadable`."""
 
 VALUE_TYPES: Final[Mapping[str, type]] = {
     name: getattr(hardware, name)
@@ -35,6 +42,26 @@ VALUE_TYPES: Final[Mapping[str, type]] = {
     )
 }
 """What an argument of an endpoint may be made of, by its public name."""
+
+_PURE_METHODS: Final[Mapping[type, frozenset[str]]] = {
+    str: frozenset(
+        {
+            *("capitalize", "casefold", "count", "endswith", "find", "format", "isdigit", "join", "lower", "lstrip"),
+            *("partition", "removeprefix", "removesuffix", "replace", "rpartition", "rsplit", "rstrip", "split"),
+            *("splitlines", "startswith", "strip", "title", "upper", "zfill"),
+        }
+    ),
+    dict: frozenset({"copy", "get", "items", "keys", "values"}),
+    list: frozenset({"copy", "count", "index"}),
+    tuple: frozenset({"count", "index"}),
+    set: frozenset({"copy", "difference", "intersection", "union"}),
+}
+_PURE_FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
+    function.__name__: function
+    for function in (bool, dict, float, int, len, list, max, min, round, set, sorted, str, sum, tuple)
+}
+_CONVERSIONS: Final[Mapping[int, Callable[[object], str]]] = {ord("r"): repr, ord("s"): str, ord("a"): ascii}
+_OF_SETS: Final = (bool, len, max, min, set, sorted, sum)
 
 _DEPTH = 50
 
@@ -55,7 +82,7 @@ class Unreadable(DiscoveryError):
             f"`{' '.join(shown.split())}` cannot be read without running the file: {why}",
             path=module.path,
             line=node.lineno,
-            hint="write a literal or a module-level constant; what is known only at run time belongs into the function",
+            hint=WHAT_CAN_BE_READ,
         )
 
 
@@ -81,7 +108,10 @@ class _Evaluator:
     def value_type(self, node: ast.expr) -> type | None:
         """The value type of Flash that *node* names, if it does."""
         meaning = self.modules.meaning(self.module, node)
-        return VALUE_TYPES.get(meaning.name) if isinstance(meaning, FlashName) else None
+        if not isinstance(meaning, FlashName):
+            return None
+        older = OLDER_RESOURCES.get(meaning.name) if meaning.spelling != FLASH_NAMES[0] else None
+        return older or VALUE_TYPES.get(meaning.name)
 
     def value(self, node: ast.expr) -> Any:
         method = _READERS.get(type(node))
@@ -96,7 +126,7 @@ class _Evaluator:
         values: list[Any] = []
         for item in node.elts:
             if isinstance(item, ast.Starred):
-                values.extend(self.value(item.value))
+                values.extend(self.iterated(item.value))
             else:
                 values.append(self.value(item))
         return {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)](values)
@@ -105,10 +135,21 @@ class _Evaluator:
         result: dict[Any, Any] = {}
         for key, value in zip(node.keys, node.values, strict=True):
             if key is None:
-                result.update(self.value(value))
+                merged = self.value(value)
+                if not isinstance(merged, dict):
+                    raise self.unreadable(value, "it is no dict")
+                result.update(merged)
             else:
-                result[self.value(key)] = self.value(value)
+                result[self.key(key)] = self.value(value)
         return result
+
+    def key(self, node: ast.expr) -> Any:
+        value = self.value(node)
+        try:
+            hash(value)
+        except TypeError:
+            raise self.unreadable(node, "it cannot be a key") from None
+        return value
 
     def unary(self, node: ast.UnaryOp) -> Any:
         operand = self.value(node.operand)
@@ -173,11 +214,8 @@ class _Evaluator:
     def call(self, node: ast.Call) -> Any:
         callee = self.value_type(node.func)
         if callee is None:
-            raise self.unreadable(node)
-        arguments = [self.value(argument) for argument in node.args]
-        keywords = {keyword.arg: self.value(keyword.value) for keyword in node.keywords if keyword.arg is not None}
-        if len(keywords) != len(node.keywords):
-            raise self.unreadable(node, "keywords from a mapping are not read")
+            return self.pure_call(node)
+        arguments, keywords = self.arguments(node)
         try:
             return callee(*arguments, **keywords)
         except DeclarationError as error:
@@ -185,6 +223,76 @@ class _Evaluator:
             raise
         except (TypeError, ValueError) as error:
             raise DeclarationError(f"{callee.__name__}: {error}", path=self.module.path, line=node.lineno) from error
+
+    def arguments(self, node: ast.Call) -> tuple[list[Any], dict[str, Any]]:
+        arguments: list[Any] = []
+        for argument in node.args:
+            if isinstance(argument, ast.Starred):
+                arguments.extend(self.iterated(argument.value))
+            else:
+                arguments.append(self.value(argument))
+        keywords: dict[str, Any] = {}
+        for keyword in node.keywords:
+            value = self.value(keyword.value)
+            if keyword.arg is not None:
+                keywords[keyword.arg] = value
+            elif isinstance(value, dict):
+                keywords.update(value)
+            else:
+                raise self.unreadable(keyword.value, "it is no dict")
+        return arguments, keywords
+
+    def pure_call(self, node: ast.Call) -> Any:
+        """What a built-in function or method gives that does nothing but compute."""
+        function = self.pure_function(node.func)
+        if function is None:
+            raise self.unreadable(node)
+        arguments, keywords = self.arguments(node)
+        if any(isinstance(argument, set) for argument in arguments) and function not in _OF_SETS:
+            raise self.unreadable(node, "the order of a set differs from run to run")
+        try:
+            return function(*arguments, **keywords)
+        except (TypeError, ValueError, LookupError, AttributeError) as error:
+            raise self.unreadable(node, f"it fails: {error}") from None
+
+    def pure_function(self, node: ast.expr) -> Callable[..., Any] | None:
+        if isinstance(node, ast.Name):
+            is_own = node.id in self.module.bindings or not isinstance(
+                self.modules.meaning(self.module, node), FlashName | None
+            )
+            return None if is_own else _PURE_FUNCTIONS.get(node.id)
+        if not isinstance(node, ast.Attribute) or self.value_type(node) is not None:
+            return None
+        owner = self.value(node.value)
+        # not isinstance: a member of an enumeration is a str, too
+        if node.attr not in _PURE_METHODS.get(type(owner), ()):
+            return None
+        method: Callable[..., Any] = getattr(owner, node.attr)
+        return method
+
+    def iterated(self, node: ast.expr) -> Any:
+        value = self.value(node)
+        if not isinstance(value, str | list | tuple | dict | KeysView | ValuesView | ItemsView):
+            raise self.unreadable(node, "it is nothing that could be unpacked")
+        return value
+
+    def joined(self, node: ast.JoinedStr) -> str:
+        return "".join(self.piece(part) for part in node.values)
+
+    def piece(self, node: ast.expr) -> str:
+        if not isinstance(node, ast.FormattedValue):
+            return str(self.value(node))
+        value = self.value(node.value)
+        if type(value) not in (str, int, float, bool):
+            # others look different from one Python to the next
+            raise self.unreadable(node.value, "only text and numbers are read inside an f-string")
+        if node.conversion in _CONVERSIONS:
+            value = _CONVERSIONS[node.conversion](value)
+        layout = "" if node.format_spec is None else self.value(node.format_spec)
+        try:
+            return format(value, layout)
+        except ValueError as error:
+            raise self.unreadable(node.value, f"it fails: {error}") from None
 
     def subscript(self, node: ast.Subscript) -> Any:
         owner, key = self.value(node.value), self.value(node.slice)
@@ -202,6 +310,7 @@ _READERS: Final[dict[type[ast.expr], Callable[[_Evaluator, Any], Any]]] = {
     ast.Tuple: _Evaluator.sequence,
     ast.Set: _Evaluator.sequence,
     ast.Dict: _Evaluator.dictionary,
+    ast.JoinedStr: _Evaluator.joined,
     ast.UnaryOp: _Evaluator.unary,
     ast.BinOp: _Evaluator.binary,
     ast.Name: _Evaluator.name,

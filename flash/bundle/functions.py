@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
-from flash.bundle.modules import Definition, Modules
+from flash.bundle.modules import Definition, Meaning, Modules, Value
 from flash.errors import DeclarationError
 from flash.model.app import Function, Location
 
@@ -119,5 +119,15 @@ def _used(definition: Definition, modules: Modules) -> Iterator[Definition]:
     for node in ast.walk(definition.node):
         if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             meaning = modules.meaning(definition.module, node, local)
+            if isinstance(meaning, Value):
+                meaning = _applied(meaning, modules)
             if isinstance(meaning, Definition):
                 yield meaning
+
+
+def _applied(value: Value, modules: Modules) -> Meaning | None:
+    """The function of ``served = Endpoint(…)(function)``."""
+    call = value.node
+    if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords:
+        return modules.meaning(value.module, call.args[0])
+    return None

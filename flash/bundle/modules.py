@@ -8,8 +8,10 @@ is unknown, and whoever asks has to say so.
 from __future__ import annotations
 
 import ast
+import io
 import re
 import sys
+import tokenize
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -36,9 +38,14 @@ _IMPORTS_SRC = re.compile(rb"^[ \t]*(from|import)[ \t]+src\b", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class FlashName:
-    """A public name of Flash; the empty string is the module itself."""
+    """A public name of Flash; the empty string is the module itself.
+
+    Attributes:
+        spelling: Which of its modules it comes from.
+    """
 
     name: str
+    spelling: str = field(default=FLASH_NAMES[0], compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,17 @@ class Modules:
     def __getitem__(self, name: str) -> Module:
         return self._by_name[name]
 
+    @property
+    def top_level(self) -> frozenset[str]:
+        """The names under which the project's modules and packages are imported."""
+        return frozenset(name.split(".")[0] for name in self._by_name if name)
+
+    def definition(self, module: str, name: str) -> Definition | None:
+        """The function or class that a worker finds as *name* in *module*, or None."""
+        owner = self._by_name.get(module)
+        meaning = None if owner is None else self._lookup(owner, name, _HOPS)
+        return meaning if isinstance(meaning, Definition) else None
+
     def meaning(
         self, module: Module, node: ast.expr, local: Mapping[str, _Import | None] | None = None
     ) -> Meaning | None:
@@ -185,8 +203,9 @@ class Modules:
     def _imported(self, bound: _Import, hops: int) -> Meaning | None:
         if hops <= 0:
             return None
-        if bound.module.split(".")[0] in FLASH_NAMES:
-            return FlashName(bound.name)
+        spelling = bound.module.split(".")[0]
+        if spelling in FLASH_NAMES:
+            return FlashName(bound.name, spelling)
         if not bound.name:
             return self._by_name.get(bound.module) or self._namespace(bound.module)
         submodule = f"{bound.module}.{bound.name}" if bound.module else bound.name
@@ -202,7 +221,7 @@ class Modules:
 
     def _member(self, owner: Meaning | None, part: str, hops: int) -> Meaning | None:
         if isinstance(owner, FlashName):
-            return FlashName(part) if not owner.name else None
+            return FlashName(part, owner.spelling) if not owner.name else None
         if isinstance(owner, Module):
             return self._imported(_Import(owner.name, part), hops)
         return None
@@ -234,6 +253,7 @@ def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
         DiscoveryError: It is not Python, or cannot be read.
     """
     content = _content(root, path)
+    source = _decoded(content, path)
     try:
         with warnings.catch_warnings():
             # an invalid escape in a user's string is not ours to tell
@@ -252,9 +272,7 @@ def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
     pure = PurePosixPath(path.removeprefix(f"{source_folder}/") if source_folder else path)
     is_package = pure.name == "__init__.py"
     name = ".".join(pure.parent.parts if is_package else pure.with_suffix("").parts)
-    module = Module(
-        path=path, name=name, tree=tree, is_package=is_package, source=content.decode("utf-8", errors="replace")
-    )
+    module = Module(path=path, name=name, tree=tree, is_package=is_package, source=source)
     module.body = tuple(_flat(tree.body))
     for statement in module.body:
         _bind(module, statement)
@@ -274,6 +292,36 @@ def _content(root: Path, path: str) -> bytes:
         return (root / path).read_bytes()
     except OSError as error:
         raise DiscoveryError(f"cannot read it: {error.strerror}", path=path) from error
+
+
+def _decoded(content: bytes, path: str) -> str:
+    """The text, by the encoding that the file says it has, or UTF-8."""
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DiscoveryError(
+            f"not {error.encoding}: byte 0x{content[error.start]:02x}",
+            path=path,
+            line=content.count(b"\n", 0, error.start) + 1,
+            hint="save it as UTF-8, or say the encoding in its first line: # -*- coding: latin-1 -*-",
+        ) from error
+    except SyntaxError as error:
+        # detect_encoding's own: no such encoding, or bytes in the first lines that are not UTF-8
+        raise DiscoveryError(
+            f"its encoding cannot be told: {error.msg}",
+            path=path,
+            line=_first_undecodable_line(content),
+            hint="save it as UTF-8, or say the encoding in its first line: # -*- coding: latin-1 -*-",
+        ) from error
+
+
+def _first_undecodable_line(content: bytes) -> int:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return content.count(b"\n", 0, error.start) + 1
+    return 1
 
 
 def _refuse_our_name(files: tuple[str, ...], source_folder: str) -> None:

@@ -95,6 +95,9 @@ class DeclaredEndpoint:
 class App:
     """Endpoints with unique names.
 
+    Attributes:
+        notes: What the user should know about how they were read.
+
     Raises:
         DeclarationError: Two endpoints, two functions or two routes of one endpoint share a name. The message names
             both places.
@@ -102,6 +105,7 @@ class App:
 
     name: str
     endpoints: tuple[DeclaredEndpoint, ...]
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         by_name: dict[str, DeclaredEndpoint] = {}

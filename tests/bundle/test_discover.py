@@ -176,7 +176,10 @@ def test_arguments_are_read_without_running_them(tmp_path: Path) -> None:
     [
         ("dependencies=open('x').read().split()", "worked out when the file runs"),
         ("env={'KEY': os.environ['KEY']}", "not a constant of a module of this project"),
-        ("name=f'{PREFIX}-x'", "worked out when the file runs"),
+        ("name=f'{PREFIX}-x'", "not a constant"),
+        ("name=f'{TWICE_OF(2)}'", "worked out when the file runs"),
+        ("name='{}'.format()", "it fails"),
+        ("dependencies=list({'a', 'b'})", "order of a set"),
         ("workers=TWICE", "assigned more than once, or changed later"),
         ("dependencies=GROWN", "assigned more than once, or changed later"),
         ("name=LOOP", "depends on itself"),
@@ -253,7 +256,7 @@ def test_endpoints_that_exclude_each_other_are_an_error(tmp_path: Path, body: st
     [
         ("e = Endpoint(name='a')", r":2: Endpoint\(name='a'\) serves nothing"),
         ("def g():\n    @Endpoint(name='a')\n    def f(): ...", r":4: endpoint function 'f' is inside another"),
-        ("from flash import remote\n@remote(resource_config=None)\ndef f(): ...", r":3: @remote.* is not read"),
+        ("from flash import remote\n@remote(resource_config=None)\ndef f(): ...", r":3: flash has no 'remote'"),
     ],
 )
 def test_what_would_be_lost_is_an_error(tmp_path: Path, body: str, message: str) -> None:

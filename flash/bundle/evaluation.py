@@ -1,0 +1,218 @@
+"""What static reading cannot tell, told by a process that imports the one module.
+
+Only a module whose endpoints cannot be read is ever imported, never in this process, and never for long. The process
+is isolated from the environment and the folder that Flash happens to run in; what it says is data, and is checked by
+the same constructor as what was read.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from flash.errors import DiscoveryError
+from flash.model import hardware
+
+if TYPE_CHECKING:
+    from flash.bundle.modules import Module, Modules
+
+__all__ = ["Evaluate", "EvaluatedEndpoint", "EvaluatedFunction", "Evaluation", "evaluate_module"]
+
+LIMIT_S: Final = 30.0
+"""Seconds that a module may take to be imported. Source: platform contract §4.3."""
+
+_START: Final = "import sys; sys.path.append(sys.argv.pop(1)); from flash.bundle.evaluation_child import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedFunction:
+    """What an endpoint was put on.
+
+    Attributes:
+        name: Its qualified name in *module*.
+        method: Of a route, else None.
+        path: The same.
+    """
+
+    module: str
+    name: str
+    method: str | None
+    path: object
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedEndpoint:
+    """An endpoint that importing the module made.
+
+    Attributes:
+        line: Where in the module.
+        args: What ``Endpoint`` was called with.
+        kwargs: The same, by keyword.
+    """
+
+    line: int
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    functions: tuple[EvaluatedFunction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What importing a module did.
+
+    Attributes:
+        endpoints: In the order in which they were made.
+        variables: Environment variables that files of the project asked for.
+        missing: Third-party modules that are not installed, for which something inert stood in.
+        failure: Why the import ended early; None where it did not.
+    """
+
+    endpoints: tuple[EvaluatedEndpoint, ...]
+    variables: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    failure: DiscoveryError | None = None
+
+
+Evaluate: TypeAlias = "Callable[[Path, Module, Modules], Evaluation]"
+"""Imports a module of the project at a root, somewhere else."""
+
+
+def evaluate_module(root: Path, module: Module, modules: Modules, *, limit_s: float = LIMIT_S) -> Evaluation:
+    """Import *module* in a process of its own.
+
+    Args:
+        root: The project.
+        module: What to import.
+        modules: All of the project.
+        limit_s: Seconds that it may take.
+
+    Raises:
+        DiscoveryError: It took too long, or the process ended without an answer.
+    """
+    with TemporaryDirectory(prefix="flash-evaluate-") as scratch:
+        request, answer = Path(scratch, "request.json"), Path(scratch, "answer.json")
+        request.write_text(
+            json.dumps(
+                {
+                    "root": str(root.resolve()),
+                    "source_folder": modules.source_folder,
+                    "module": module.name,
+                    "path": module.path,
+                    "own": sorted(modules.top_level),
+                }
+            ),
+            encoding="utf-8",
+        )
+        status = _run([str(request), str(answer)], Path(scratch), module, limit_s)
+        try:
+            data = json.loads(answer.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise DiscoveryError(
+                f"importing it ended the interpreter with status {status}",
+                path=module.path,
+                hint="a module exits or crashes at import time: move that into the function",
+            ) from None
+    return Evaluation(
+        endpoints=tuple(_endpoint(entry, module) for entry in data["endpoints"]),
+        variables=tuple(data["variables"]),
+        missing=tuple(data["missing"]),
+        failure=None if data["failure"] is None else _failure(data["failure"], module),
+    )
+
+
+def _run(arguments: list[str], scratch: Path, module: Module, limit_s: float) -> int:
+    """Run the child to its end, and end whatever it has started; its exit status."""
+    flash_folder = str(Path(__file__).resolve().parents[2])
+    # a file, not a pipe: a process that it leaves behind would hold a pipe open
+    with Path(scratch, "output").open("wb") as output:
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-B", "-X", "utf8", "-c", _START, flash_folder, *arguments],
+            cwd=scratch,
+            env={"PATH": os.defpath, "HOME": str(scratch), "LANG": "C.UTF-8"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return child.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            raise DiscoveryError(
+                f"importing it took more than {limit_s:g} s",
+                path=module.path,
+                hint='what takes long or waits belongs into the function, or below `if __name__ == "__main__":`',
+            ) from None
+        finally:
+            _end(child)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        # it may have ended, and left nobody behind
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:
+        child.kill()
+    child.wait()
+
+
+def _failure(data: dict[str, Any], module: Module) -> DiscoveryError:
+    path = data["path"]
+    return DiscoveryError(
+        data["message"], hint=data["hint"], path=path or module.path, line=data["line"] if path else None
+    )
+
+
+def _endpoint(data: dict[str, Any], module: Module) -> EvaluatedEndpoint:
+    try:
+        return EvaluatedEndpoint(
+            line=data["line"],
+            args=tuple(_decoded(value) for value in data["args"]),
+            kwargs={key: _decoded(value) for key, value in data["kwargs"].items()},
+            functions=tuple(
+                EvaluatedFunction(entry["module"] or "", entry["name"], entry["method"], _decoded(entry["path"]))
+                for entry in data["functions"]
+            ),
+        )
+    except DiscoveryError as error:
+        error.path, error.line = module.path, data["line"]
+        raise
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    kind = value["$"]
+    if kind == "member":
+        return getattr(hardware, value["type"])[value["name"]]
+    if kind in _COLLECTIONS:
+        return _COLLECTIONS[kind](_decoded(item) for item in value["items"])
+    if kind == "dict":
+        return {_decoded(key): _decoded(item) for key, item in value["items"]}
+    if kind == "object":
+        return getattr(hardware, value["type"])(**{name: _decoded(each) for name, each in value["values"].items()})
+    if kind == "bytes":
+        return base64.b64decode(value["base64"])
+    what = "a module that is not installed here" if kind == "inert" else "an object"
+    raise DiscoveryError(
+        f"an argument of its endpoint is {value.get('name') or value.get('type')!r}, of {what}",
+        hint="endpoints are described by plain values",
+    )
+
+
+_COLLECTIONS: Final[dict[str, Callable[[Any], Any]]] = {
+    "list": list,
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+}
