@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import io
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ class FakeLauncher:
 
     def __init__(self) -> None:
         self.workers: list[FakeWorker] = []
+        self.kept: list[frozenset[str]] = []
         self.error: str | None = None
 
     async def launch(self, spec: WorkerSpec) -> FakeWorker:
@@ -96,6 +97,19 @@ class FakeLauncher:
         worker = FakeWorker(spec, url)
         self.workers.append(worker)
         return worker
+
+    async def open(self) -> None:
+        """Nothing to prepare."""
+
+    async def keep(self, digests: Collection[str]) -> None:
+        self.kept.append(frozenset(digests))
+
+    async def lost(self) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+    async def aclose(self) -> None:
+        """Nothing to remove."""
 
     @property
     def alive(self) -> list[FakeWorker]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -17,7 +18,7 @@ from flash.emulator.access import Grant
 from flash.emulator.provision import Addresses, worker_spec
 from flash.emulator.scaler import Policy, VersionFacts, VersionState, desired
 from flash.emulator.workers import VersionHistory, VersionView, Worker
-from flash.errors import FlashError
+from flash.errors import FlashError, NotFound
 from flash.model.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Fleet:
         self._waiters: dict[str, list[tuple[asyncio.Future[Worker | None], float, float]]] = defaultdict(list)
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._digests: dict[str, str] = {}
         self._is_closed = False
 
     # -- what others tell and ask -------------------------------------------------------------------------------------
@@ -204,6 +206,14 @@ class Fleet:
     def ready_ids(self, endpoint_id: str) -> list[str]:
         """Ids of the workers that can be given work."""
         return [worker.id for worker in self._serving(endpoint_id) if worker.is_ready]
+
+    def digests(self) -> frozenset[str]:
+        """The artifacts that versions, or workers that are still there, run."""
+        versions = [*self._versions.values(), *(worker.version for worker in self._workers.values())]
+        for build_id in {version.build_id for version in versions if version.build_id} - self._digests.keys():
+            with suppress(NotFound):  # the app went with its builds, and its workers are going
+                self._digests[build_id] = self._state.build(build_id).sha256
+        return frozenset(self._digests.get(version.build_id or "", "") for version in versions) - {""}
 
     # -- the loop -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from flash.emulator import jobs, proxy
@@ -18,6 +18,8 @@ from flash.emulator.wire import error, grant_of, platform_of, read_json, refusal
 from flash.errors import FlashError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from starlette.requests import Request
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -39,6 +41,7 @@ def application(platform: Platform) -> ASGIApp:
         Route("/artifacts/{name}", _download, methods=["GET"]),
         Route("/v1/pod/{worker_id}/logs", _pod_logs, methods=["GET"]),
         Route("/flash/healthz", _healthz, methods=["GET"]),
+        Route("/flash/owner", _owner, methods=["GET"]),
         *jobs.ROUTES,
         *proxy.ROUTES,
     ]
@@ -60,6 +63,10 @@ class _Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         if scope["type"] == "http":
+            peer = scope.get("client")
+            if peer is None or not self._platform.answers(peer[0]):
+                await error(403, "this platform answers its own machine and workers only")(scope, receive, send)
+                return
             headers = dict(scope["headers"])
             grant = self._platform.access.grant_for(headers.get(b"authorization", b"").decode("latin-1"))
             path = scope["path"]
@@ -120,6 +127,16 @@ async def _pod_logs(request: Request) -> Response:
 
 async def _healthz(request: Request) -> Response:
     return JSONResponse({"status": "ok", "pid": os.getpid(), "backend": platform_of(request).backend})
+
+
+async def _owner(_request: Request) -> Response:
+    """Never ends while the platform lives: workers in containers, which cannot hold a pipe, end with it."""
+
+    async def alive() -> AsyncIterator[bytes]:
+        yield b"\n"
+        await asyncio.Event().wait()
+
+    return StreamingResponse(alive())
 
 
 async def _not_found(request: Request, problem: Exception) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from ipaddress import IPv4Network, ip_address
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -22,7 +23,7 @@ from flash.emulator.webhook import Webhooks
 from flash.model.job import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from flash.emulator.job import Job
@@ -55,6 +56,8 @@ class Platform:
 
     Attributes:
         base_url: Where it answers, known once it listens.
+        worker_url: Where it answers its workers: the same, unless they have a network of their own.
+        peers: The networks that it answers, apart from loopback.
     """
 
     def __init__(
@@ -70,9 +73,12 @@ class Platform:
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.clock = clock or steady_clock()
-        self.base_url = ""
+        self.base_url = self.worker_url = ""
+        self.peers: tuple[IPv4Network, ...] = ()
         self.backend = launcher.name
         self.access = Access(api_key)
+        self._launcher = launcher
+        self._kept: frozenset[str] | None = None
         self.state = State(home / "state.db", clock=self.clock, new_id=new_id)
         self.artifacts = ArtifactStore(home)
         self.logs = WorkerLogs(home / "logs", redact=self.access.redact)
@@ -99,10 +105,18 @@ class Platform:
             new_id=new_id,
         )
 
-    def start(self, base_url: str) -> None:
-        """Begin at that address; what was active before is started again by the next round."""
+    def start(self, base_url: str, *, worker_url: str = "", peers: Iterable[str] = ()) -> None:
+        """Begin at that address; what was active before is started again by the next round.
+
+        Args:
+            base_url: Where it answers.
+            worker_url: Where it answers its workers, if elsewhere.
+            peers: Networks that it answers, apart from loopback.
+        """
         self.base_url = base_url
-        self.fleet.addresses = Addresses(base_url)
+        self.worker_url = worker_url or base_url
+        self.peers = tuple(IPv4Network(peer) for peer in peers)
+        self.fleet.addresses = Addresses(self.worker_url)
         self.logs.sweep()
         self.artifacts.keep_only(*self.state.references())
         self.fleet.changed()
@@ -118,6 +132,18 @@ class Platform:
         self.queue.tick()
         self.webhooks.tick()
         await self.fleet.reconcile()
+        digests = self.fleet.digests()
+        if digests != self._kept:
+            self._kept = digests
+            await self._launcher.keep(digests)
+
+    def answers(self, host: str) -> bool:
+        """Whether requests from that address are heard at all."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return False
+        return address.is_loopback or any(address in network for network in self.peers)
 
     async def settle(self) -> None:
         """Until nothing that was begun is under way."""

@@ -89,6 +89,7 @@ def _build(_: object, info: Info, *, flashBuildId: str) -> views.View:  # noqa: 
         call.check_environment(environment_id)
         if platform.state.environment(environment_id).app_id != build.app_id:
             raise NotAuthorized("this key does not open that build", operation="flashBuild", status=403)
+        return views.build(build, moved=(platform.base_url, platform.worker_url))
     return views.build(build)
 
 

@@ -19,13 +19,13 @@ import uvicorn
 from flash.emulator.gateway import application
 from flash.emulator.platform import Platform
 from flash.emulator.scaler import Policy
-from flash.errors import PortTaken
+from flash.errors import PortTaken, PreviewError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from flash.emulator.launchers import Launcher
+    from flash.emulator.launchers import Launcher, WorkerNetwork
 
 __all__ = ["STATE_FILE", "PlatformConfig", "serve"]
 
@@ -63,7 +63,7 @@ def serve(config: PlatformConfig, *, launcher: Launcher) -> None:
 
     Raises:
         PortTaken: Somebody else listens there.
-        PreviewError: Another platform runs in that home.
+        PreviewError: No worker can be started, or none any more.
     """
     with contextlib.closing(_listen(config.host, config.port)) as listener, _log_file(config.home):
         asyncio.run(_serve(config, listener, launcher))
@@ -83,23 +83,49 @@ async def _serve(config: PlatformConfig, listener: socket.socket, launcher: Laun
             timeout_keep_alive=75,
         )
     )
-    url = f"http://{config.host}:{listener.getsockname()[1]}"
-    platform.start(url)
     _stop_on_signals(stopping)
     if config.owner_fd is not None:
         _stop_with_owner(config.owner_fd, stopping)
-    answering = asyncio.ensure_future(server.serve(sockets=[listener]))
+    url = _url(listener)
+    listeners = [listener]
+    try:
+        network = await launcher.open()
+        if network is None:
+            platform.start(url)
+        else:
+            listeners.append(_listen_to_workers(network))
+            platform.start(url, worker_url=_url(listeners[1]), peers=[network.subnet])
+        await _answer(config, platform, server, listeners, launcher, stopping)
+    finally:
+        for each in listeners[1:]:
+            each.close()
+        await platform.close()
+        await launcher.aclose()
+
+
+async def _answer(
+    config: PlatformConfig,
+    platform: Platform,
+    server: _Server,
+    listeners: list[socket.socket],
+    launcher: Launcher,
+    stopping: asyncio.Event,
+) -> None:
+    answering = asyncio.ensure_future(server.serve(sockets=listeners))
     starting = asyncio.ensure_future(server.has_started.wait())
     rounds = asyncio.ensure_future(platform.run())
     ending = asyncio.ensure_future(stopping.wait())
+    losing = asyncio.ensure_future(launcher.lost())
     state_file = config.home / STATE_FILE
     try:
         await asyncio.wait({answering, starting}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return
-        _write_state(state_file, config, url=url, backend=launcher.name)
-        _LOG.info("answers at %s", url)
-        await asyncio.wait({answering, rounds, ending}, return_when=asyncio.FIRST_COMPLETED)
+        _write_state(state_file, config, url=platform.base_url, backend=launcher.name)
+        _LOG.info("answers at %s", platform.base_url)
+        await asyncio.wait({answering, rounds, ending, losing}, return_when=asyncio.FIRST_COMPLETED)
+        if losing.done():
+            raise PreviewError(losing.result(), hint="start it, and then `flash platform start`")
     finally:
         state_file.unlink(missing_ok=True)
         rounds.cancel()
@@ -108,9 +134,8 @@ async def _serve(config: PlatformConfig, listener: socket.socket, launcher: Laun
         platform.queue.close()
         server.should_exit = True
         results = await asyncio.gather(answering, rounds, return_exceptions=True)
-        ending.cancel()
-        starting.cancel()
-        await platform.close()
+        for waiting in (ending, starting, losing):
+            waiting.cancel()
         for result in results:
             if isinstance(result, Exception):
                 raise result
@@ -148,6 +173,21 @@ def _listen(host: str, port: int) -> socket.socket:
     # connections inherit it; asyncio sets it only where it made the socket, and without it replies take 40 ms more
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
+
+
+def _listen_to_workers(network: WorkerNetwork) -> socket.socket:
+    try:
+        return socket.create_server((network.gateway, 0), backlog=2048)
+    except OSError as error:
+        raise PreviewError(
+            f"cannot listen at {network.gateway}, where containers reach the platform: {error.strerror or error}",
+            hint="containers must run on this machine, not in a virtual one; without them: --flash-backend=process",
+        ) from error
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _stop_on_signals(stopping: asyncio.Event) -> None:

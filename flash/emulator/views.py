@@ -69,13 +69,19 @@ def environment(platform: Platform, record: EnvironmentRecord) -> View:
     }
 
 
-def build(record: BuildRecord) -> View:
-    """A ``Build``."""
+def build(record: BuildRecord, *, moved: tuple[str, str] | None = None) -> View:
+    """A ``Build``; *moved* are the platform's address as its deployer wrote it down, and as who asks reaches it."""
+    manifest = record.manifest
+    urls = manifest.get("resources_endpoints")
+    if moved is not None and isinstance(urls, dict):
+        here, there = moved
+        found = {name: there + url.removeprefix(here) for name, url in urls.items() if url.startswith(f"{here}/")}
+        manifest = {**manifest, "resources_endpoints": {**urls, **found}}
     return {
         "id": record.id,
         "objectKey": record.object_key,
         "createdAt": record.created_at,
-        "manifest": record.manifest,
+        "manifest": manifest,
     }
 
 

@@ -1,4 +1,4 @@
-"""Base environments: what a worker's image ships, as virtual environments on this machine.
+"""Base environments: what a worker's image ships, as virtual environments on this machine or as a layer of an image.
 
 A worker never runs in the environment that Flash itself is installed in. It runs the artifact with an interpreter of
 the target's version, in an environment that holds what the images hold for our workers, and, for a GPU image, what the
@@ -55,9 +55,8 @@ class Bases:
             TargetPythonMissing: No such interpreter is here, and none could be downloaded.
             DependencyError: What the base needs could not be installed.
         """
-        requirements = [*BASE_REQUIREMENTS, *(_pinned(name) for name in sorted(provided))]
-        key = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
-        home = self._folder / f"python{python_version}-{key}"
+        requirements = _requirements(provided)
+        home = self._folder / f"python{python_version}-{_key(requirements)}"
         python = home / "bin" / "python"
         # exists() follows the link: an interpreter that was uninstalled since makes the base anew
         if python.exists():
@@ -70,19 +69,68 @@ class Bases:
         try:
             self._uv.make_venv(staging / "venv", interpreter)
             self._uv.install_into_venv(staging / "venv", requirements, compile_bytecode=True)
-            self._settle(staging / "venv", home)
+            self._settle(staging / "venv", home, "bin/python")
         finally:
             shutil.rmtree(staging, ignore_errors=True)
         return python
 
-    def _settle(self, made: Path, home: Path) -> None:
-        """Put a finished environment in place; another process may have been faster, and then its own is used."""
-        if home.exists() and not (home / "bin" / "python").exists():
+    def library(self, python_version: str, provided: Sequence[str] = ()) -> Path:
+        """The distributions of a base environment alone, flat in a folder: a layer of an image.
+
+        They are compiled where an interpreter of that version is on this machine; elsewhere workers start slower.
+
+        Args:
+            python_version: ``"3.10"`` … ``"3.13"``.
+            provided: Distributions of the GPU images that the endpoint declares or imports.
+
+        Raises:
+            DependencyError: They could not be installed.
+        """
+        requirements = _requirements(provided)
+        interpreter = self._uv.find_python(python_version)
+        compiled = "" if interpreter is None else "c"
+        home = self._folder / f"library{python_version}{compiled}-{_key(requirements)}"
+        if home.is_dir():
+            return home
+        self._report(f"installing {', '.join(requirements)} for Python {python_version}")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        staging = Path(mkdtemp(prefix=".making-", dir=self._folder))
+        try:
+            library = staging / "library"
+            self._uv.install(
+                requirements,
+                target=library,
+                python_version=python_version,
+                excluded=(),
+                report=lambda _line: None,
+            )
+            if interpreter is not None:
+                self._uv.compile(interpreter, library)
+            self._settle(library, home, "")
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return home
+
+    def compile(self, python_version: str, folder: Path) -> None:
+        """Compile the modules in *folder*, where an interpreter of that version is on this machine."""
+        interpreter = self._uv.find_python(python_version)
+        if interpreter is not None:
+            self._uv.compile(interpreter, folder)
+
+    def _settle(self, made: Path, home: Path, proof: str) -> None:
+        """Put something finished in place; another process may have been faster, and then its own is used.
+
+        Args:
+            made: What is finished.
+            home: Where it belongs.
+            proof: Exists in it if it is usable.
+        """
+        if home.exists() and not (home / proof).exists():
             shutil.rmtree(home)
         try:
             made.rename(home)
         except OSError as error:
-            if not (home / "bin" / "python").exists():
+            if not (home / proof).exists():
                 raise DependencyError(f"cannot make the base environment {home}: {error}") from error
 
     def _interpreter(self, python_version: str) -> Path:
@@ -98,6 +146,14 @@ class Bases:
                 hint=f"install Python {python_version}, or set `python` in [tool.flash] to a version that is here",
                 detail=error.detail,
             ) from error
+
+
+def _requirements(provided: Sequence[str]) -> list[str]:
+    return [*BASE_REQUIREMENTS, *(_pinned(name) for name in sorted(provided))]
+
+
+def _key(requirements: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:12]
 
 
 def _pinned(name: str) -> str:

@@ -27,6 +27,7 @@ from filelock import FileLock
 
 from flash import project
 from flash.errors import PlatformUnreachable, PortTaken, PreviewError
+from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
 _POLL_S: Final = 0.02
 _DESCRIBE_DEADLINE_S: Final = 300.0
+_NOUNS: Final = {"process": "processes", "docker": "containers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,12 @@ def find_platform() -> PlatformState | None:
 
 
 def start_platform(
-    port: int | None = None, *, report: Callable[[str], None], foreground: bool = False
+    port: int | None = None,
+    *,
+    report: Callable[[str], None],
+    foreground: bool = False,
+    wanted: Wanted = "process",
+    python_versions: Sequence[str] = (DEFAULT_PYTHON, *PYTHON_VERSIONS),
 ) -> PlatformState:
     """The user's platform, started if it does not run; returns when it answers.
 
@@ -94,9 +101,12 @@ def start_platform(
         port: Where it listens; else the port it had last, else 8787.
         report: Told what happens, a line each.
         foreground: Serve in this process until it is told to stop. Returns only then.
+        wanted: What its workers are to be; ``auto`` takes what they were the last time.
+        python_versions: What they may have to run.
 
     Raises:
         PortTaken: Somebody else listens on the port, or the platform runs on another one already.
+        PreviewError: It runs already and its workers are something else, or they cannot be what was asked for.
         PreviewError: It died while starting; the end of its log is in ``detail``.
     """
     home = platform_home()
@@ -109,18 +119,25 @@ def start_platform(
                     f"the local platform runs already, on port {running.port} instead of {port}",
                     hint="stop it first: flash platform stop",
                 )
+            if wanted not in ("auto", running.backend):
+                raise PreviewError(
+                    f"the local platform runs already, and its workers are {_NOUNS[running.backend]}",
+                    hint=f"flash platform stop, then flash platform start --backend {wanted}",
+                )
             return running
-        config = _config(home, port=port or _last_port(home), policy="scale", owner_fd=None)
+        backend = _backend(home, wanted, python_versions)
+        config = _config(home, port=port or _last_port(home), policy="scale", owner_fd=None, backend=backend)
         if not foreground:
             process = _spawn(config, home)
             state = _await_start(process, home)
             # it is to outlive this process: nobody here waits for it, and its Popen must not complain of that
             process.returncode = 0
             (home / "port").write_text(f"{state.port}\n", encoding="ascii")
-            report(f"started the local platform at {state.url}")
+            reason = f"; its workers are {_NOUNS[backend.name]}: {backend.reason}" if backend.reason else ""
+            report(f"started the local platform at {state.url}{reason}")
             return state
     _serve(config)
-    return PlatformState(url="", api_key="", pid=os.getpid(), backend="process")
+    return PlatformState(url="", api_key="", pid=os.getpid(), backend=backend.name)
 
 
 def stop_platform() -> bool:
@@ -145,6 +162,17 @@ def stop_platform() -> bool:
             )
         time.sleep(_POLL_S)
     return True
+
+
+def _backend(home: Path, wanted: Wanted, python_versions: Sequence[str]) -> Backend:
+    """What the workers of the user's platform will be; what was asked for, or found, holds for the next start too."""
+    last = home / "backend"
+    if wanted == "auto" and last.exists() and last.read_text(encoding="ascii").strip() == "process":
+        return PROCESSES
+    backend = choose(wanted, python_versions)
+    if wanted != "auto" or backend.name == "docker":
+        last.write_text(f"{backend.name}\n", encoding="ascii")
+    return backend
 
 
 def _last_port(home: Path) -> int:
@@ -197,8 +225,8 @@ def launch_platform(home: Path, backend: Backend = PROCESSES) -> Iterator[Platfo
 def _bury(home: Path, backend: Backend) -> None:
     """Remove what a platform that died has left, and say why it died, if it could."""
     if backend.name == "docker":
-        from flash.emulator.launchers.containers import DockerContainers
-        from flash.emulator.launchers.docker import Labels, sweep
+        from flash.emulator.launchers.leftovers import Labels, sweep
+        from flash.emulator.launchers.sdk import DockerContainers
 
         sweep(DockerContainers(backend.host), Labels.of(project.flash_home(), home))
     if (home / "start-error.json").exists():
@@ -209,9 +237,7 @@ def _bury(home: Path, backend: Backend) -> None:
 # Both
 
 
-def _config(
-    home: Path, *, port: int, policy: Literal["one", "scale"], owner_fd: int | None, backend: Backend
-) -> Path:
+def _config(home: Path, *, port: int, policy: Literal["one", "scale"], owner_fd: int | None, backend: Backend) -> Path:
     """Write what the child is to serve; a file, because arguments can be read by every user of the machine."""
     key = home / "api-key"
     if not key.exists():
@@ -443,8 +469,9 @@ def _launcher(settings: Mapping[str, Any], home: Path, bases: Bases) -> Launcher
         from flash.emulator.launchers.process import ProcessLauncher
 
         return ProcessLauncher(bases.python)
-    from flash.emulator.launchers.containers import DockerContainers
-    from flash.emulator.launchers.docker import DockerLauncher, Labels
+    from flash.emulator.launchers.docker import DockerLauncher
+    from flash.emulator.launchers.leftovers import Labels
+    from flash.emulator.launchers.sdk import DockerContainers
 
     return DockerLauncher(
         DockerContainers(settings["docker_host"]),

@@ -25,6 +25,7 @@ from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.errors import ManifestError
 from flash.model.manifest import Artifact
+from flash.preview.backend import PROCESSES, Backend
 from flash.preview.bases import Bases
 from flash.preview.local import Describer, PlatformState, launch_platform
 
@@ -187,10 +188,16 @@ def local_address(state: PlatformState) -> PlatformAddress:
     )
 
 
-def start_preview(project: Project, artifact: Artifact, *, report: Report) -> Preview:
+def start_preview(project: Project, artifact: Artifact, *, report: Report, backend: Backend = PROCESSES) -> Preview:
     """Deploy an artifact to a platform of its own, and wait until every endpoint is healthy.
 
     A deployment like any other; only the platform lives no longer than the preview.
+
+    Args:
+        project: Whose it is.
+        artifact: What to deploy.
+        report: Told what happens, a line each.
+        backend: What its workers are.
 
     Raises:
         WorkerFailed: A worker died while starting; the end of its log is in ``detail``.
@@ -199,7 +206,7 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report) -> Pr
     stack = ExitStack()
     try:
         home = stack.enter_context(_preview_folder(settings.flash_home() / "previews"))
-        state = stack.enter_context(launch_platform(home / "platform"))
+        state = stack.enter_context(launch_platform(home / "platform", backend))
         address = local_address(state)
         client = stack.enter_context(PlatformClient(address))
         deployment = apply(

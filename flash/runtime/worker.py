@@ -15,14 +15,16 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flash.errors import CallError, ManifestError, SettingsError
 from flash.model.dispatch import Caller, Target, current_caller, set_default_caller
 from flash.runtime import loading
+from flash.runtime.owner import await_end
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Settings", "UnreachablePeers", "install_caller", "load_app", "main"]
 
@@ -59,6 +61,7 @@ class Settings:
         listen_fd: ``FLASH_LISTEN_FD``: a listening socket to serve on; without it, ``port``.
         port: ``PORT``, default 80. Source: platform-contract §5.3.
         owner_fd: ``FLASH_OWNER_FD``: the read end of a pipe whose end is the end of the worker.
+        owner_url: ``FLASH_OWNER_URL``: the same across a container's border, an answer that ends with the platform.
         log_level: ``LOG_LEVEL``, default ``INFO``.
     """
 
@@ -80,6 +83,7 @@ class Settings:
     listen_fd: int | None = None
     port: int = 80
     owner_fd: int | None = None
+    owner_url: str = ""
     log_level: str = "INFO"
 
     @classmethod
@@ -127,6 +131,7 @@ class Settings:
             listen_fd=number("FLASH_LISTEN_FD"),
             port=number("PORT") or 80,
             owner_fd=number("FLASH_OWNER_FD"),
+            owner_url=text("FLASH_OWNER_URL"),
             log_level=text("LOG_LEVEL", "INFO").upper(),
         )
 
@@ -209,6 +214,8 @@ def main() -> None:
     _set_up_logging(settings.log_level)
     if settings.owner_fd is not None:
         _watch_owner(settings.owner_fd)
+    if settings.owner_url:
+        _end_after(partial(await_end, settings.owner_url, settings.token))
     root = str(loading.artifact_root())
     if root not in sys.path:
         sys.path.insert(0, root)
@@ -277,12 +284,21 @@ def _attribute(endpoint: str, name: str, **default: Any) -> Any:
 def _watch_owner(descriptor: int) -> None:
     os.set_inheritable(descriptor, False)  # noqa: FBT003  the standard library's own signature
 
-    def watch() -> None:
+    def drain() -> None:
         try:
             while os.read(descriptor, 1024):
                 pass
         except OSError:
             _log.warning("the owner's pipe broke")
+
+    _end_after(drain)
+
+
+def _end_after(wait: Callable[[], None]) -> None:
+    """Stop this worker when *wait*, which runs in a thread of its own, returns."""
+
+    def watch() -> None:
+        wait()
         _log.warning("the owner of this worker is gone; stopping")
         # a job that blocks the main thread is not waited for
         kill = getattr(signal, "SIGKILL", signal.SIGTERM)

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-__all__ = ["Launcher", "RunningWorker", "WorkerSpec"]
+__all__ = ["Launcher", "RunningWorker", "WorkerNetwork", "WorkerSpec"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,19 @@ class WorkerSpec:
     max_concurrency: int = 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerNetwork:
+    """Where workers are, if not on this machine's loopback.
+
+    Attributes:
+        gateway: This machine's address there, at which they reach the platform.
+        subnet: Where their requests come from: ``172.18.0.0/16``.
+    """
+
+    gateway: str
+    subnet: str
+
+
 class RunningWorker(Protocol):
     """A worker that has been started.
 
@@ -66,10 +79,30 @@ class Launcher(Protocol):
 
     name: str
 
+    async def open(self) -> WorkerNetwork | None:
+        """Make ready; None where workers reach the platform where everybody does.
+
+        Raises:
+            FlashError: No worker can be started.
+        """
+        ...
+
     async def launch(self, spec: WorkerSpec) -> RunningWorker:
         """Start a worker; it is not ready yet.
 
         Raises:
             FlashError: It cannot be started.
         """
+        ...
+
+    async def keep(self, digests: Collection[str]) -> None:
+        """Forget what was made for all other artifacts."""
+        ...
+
+    async def lost(self) -> str:
+        """Until no worker can run any more; says why."""
+        ...
+
+    async def aclose(self) -> None:
+        """Remove what was made; no worker runs any more."""
         ...

@@ -1,8 +1,8 @@
 """Whether containers can run here: a short look at the Docker engine, with the standard library alone.
 
-The plugin looks at every start, and importing the Docker SDK takes longer than the rest of its start. Only engines whose
-networks are this machine's own will do, because workers reach the platform through their network's gateway address:
-not remote ones, not those in a virtual machine, not rootless ones.
+The plugin looks at every start, and importing the Docker SDK takes longer than the rest of its start. Only engines
+whose networks are this machine's own will do, because workers reach the platform through their network's gateway
+address: not remote ones, not those in a virtual machine, not rootless ones.
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import tempfile
 from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 __all__ = ["APP_FOLDER", "BASE_REPOSITORY", "LIBRARY_FOLDER", "base_tag", "context", "worker_tag"]
@@ -64,11 +63,6 @@ def context(base: str, folder: Path, target: str) -> IO[bytes]:
             archive.add(path, f"content/{path.relative_to(folder).as_posix()}", recursive=False, filter=_as_root)
     file.seek(0)
     return file
-
-
-def labelled(labels: Mapping[str, str]) -> list[str]:
-    """Labels as the engine's filters have them."""
-    return [f"{key}={value}" for key, value in labels.items()]
 
 
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from flash.errors import PreviewError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from flash.emulator.launchers import WorkerSpec
@@ -100,6 +100,20 @@ class ProcessLauncher:
         """Close the pipe; workers that still run exit."""
         os.close(self._owner)
         os.close(self._owned)
+
+    async def open(self) -> None:
+        """There is nothing to prepare."""
+
+    async def keep(self, digests: Collection[str]) -> None:
+        """There is nothing to forget: artifacts are the platform's."""
+
+    async def lost(self) -> str:
+        """Never ends: processes can always be started."""
+        await asyncio.Event().wait()
+        return ""
+
+    async def aclose(self) -> None:
+        """There is nothing to remove."""
 
     async def launch(self, spec: WorkerSpec) -> ProcessWorker:
         """Start a worker process.
