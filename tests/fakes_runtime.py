@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import shutil
@@ -9,10 +10,13 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partialmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
+
+import httpx
 
 import flash
 from flash.errors import PlatformUnreachable
@@ -123,6 +127,7 @@ class FakePlatform:
     chunks: queue.Queue[tuple[str, Any]] = field(default_factory=queue.Queue)
     pings: queue.Queue[Seen] = field(default_factory=queue.Queue)
     taking: queue.Queue[Seen] = field(default_factory=queue.Queue)
+    stopping: queue.Queue[Seen] = field(default_factory=queue.Queue)
     others: dict[tuple[str, str], Callable[[Seen], tuple[int, Any]]] = field(default_factory=dict)
     token: str = "worker-token"
     url: str = ""
@@ -157,6 +162,7 @@ class FakePlatform:
             self.taking.put(seen)
             return self._poll(self.jobs)
         if operation == "job-stop":
+            self.stopping.put(seen)
             status, stopped = self._poll(self.stops)
             return status, stopped and {"jobsToStop": stopped}
         if operation == "job-done":
@@ -221,6 +227,28 @@ def serving(platform: FakePlatform) -> Iterator[FakePlatform]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class AsgiClient:
+    """Sends requests to an application in this process, each on an event loop of its own."""
+
+    def __init__(self, app: Any) -> None:
+        self._transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+
+    def request(self, method: str, url: str, **more: Any) -> httpx.Response:
+        """Send a request and read the whole answer."""
+
+        async def send() -> httpx.Response:
+            async with httpx.AsyncClient(transport=self._transport, base_url="http://app.test") as client:
+                return await client.request(method, url, **more)
+
+        return asyncio.run(send())
+
+    get = partialmethod(request, "GET")
+    post = partialmethod(request, "POST")
+    put = partialmethod(request, "PUT")
+    patch = partialmethod(request, "PATCH")
+    delete = partialmethod(request, "DELETE")
 
 
 class FakeExchange:

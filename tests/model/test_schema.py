@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import datetime as dt
 import functools
 import json
 import uuid
@@ -255,7 +255,7 @@ def test_positional_parameters_are_filled_by_name() -> None:
 def test_an_annotation_that_cannot_be_resolved_makes_one_parameter_untyped() -> None:
     """The others keep their types."""
 
-    def load(where: Missing, how: int, what, why: Any, who: object) -> Missing: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+    def load(where: Missing, how: int, what, why: Any, who: object) -> Missing: ...  # type: ignore[no-untyped-def]
 
     schema = call_schema(load)
     assert schema.untyped == ["where", "what", "why", "return"]
@@ -369,7 +369,7 @@ def test_a_users_decorator_does_not_hide_the_signature() -> None:
         (Literal["b", "a"], "b"),
         (int | None, 0),
         (tuple[int, str], [0, ""]),
-        (datetime.date, "2000-01-01"),
+        (dt.date, "2000-01-01"),
         (uuid.UUID, "00000000-0000-4000-8000-000000000000"),
         (bytes, ""),
         (Config, {"steps": 1}),
@@ -437,7 +437,7 @@ def test_bytes_travel_as_base64() -> None:
 
 def test_results_become_json() -> None:
     """Models, dataclasses, dates, sets, enums."""
-    day = datetime.date(2026, 8, 1)
+    day = dt.date(2026, 8, 1)
     result = {"model": Config(steps=1), "box": Box(2), "day": day, "mode": Mode.SLOW, "items": {3}, 5: (1, None)}
     assert to_json(result) == {
         "model": {"steps": 1, "mode": "fast"},

@@ -1,0 +1,119 @@
+"""What the build writes down about each function."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from fakes_runtime import importable, lb_resource, make_artifact, queue_resource
+
+from flash.model.manifest import CallSchema, FunctionEntry, Resource
+from flash.runtime.describe import describe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+QUEUE = """
+from flash import Endpoint
+
+@Endpoint(name="q", cpu="cpu3c-1-2")
+def double(x: int) -> int:
+    return 2 * x
+
+@Endpoint(name="c", cpu="cpu3c-1-2")
+class Model:
+    def __init__(self):
+        raise RuntimeError("nothing is constructed at build time")
+    def predict(self, x: float) -> list[float]:
+        return [x]
+    def reset(self) -> None: ...
+"""
+
+WEB = """
+from runpod_flash import Endpoint
+
+api = Endpoint(name="web", cpu="cpu3c-1-2")
+
+@api.post("/process")
+def process(input: dict): ...
+
+@api.get("/items/{id}")
+def item(id: int, n: int = 3) -> str: ...
+"""
+
+
+def test_functions_classes_and_routes_are_described(tmp_path: Path) -> None:
+    """By endpoint, function and method; a class is not constructed."""
+    manifest = make_artifact(
+        tmp_path,
+        {"seen_queue.py": QUEUE, "seen_web.py": WEB.replace("runpod_flash", "flash")},
+        {
+            "q": queue_resource("seen_queue", "double"),
+            "c": queue_resource("seen_queue", "Model", is_class=True),
+            "web": lb_resource("seen_web", "process", "item"),
+        },
+    )
+    with importable(tmp_path):
+        found = describe(manifest)
+    assert found["q"]["double"][""].example == {"x": 0}
+    assert found["q"]["double"][""].output == {"type": "integer"}
+    assert list(found["c"]["Model"]) == ["predict", "reset"]
+    assert found["c"]["Model"]["predict"].example == {"x": 0}
+    assert found["web"]["process"][""].untyped == ["return"]
+    assert found["web"]["item"][""].example == {"id": 0}
+
+
+def test_only_the_endpoints_asked_for_are_described(tmp_path: Path) -> None:
+    """The others are not imported."""
+    manifest = make_artifact(
+        tmp_path,
+        {"seen_queue.py": QUEUE, "seen_broken.py": "raise RuntimeError"},
+        {"q": queue_resource("seen_queue", "double"), "b": queue_resource("seen_broken", "f")},
+    )
+    with importable(tmp_path):
+        assert list(describe(manifest, ["q"])) == ["q"]
+
+
+def test_what_cannot_be_imported_is_untyped_with_the_reason(tmp_path: Path) -> None:
+    """A library that only the image has; a module that leaves the program; a name that is not there."""
+    entry = FunctionEntry(name="Model", module="seen_torch", is_class=True, class_methods=["a", "b"])
+    manifest = make_artifact(
+        tmp_path,
+        {"seen_torch.py": "import torch_is_not_here", "seen_exit.py": "raise SystemExit(1)", "seen_empty.py": ""},
+        {
+            "t": queue_resource("seen_torch", "f"),
+            "m": Resource(functions=[entry]),
+            "x": queue_resource("seen_exit", "f"),
+            "e": queue_resource("seen_empty", "f"),
+        },
+    )
+    with importable(tmp_path):
+        found = describe(manifest)
+    missing = CallSchema(error="untyped: ModuleNotFoundError: No module named 'torch_is_not_here'")
+    assert found["t"]["f"][""] == missing
+    assert found["m"]["Model"] == {"a": missing, "b": missing}
+    assert found["x"]["f"][""].error == "untyped: SystemExit: 1"
+    assert "no 'f'" in (found["e"]["f"][""].error or "")
+
+
+def test_it_runs_as_a_program_in_the_staged_tree(tmp_path: Path) -> None:
+    """As a build runs it: nothing but the tree and the base environment, both spellings of the import."""
+    tree = tmp_path / "tree"
+    make_artifact(
+        tree,
+        {"seen_web.py": WEB, "seen_broken.py": "1 / 0"},
+        {"web": lb_resource("seen_web", "process", "item"), "b": queue_resource("seen_broken", "f")},
+        with_flash=True,
+    )
+    out = tmp_path / "schemas.json"
+    command = [sys.executable, "-m", "flash.runtime.describe", str(out)]
+    env = {"PATH": os.environ.get("PATH", "")}
+    done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    data = json.loads(out.read_text())
+    assert CallSchema.model_validate(data["web"]["item"][""]).example == {"id": 0}
+    assert data["b"]["f"][""]["error"] == "untyped: ZeroDivisionError: division by zero"
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
