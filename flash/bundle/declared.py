@@ -113,7 +113,7 @@ class Declared:
         with located(self.location):
             spec = self.endpoint.spec_named(self.functions[0].name) if self.functions else self.endpoint.spec
         functions = tuple(
-            function_of(Definition(self.module, found.node), found.location, modules, owners=owners, route=found.route)
+            function_of(Definition(found.module, found.node), found.location, modules, owners=owners, route=found.route)
             for found in self.functions
         )
         return DeclaredEndpoint(spec=spec, functions=functions, location=self.location, variable=self.variable)

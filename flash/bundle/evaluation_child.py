@@ -18,7 +18,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Collection, Iterator, Mapping, MutableMapping
 from enum import Enum
 from pathlib import Path
 from types import FrameType
@@ -252,7 +252,7 @@ def _object(value: Any, names: Any) -> dict[str, Any]:
     }
 
 
-def _failure(error: BaseException, root: Path) -> dict[str, Any]:
+def _failure(error: BaseException, root: Path, variables: Collection[str]) -> dict[str, Any]:
     """What went wrong, and where in the project."""
     inside = f"{os.path.realpath(root)}{os.sep}"
     path: str | None = None
@@ -273,8 +273,9 @@ def _failure(error: BaseException, root: Path) -> dict[str, Any]:
         message = error.message
     else:
         message = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    is_declaration = isinstance(error, FlashError) and not isinstance(error, DiscoveryError)
-    return {"message": message, "hint": hint, "path": path, "line": line, "is_declaration": is_declaration}
+        if isinstance(error, KeyError) and error.args and error.args[0] in variables:
+            hint = "a build sees no environment variables, so that it is the same everywhere: give it a default"
+    return {"message": message.replace(inside, ""), "hint": hint, "path": path, "line": line}
 
 
 def main() -> None:
@@ -300,7 +301,7 @@ def main() -> None:
     try:
         importlib.import_module(request["module"])
     except BaseException as error:  # noqa: BLE001  # why: a user's module may raise anything, and may exit
-        failure = _failure(error, root)
+        failure = _failure(error, root, variables)
     answer.write_text(
         json.dumps(
             {

@@ -300,7 +300,7 @@ class Reader:
                 for decorator in node.decorator_list:
                     if isinstance(decorator, ast.Call) and self._is_endpoint(decorator.func):
                         raise DiscoveryError(
-                            f"endpoint function {node.name!r} is inside another function or class",
+                            f"endpoint function {node.name!r} is inside a function, class or loop",
                             path=self.module.path,
                             line=node.lineno,
                             hint="move it to the top level of the module, where a worker can import it",

@@ -172,6 +172,124 @@ def test_arguments_are_read_without_running_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "read_as"),
+    [
+        ("f'{APP}-worker'", "demo-worker"),
+        ("f'{APP!s:>6}-{SIZE:02d}'.strip()", "demo-03"),
+        ("APP + '-' + str(SIZE)", "demo-3"),
+        ("'-'.join([APP, *PARTS])", "demo-a-b"),
+        ("'{}-{x}'.format(APP, x=PARTS[1])", "demo-b"),
+        ("APP.upper().replace('D', 'T')", "TEMO"),
+        ("TABLE.get('missing', APP)", "demo"),
+        ("sorted(TABLE.values())[0]", "one"),
+        ("max(PARTS, key=None)", "b"),
+        ("settings.NAMES['main'].lower()", "main-1"),
+        ("E_NAME", "alias"),
+    ],
+)
+def test_expressions_of_constants_are_read(tmp_path: Path, name: str, read_as: str) -> None:
+    """F-strings, pure methods and built-in functions; nothing runs."""
+    app = read(
+        tmp_path,
+        settings="NAMES = {'main': 'MAIN-1'}",
+        worker="import settings\nfrom flash import Endpoint as E\nAPP = 'demo'\nSIZE = 3\nPARTS = ('a', 'b')\n"
+        "E_NAME = 'alias'\nTABLE = {'a': 'one'}\nSmall = E\nraise SystemExit\n"
+        f"@Small(name={name})\ndef work(): ...",
+    )
+    assert [endpoint.name for endpoint in app] == [read_as]
+
+
+def test_an_endpoint_is_put_on_functions_of_other_files_by_a_call(tmp_path: Path) -> None:
+    """Re-exported by a package; the function is imported from where it is defined, and calls of it are found."""
+    project(tmp_path, {"lib/__init__.py": "from .impl import *\nfrom .impl import Model"})
+    app = read(
+        tmp_path,
+        lib__impl="def work(): ...\ndef page(): ...\nclass Model:\n    async def run(self): ...",
+        worker="""\
+        import lib
+        from flash import Endpoint
+        from lib import Model, page
+
+        served = Endpoint(name="queue")(lib.work)
+        Endpoint(name="model")(Model)
+        api = Endpoint(name="web")
+        api.get("/page")(page)
+        """,
+        other="from flash import Endpoint\nfrom worker import served\n@Endpoint()\ndef other(): return served()",
+    )
+    functions = {endpoint.name: endpoint.functions[0] for endpoint in app}
+    assert {name: (each.module, each.name) for name, each in functions.items()} == {
+        "queue": ("lib.impl", "work"),
+        "model": ("lib.impl", "Model"),
+        "web": ("lib.impl", "page"),
+        "other": ("other", "other"),
+    }
+    assert functions["web"].route == "GET /page"
+    assert functions["model"].methods == ("run",)
+    assert functions["other"].calls == ("work",)
+
+
+def test_older_remote_is_read_with_a_note_to_move(tmp_path: Path) -> None:
+    """One configuration from elsewhere, a load-balanced one with two routes, and a function that stays local."""
+    app = read(
+        tmp_path,
+        configs="from runpod_flash import GpuGroup, LiveServerless\n"
+        "gpu = LiveServerless(name='gpu', gpus=[GpuGroup.AMPERE_16], workersMax=3, idleTimeout=5)",
+        worker="""\
+        import runpod_flash
+        from configs import gpu
+        from runpod_flash import CpuLiveLoadBalancer, remote
+
+        @remote(resource_config=gpu, dependencies=["six"])
+        async def work(data: dict) -> dict: ...
+
+        web = CpuLiveLoadBalancer(name="web")
+
+        @remote(web, method="POST", path="/a", dependencies=["idna"])
+        def a(): ...
+
+        @runpod_flash.remote(web, method="GET", path="/b", dependencies=["attrs", "idna"])
+        def b(): ...
+
+        @remote(resource_config=None, local=True)
+        def here(): ...
+        """,
+    )
+    assert [endpoint.name for endpoint in app] == ["gpu", "web"]
+    assert (app["gpu"].spec.gpu_ids, app["gpu"].spec.workers_max, app["gpu"].spec.idle_timeout_s) == ("AMPERE_16", 3, 5)
+    assert app["web"].routes == {"POST /a": "a", "GET /b": "b"}
+    assert app["web"].spec.dependencies == ("idna", "attrs")
+    assert app.notes == (
+        (
+            "worker.py:5: @remote is read as Endpoint(name='gpu', idle_timeout=5, workers=(0, 3), gpu=GpuGroup.AMPERE_16,"
+            " dependencies=['six']); write that instead, it is what Flash goes on with"
+        ),
+        (
+            "worker.py:10: @remote is read as Endpoint(name='web', cpu=CpuInstanceType.CPU3G_2_8, dependencies=['idna']);"
+            " write that instead, it is what Flash goes on with"
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("@remote(LiveServerless(name='a', workersMaxx=1))\ndef f(): ...", r":2: LiveServerless has no field"),
+        ("@remote(LiveServerless(name='../a'))\ndef f(): ...", r":2: endpoint name '\.\./a'"),
+        ("@remote(LiveLoadBalancer(name='a'))\ndef f(): ...", r":2: .*are no route"),
+        (
+            "c = LiveServerless(name='a')\n@remote(c)\ndef f(): ...\n@remote(c)\ndef g(): ...",
+            r":6: .*runs 'f' \(worker\.py:4\) already",
+        ),
+    ],
+)
+def test_older_remote_that_is_wrong_has_its_place(tmp_path: Path, body: str, message: str) -> None:
+    """And a hint."""
+    with pytest.raises(DeclarationError, match=rf"(?s)^worker\.py{message}.*\nhint: "):
+        read(tmp_path, worker=f"from runpod_flash import *\n{body}")
+
+
+@pytest.mark.parametrize(
     ("argument", "why"),
     [
         ("dependencies=open('x').read().split()", "worked out when the file runs"),
@@ -255,7 +373,7 @@ def test_endpoints_that_exclude_each_other_are_an_error(tmp_path: Path, body: st
     ("body", "message"),
     [
         ("e = Endpoint(name='a')", r":2: Endpoint\(name='a'\) serves nothing"),
-        ("def g():\n    @Endpoint(name='a')\n    def f(): ...", r":4: endpoint function 'f' is inside another"),
+        ("def g():\n    @Endpoint(name='a')\n    def f(): ...", r":4: endpoint function 'f' is inside a function"),
         ("from flash import remote\n@remote(resource_config=None)\ndef f(): ...", r":3: flash has no 'remote'"),
     ],
 )
@@ -298,9 +416,16 @@ def test_a_source_encoding_is_honoured(tmp_path: Path) -> None:
     """A coding line is legal Python."""
     (tmp_path / "latin.py").write_bytes(b"# -*- coding: latin-1 -*-\nNAME = 'caf\xe9'\n")
     assert only(read(tmp_path, worker=QUEUE)).name == "work"
-    (tmp_path / "bad.py").write_bytes(b"NAME = 'caf\xe9'\n")
-    with pytest.raises(DiscoveryError, match=r"^bad\.py"):
-        read(tmp_path)
+    for content, place in [
+        (b"X = 1\nNAME = 'caf\xe9'\n", r"bad\.py:2: .*\nhint: save it as UTF-8, .*coding: latin-1"),
+        (b"X = 1\n\n\nNAME = 'caf\xe9'\n", r"bad\.py:4: not utf-8: byte 0xe9"),
+        (b"# coding: nonsense\n", r"bad\.py:1: its encoding cannot be told: unknown encoding: nonsense"),
+        (b"# coding: ascii\n\n\nNAME = 'caf\xe9'\n", r"bad\.py:4: not ascii: byte 0xe9"),
+        (b"X = 1\0\n", r"bad\.py.*null bytes.*\nhint: "),
+    ]:
+        (tmp_path / "bad.py").write_bytes(content)
+        with pytest.raises(DiscoveryError, match=f"^{place}"):
+            read(tmp_path)
 
 
 def test_no_endpoint_is_an_error(tmp_path: Path) -> None:
