@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 from fakes_pytest_flash import ROOT, FlashProject
 
-import pytest_flash.activation  # noqa: F401  loaded once, or each run in this process would load it again
+# loaded once: each run in this process would load them again, because pytester forgets what a run has loaded
+import pytest_flash.activation
+import pytest_flash.checking
+import pytest_flash.judge  # noqa: F401
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -16,11 +23,18 @@ def project(plain: pytest.Pytester) -> FlashProject:
     return FlashProject(plain)
 
 
+@pytest.fixture(scope="session")
+def hypothesis_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all runs: its tables of characters take a second to make."""
+    return tmp_path_factory.mktemp("hypothesis")
+
+
 @pytest.fixture
-def plain(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+def plain(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, hypothesis_home: Path) -> pytest.Pytester:
     """A folder without Flash, where children find the checkout, also where it is not installed."""
     folders = [str(ROOT), str(ROOT / "tests"), os.environ.get("PYTHONPATH", "")]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, folders)))
+    monkeypatch.setenv("HYPOTHESIS_STORAGE_DIRECTORY", str(hypothesis_home))
     # wide enough for the short summary's messages
     monkeypatch.setenv("COLUMNS", "250")
     return pytester

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes_pytest_flash import PLUGIN
 
-from pytest_flash.facts import Observations, Observer
+from pytest_flash.facts import Observations, Observer, narrowing
 from pytest_flash.judge import contract_outcomes, gate_facts
 from pytest_flash.subject import Subject
 
@@ -119,13 +120,32 @@ def test_an_artifact_that_is_gone_is_a_failure(project: FlashProject) -> None:
     result.stdout.fnmatch_lines(["FAILED flash::deploy[[]production[]] - the artifact that was tested cannot be read*"])
 
 
-@pytest.mark.parametrize("arguments", [(), (".",), ("tests",), ("tests", "more"), ("../{name}",)])
+@pytest.mark.parametrize("arguments", [(), (".",), ("tests",), ("tests", "more"), ("../{name}",), ("--lf",)])
 def test_arguments_that_cover_the_project_do_not_narrow(project: FlashProject, arguments: tuple[str, ...]) -> None:
     """The root, or every folder of testpaths."""
-    project.write({"pytest.ini": "[pytest]\ntestpaths = tests\n", "more/test_more.py": "def test_more(): pass"})
-    project.write({"tests/test_one.py": "def test_one(): pass"})
+    assert narrowed(project, *arguments) == ()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("more",), "path arguments: more"),
+        (("tests/test_one.py",), "path arguments: tests/test_one.py"),
+        ((".::x",), "path arguments: .::x"),
+        (("--ignore-glob=x*",), "option --ignore-glob=x*"),
+        (("--pyargs", "json"), "path arguments: json"),
+    ],
+)
+def test_other_arguments_narrow(project: FlashProject, arguments: tuple[str, ...], expected: str) -> None:
+    """Each is named."""
+    assert narrowed(project, *arguments) == (expected,)
+
+
+def narrowed(project: FlashProject, *arguments: str) -> tuple[str, ...]:
+    """What narrows a run of a project with testpaths."""
+    project.write({"pytest.ini": "[pytest]\ntestpaths = tests\n", "more/test_more.py": "", "tests/test_one.py": ""})
     given = [argument.format(name=project.path.name) for argument in arguments]
-    assert project.run("--flash-deploy=production", *given).ret == 0
+    return narrowing(project.pytester.parseconfigure(*PLUGIN, *given), project.path)
 
 
 def test_skips_and_expected_failures_pass_and_are_listed(project: FlashProject) -> None:
