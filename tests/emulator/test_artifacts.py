@@ -77,7 +77,7 @@ def test_ordinary_members_pass_the_check() -> None:
         check_member(member)
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b broken", archive({"a": "b" * 5000})[:-40]])
+@pytest.mark.parametrize("content", [b"\x1f\x8b broken", archive({"a": "b" * 5000})[:-40]], ids=["noise", "cut short"])
 def test_a_broken_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     """It is told, and no folder is left."""
     store, digest = _store(tmp_path, content)
