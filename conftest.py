@@ -24,12 +24,15 @@ def home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _own_surroundings(home_of_tests: Path) -> Iterator[None]:
+def _own_surroundings(home_of_tests: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test starts without our variables and those of a pytest around it, and leaves nothing changed."""
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(_OURS) or name == "PYTEST_ADDOPTS"]:
             patch.delenv(name)
         patch.setenv("FLASH_HOME", str(home_of_tests))
+        if request.node.get_closest_marker("docker") is None:
+            # what workers are does not depend on what is installed here
+            patch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
         before = _surroundings()
         yield
         if _surroundings() != before:

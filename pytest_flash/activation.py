@@ -12,6 +12,7 @@ from pytest_flash.contract import ContractItems
 from pytest_flash.controller import Controller, Doorkeeper
 from pytest_flash.distribution import WORKERINPUT, Distribution, Worker
 from pytest_flash.fixtures import connection_key, root_key
+from pytest_flash.options import options_key
 from pytest_flash.pipeline import Pipeline, RealPipeline, pipeline_key
 from pytest_flash.smoke import Recorder, results_path
 from pytest_flash.subject import Subject
@@ -82,5 +83,5 @@ def _connect(config: pytest.Config, connection: Connection) -> None:
 
 def _pipeline(config: pytest.Config) -> Pipeline:
     if pipeline_key not in config.stash:
-        config.stash[pipeline_key] = RealPipeline()
+        config.stash[pipeline_key] = RealPipeline(config.stash[options_key].backend)
     return config.stash[pipeline_key]

@@ -63,6 +63,7 @@ class Controller:
         self._run: _Run | None = None
         self._endpoints: tuple[str, ...] = ()
         self._is_prepared = False
+        self._workers = ""
 
     # -- what its own process's tests and xdist's workers ask for
 
@@ -126,6 +127,8 @@ class Controller:
             target = self._verdict.target = target_of(project, options.deploy, options.target)
             if not self._config.option.collectonly:
                 pipeline.check_target(project, options.deploy, target, report=run.reporter.progress)
+        if not self._config.option.collectonly:
+            self._workers = pipeline.settle(project)
         run.stages = Stages(
             project,
             pipeline,
@@ -285,11 +288,13 @@ class Controller:
         if self._options.report is not None:
             write_json(self._verdict, self._options.report)
 
-    def pytest_report_header(self) -> str:
+    def pytest_report_header(self) -> list[str]:
         """Say what will happen."""
+        what = "preview" if self._options.preview else "preview on demand"
         if self._options.deploy is not None:
-            return f"flash: {self._root}, to be deployed to {self._options.deploy}"
-        return f"flash: {self._root}, {'preview' if self._options.preview else 'preview on demand'}"
+            what = f"to be deployed to {self._options.deploy}"
+        lines = [f"flash: {self._root}, {what}"]
+        return [*lines, f"flash: workers: {self._workers}"] if self._workers else lines
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """The verdict, and what follows from it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 
@@ -28,6 +28,7 @@ class Options:
     Attributes:
         deploy: The environment to promote to, or None.
         target: Overrides where that environment lives.
+        backend: What workers are to be: ``auto``, ``docker`` or ``process``.
         exclude: Distributions to leave out of the artifact, on top of the settings.
         attach: Where an already running preview or deployment is described: this run is a child of another one.
         summary: Whether the block of deployed endpoints is printed.
@@ -36,6 +37,7 @@ class Options:
     preview: bool
     deploy: str | None
     target: str | None
+    backend: Literal["auto", "docker", "process"]
     root: Path | None
     app: str | None
     exclude: tuple[str, ...]
@@ -73,6 +75,7 @@ class Options:
             preview=given.flash_preview,
             deploy=given.flash_deploy,
             target=given.flash_target,
+            backend=given.flash_backend,
             root=_explicit_root(given.flash_root, here),
             app=given.flash_app,
             exclude=tuple(name.strip() for part in given.flash_exclude for name in part.split(",") if name.strip()),
@@ -103,6 +106,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="all that; then promote the tested artifact to ENV, run the smoke tests there, and roll back if they fail",
     )
     add("--flash-target", choices=("runpod", "local"), help="where ENV lives; overrides FLASH_TARGET and the settings")
+    add(
+        "--flash-backend",
+        choices=("auto", "docker", "process"),
+        default="auto",
+        help="what the workers of the preview, and of a local platform, are (default: containers where they can be)",
+    )
     add("--flash-root", metavar="DIR", help="the project to build (default: found from the first path argument)")
     add("--flash-app", metavar="NAME", help="the app's name, instead of the one in [tool.flash]")
     add(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flash.deploy.deployment import Deployment
     from flash.model.app import App
     from flash.model.manifest import Artifact
+    from flash.preview.backend import Backend, Wanted
     from flash.project import Project, TargetName
 
 __all__ = ["Attachment", "Pipeline", "Preview", "Promotion", "RealPipeline", "Report", "pipeline_key"]
@@ -121,6 +122,10 @@ class Pipeline(Protocol):
         """What a preview's workers will be."""
         ...
 
+    def settle(self, project: Project) -> str:
+        """Decide what the workers will be; says what and why, or nothing where that goes without saying."""
+        ...
+
     def discover(self, project: Project) -> App:
         """The endpoints that the sources declare."""
         ...
@@ -156,9 +161,27 @@ class Pipeline(Protocol):
 
 
 class RealPipeline:
-    """The pipeline of ``flash.preview``, loaded when it is used."""
+    """The pipeline of ``flash.preview``, loaded when it is used.
 
-    backend = "process"
+    Args:
+        wanted: What workers are to be.
+    """
+
+    def __init__(self, wanted: Wanted = "auto") -> None:
+        self._wanted = wanted
+        self._backend: Backend | None = None
+
+    @property
+    def backend(self) -> str:
+        """What a preview's workers will be."""
+        return "process" if self._backend is None else self._backend.name
+
+    def settle(self, project: Project) -> str:
+        """Decide what the workers will be."""
+        from flash.preview.backend import choose
+
+        self._backend = choose(self._wanted, (project.settings.python,))
+        return str(self._backend)
 
     def discover(self, project: Project) -> App:
         """The endpoints that the sources declare."""
@@ -170,19 +193,20 @@ class RealPipeline:
         """Raise unless *target* can be deployed to."""
         from flash.preview import promote
 
-        promote.check_target(project, environment, target, report=report)
+        promote.check_target(project, environment, target, report=report, wanted=self._wanted)
 
     def build(self, project: Project, *, report: Report) -> Artifact:
         """Build the artifact."""
         from flash.preview import session
 
-        return session.build(project, report=report)
+        return session.build(project, report=report, wanted=self._wanted)
 
     def start_preview(self, project: Project, artifact: Artifact, *, report: Report) -> Preview:
         """Serve the artifact on a platform of its own."""
         from flash.preview import session
+        from flash.preview.backend import PROCESSES
 
-        return session.start_preview(project, artifact, report=report)
+        return session.start_preview(project, artifact, report=report, backend=self._backend or PROCESSES)
 
     def promote(
         self,
@@ -198,7 +222,13 @@ class RealPipeline:
         from flash.preview import promote
 
         return promote.promote(
-            project, artifact, environment=environment, target=target, report=report, allow_delete=allow_delete
+            project,
+            artifact,
+            environment=environment,
+            target=target,
+            report=report,
+            allow_delete=allow_delete,
+            wanted=self._wanted,
         )
 
     def attach(self, path: Path) -> Attachment:

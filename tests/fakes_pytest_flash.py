@@ -200,6 +200,12 @@ class FakePipeline:
     def __init__(self, root: Path) -> None:
         self.scenario = Scenario.read(root)
 
+    def settle(self, project: Any) -> str:
+        """Nothing, which goes without saying, or an error."""
+        if "settle" in self.scenario.data:
+            self.scenario.enter("settle")
+        return str(self.scenario.data.get("workers", ""))
+
     def discover(self, project: Any) -> App:
         """The app, or an error."""
         self.scenario.enter("discover")

@@ -49,7 +49,7 @@ DEFAULT_PORT: Final = 8787
 _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
 _POLL_S: Final = 0.02
-_DESCRIBE_DEADLINE_S: Final = 300.0
+DESCRIBE_DEADLINE_S: Final = 300.0
 _NOUNS: Final = {"process": "processes", "docker": "containers"}
 
 
@@ -92,7 +92,7 @@ def start_platform(
     *,
     report: Callable[[str], None],
     foreground: bool = False,
-    wanted: Wanted = "process",
+    wanted: Wanted = "auto",
     python_versions: Sequence[str] = (DEFAULT_PYTHON, *PYTHON_VERSIONS),
 ) -> PlatformState:
     """The user's platform, started if it does not run; returns when it answers.
@@ -383,13 +383,8 @@ class Describer:
             PreviewError: The description itself failed; a handler that cannot be imported is not a failure, but
                 described as such.
         """
-        groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
-        for name, resource in sorted(manifest.resources.items()):
-            if resource.functions:
-                python_version = resource.target_python_version or manifest.python_version
-                groups.setdefault((python_version, tuple(resource.provided)), []).append(name)
         described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
-        for (python_version, provided), names in groups.items():
+        for (python_version, provided), names in by_base(manifest).items():
             described.update(self._describe(self._bases.python(python_version, provided), staging, names))
         return described
 
@@ -397,8 +392,6 @@ class Describer:
         self, python: Path, staging: Path, names: Sequence[str]
     ) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
         from tempfile import TemporaryDirectory
-
-        from flash.model.manifest import CallSchema
 
         with TemporaryDirectory(prefix="flash-describe-") as scratch:
             out = Path(scratch) / "described.json"
@@ -417,29 +410,55 @@ class Describer:
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    timeout=_DESCRIBE_DEADLINE_S,
+                    timeout=DESCRIBE_DEADLINE_S,
                     check=False,
                 )
             except subprocess.TimeoutExpired as error:
-                raise PreviewError(
-                    f"importing the handlers of {', '.join(names)} took more than {_DESCRIBE_DEADLINE_S:.0f} s",
-                    hint="a module does its work at import time: move it into the function",
-                ) from error
+                raise too_slow(names) from error
             if done.returncode != 0 or not out.exists():
-                said = done.stdout.decode("utf-8", errors="replace").splitlines()
-                raise PreviewError(
-                    f"importing the handlers of {', '.join(names)} ended the interpreter with status {done.returncode}",
-                    hint="a module exits or crashes at import time",
-                    detail="\n".join(said[-20:]),
-                )
-            data = json.loads(out.read_text(encoding="utf-8"))
-        return {
-            endpoint: {
-                function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
-                for function, methods in functions.items()
-            }
-            for endpoint, functions in data.items()
+                raise crashed(names, done.stdout, f" with status {done.returncode}")
+            return read_description(json.loads(out.read_text(encoding="utf-8")))
+
+
+def by_base(manifest: Manifest) -> dict[tuple[str, tuple[str, ...]], list[str]]:
+    """The endpoints that have functions, by their bases: the Python version and what they use of a GPU image."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for name, resource in sorted(manifest.resources.items()):
+        if resource.functions:
+            python_version = resource.target_python_version or manifest.python_version
+            groups.setdefault((python_version, tuple(resource.provided)), []).append(name)
+    return groups
+
+
+def too_slow(names: Sequence[str]) -> PreviewError:
+    """Importing the handlers of *names* took too long."""
+    return PreviewError(
+        f"importing the handlers of {', '.join(names)} took more than {DESCRIBE_DEADLINE_S:.0f} s",
+        hint="a module does its work at import time: move it into the function",
+    )
+
+
+def crashed(names: Sequence[str], said: bytes, how: str = "") -> PreviewError:
+    """Importing the handlers of *names* ended the interpreter, which had *said* something."""
+    lines = said.decode("utf-8", errors="replace").splitlines()
+    return PreviewError(
+        f"importing the handlers of {', '.join(names)} ended the interpreter{how}",
+        hint="a module exits or crashes at import time",
+        detail="\n".join(lines[-20:]),
+    )
+
+
+def read_description(data: Mapping[str, Any]) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
+    """What ``flash.runtime.describe`` wrote."""
+    from flash.model.manifest import CallSchema
+
+    return {
+        endpoint: {
+            function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
+            for function, methods in functions.items()
         }
+        for endpoint, functions in data.items()
+    }
 
 
 # ---------------------------------------------------------------------------------------------------------------------

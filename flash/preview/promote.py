@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.model.manifest import Artifact
+    from flash.preview.backend import Wanted
+    from flash.preview.local import PlatformState
     from flash.project import Project, TargetName
 
 __all__ = ["Promotion", "address", "check_target", "promote", "undeploy"]
@@ -28,7 +30,9 @@ __all__ = ["Promotion", "address", "check_target", "promote", "undeploy"]
 Report = Callable[[str], None]
 
 
-def address(project: Project, target: TargetName, *, start: bool, report: Report) -> PlatformAddress:
+def address(
+    project: Project, target: TargetName, *, start: bool, report: Report, wanted: Wanted = "auto"
+) -> PlatformAddress:
     """Where *target* answers.
 
     A local target takes URL and key from the local platform's state and ignores ``RUNPOD_*``.
@@ -38,6 +42,7 @@ def address(project: Project, target: TargetName, *, start: bool, report: Report
         target: ``runpod`` or ``local``.
         start: Start the local platform if none runs.
         report: Told when one is started.
+        wanted: What the workers of a local platform are to be.
 
     Raises:
         SettingsError: Target runpod without a key.
@@ -45,7 +50,7 @@ def address(project: Project, target: TargetName, *, start: bool, report: Report
         PortTaken: It was to be started, and somebody else listens on its port.
     """
     if target == "local":
-        state = start_platform(report=report) if start else find_platform()
+        state = _start(project, report, wanted) if start else find_platform()
         if state is None:
             raise NotFound("no local platform runs", hint="start it: flash platform start")
         return local_address(state)
@@ -59,13 +64,19 @@ def address(project: Project, target: TargetName, *, start: bool, report: Report
     return PlatformAddress(api_url=api_url, data_url=data_url, lb_base_url=lb_base_url, api_key=key)
 
 
-def check_target(project: Project, environment: str, target: TargetName, *, report: Report) -> None:
+def _start(project: Project, report: Report, wanted: Wanted) -> PlatformState:
+    return start_platform(report=report, wanted=wanted, python_versions=(project.settings.python,))
+
+
+def check_target(
+    project: Project, environment: str, target: TargetName, *, report: Report, wanted: Wanted = "auto"
+) -> None:
     """Ask the target something harmless, so that a wrong key is told before anything is built.
 
     Raises:
         SettingsError, NotAuthorized, PlatformUnreachable, PortTaken: Why nothing can be deployed there.
     """
-    with PlatformClient(address(project, target, start=True, report=report)) as client:
+    with PlatformClient(address(project, target, start=True, report=report, wanted=wanted)) as client:
         client.environment(project.settings.app, environment)
 
 
@@ -97,6 +108,7 @@ def promote(
     target: TargetName,
     report: Report,
     allow_delete: bool = False,
+    wanted: Wanted = "auto",
 ) -> Promotion:
     """Make *artifact* live in *environment*; what was live before can still be put back.
 
@@ -106,7 +118,8 @@ def promote(
         PlatformError: The platform said no; the old version is live still.
     """
     journal_path = project.flash_dir / "journal.jsonl"
-    where = address(project, target, start=True, report=report)
+    backend = _start(project, report, wanted).backend if target == "local" else "runpod"
+    where = address(project, target, start=True, report=report, wanted=wanted)
     with PlatformClient(where) as client:
         live = client.environment(project.settings.app, environment)
         steps = plan(artifact.manifest, live, digest=artifact.sha256)
@@ -126,7 +139,6 @@ def promote(
             journal=Journal(journal_path),
             report=report,
         )
-    backend = "process" if target == "local" else "runpod"
     attachment = attachment_of(deployment, artifact, where, kind="deployment", backend=backend)
     return Promotion(deployment, attachment, target == "local", journal_path)
 

@@ -23,9 +23,9 @@ from flash.cloud.jobs import EndpointClient
 from flash.deploy.apply import DeployedEndpoint, Deployment, apply
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
-from flash.errors import ManifestError
+from flash.errors import ManifestError, TargetPythonMissing
 from flash.model.manifest import Artifact
-from flash.preview.backend import PROCESSES, Backend
+from flash.preview.backend import PROCESSES, Backend, Wanted, choose
 from flash.preview.bases import Bases
 from flash.preview.local import Describer, PlatformState, launch_platform
 
@@ -45,8 +45,22 @@ def discover(project: Project) -> App:
     return discovery.discover(project.root, found.files, app_name=project.settings.app, ignored=found.ignored)
 
 
-def build(project: Project, *, report: Report, keep_build_dir: bool = False, for_runpod: bool = False) -> Artifact:
+def build(
+    project: Project,
+    *,
+    report: Report,
+    keep_build_dir: bool = False,
+    for_runpod: bool = False,
+    wanted: Wanted = "auto",
+) -> Artifact:
     """Build the project's artifact.
+
+    Args:
+        project: What to build.
+        report: Told what happens, a line each.
+        keep_build_dir: Leave the staged tree.
+        for_runpod: It is to run on Runpod's own images.
+        wanted: What workers are to be; but for ``process``, a Python that is not on this machine may be a container's.
 
     Raises:
         DeclarationError, BuildError: What is wrong with the project.
@@ -55,7 +69,7 @@ def build(project: Project, *, report: Report, keep_build_dir: bool = False, for
     project.make_flash_dir()
     uv = Uv(environment=settings.environment())
     bases = Bases(settings.flash_home() / "bases", uv, report)
-    bases.python(project.settings.python)
+    describer = _describer(bases, project.settings.python, wanted, report)
     request = assemble.BuildRequest(
         root=project.root,
         app_name=project.settings.app,
@@ -68,7 +82,23 @@ def build(project: Project, *, report: Report, keep_build_dir: bool = False, for
     )
     # two builds would stage into the same folder
     with FileLock(project.flash_dir / "build.lock"):
-        return assemble.build(request, installer=uv, describer=Describer(bases), report=report)
+        return assemble.build(request, installer=uv, describer=describer, report=report)
+
+
+def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report) -> assemble.Describer:
+    """What describes an artifact: the target's interpreter on this machine, or else one in a container."""
+    try:
+        bases.python(python_version)
+    except TargetPythonMissing:
+        backend = PROCESSES if wanted == "process" else choose("auto", (python_version,))
+        if backend.name == "process":
+            raise
+        from flash.emulator.launchers.sdk import DockerContainers
+        from flash.preview.describing import ContainerDescriber
+
+        report(f"describing the artifact in containers: Python {python_version} is on this machine only as an image")
+        return ContainerDescriber(DockerContainers(backend.host), bases)
+    return Describer(bases)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def test_there_is_one_platform_per_home(home: Path, free_port: int) -> None:
     """The second start finds the first."""
     said: list[str] = []
 
-    first = local.start_platform(free_port, report=said.append)
+    first = local.start_platform(free_port, report=said.append, wanted="process")
     second = local.start_platform(report=said.append)
 
     assert second == first == local.find_platform()

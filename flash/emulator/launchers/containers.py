@@ -30,6 +30,7 @@ class ContainerRequest:
     """A container that is to run.
 
     Attributes:
+        name: Empty for one that the engine chooses.
         command: None for the image's own.
         alias: Its name for the other containers of the network.
     """
@@ -99,6 +100,14 @@ class Containers(Protocol):
             network: Of ours.
             on_created: Told its id before it starts.
             on_output: Given what it writes, from another thread; None at the end.
+        """
+        ...
+
+    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> tuple[bytes, bytes] | None:
+        """Run a container to its end, on no network of ours, after unpacking a tar archive at its ``/``.
+
+        Returns:
+            What it wrote to standard output and to standard error; None where it was killed, after *timeout_s*.
         """
         ...
 

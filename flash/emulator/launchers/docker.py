@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from filelock import Timeout
 
 from flash.emulator.launchers import WorkerNetwork
+from flash.emulator.launchers.base_images import BaseImages
 from flash.emulator.launchers.containers import ContainerRequest, Event, Thing
-from flash.emulator.launchers.engine import base_image
-from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, base_tag, context, worker_tag
+from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, context, worker_tag
 from flash.emulator.launchers.leftovers import Labels, lock_of, remove, sweep
 from flash.errors import PreviewError
 
@@ -143,7 +143,7 @@ class DockerLauncher:
         self._containers = containers
         self._labels = labels
         self._folder = folder
-        self._library_for = library_for
+        self._bases = BaseImages(containers, library_for)
         self._compile_for = compile_for
         self._keeps_images = keeps_images
         self._network_name = f"flash-{labels.folder_key}-{labels.platform}"
@@ -253,7 +253,11 @@ class DockerLauncher:
         if network is None or self._is_lost:
             raise PreviewError("the Docker engine is gone")
         has_handler = (spec.artifact_dir / f"handler_{spec.endpoint_name}.py").is_file()
-        image = self._worker_image(spec) if has_handler else self._foreign_image(spec.image)
+        if has_handler:
+            image = self._worker_image(spec)
+        else:
+            image = spec.image
+            self._bases.pulled(image)
         worker = DockerWorker(self._containers, log_path=spec.log_path)
 
         def on_created(container_id: str) -> None:
@@ -276,7 +280,7 @@ class DockerLauncher:
         return worker
 
     def _worker_image(self, spec: WorkerSpec) -> str:
-        base = self._base(spec.python_version, spec.provided)
+        base = self._bases.tag(spec.python_version, spec.provided)
         digest = spec.artifact_dir.name
         tag = worker_tag(self._labels.folder_key, digest, base)
         with self._locks[tag]:
@@ -286,38 +290,6 @@ class DockerLauncher:
                     self._containers.build(tag, archive, {**self._labels.kept, _DIGEST: digest})
             self._images[tag] = digest
         return tag
-
-    def _base(self, python_version: str, provided: tuple[str, ...]) -> str:
-        python_image = base_image(python_version)
-        with self._locks[f"{python_version} {provided}"]:
-            image_id = self._containers.image_id(python_image)
-            if image_id is None:
-                image_id = self._pulled(python_image)
-            library = self._library_for(python_version, provided)
-            tag = base_tag(python_version, image_id, library)
-            if self._containers.image_id(tag) is None:
-                with context(python_image, library, LIBRARY_FOLDER) as archive:
-                    # not this platform's alone: every platform on this engine starts from it
-                    self._containers.build(tag, archive, {"flash.base": python_version})
-        return tag
-
-    def _foreign_image(self, name: str) -> str:
-        with self._locks[name]:
-            if self._containers.image_id(name) is None:
-                self._pulled(name)
-        return name
-
-    def _pulled(self, name: str) -> str:
-        try:
-            self._containers.pull(name)
-            image_id = self._containers.image_id(name)
-        except PreviewError as error:
-            raise PreviewError(
-                f"image {name} is not here and cannot be pulled: {error.message}", hint=f"docker pull {name}"
-            ) from error
-        if image_id is None:
-            raise PreviewError(f"image {name} is not here, although it was pulled", hint=f"docker pull {name}")
-        return image_id
 
 
 def _environment(spec: WorkerSpec, *, is_ours: bool) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["APP_FOLDER", "BASE_REPOSITORY", "LIBRARY_FOLDER", "base_tag", "context", "worker_tag"]
+__all__ = ["APP_FOLDER", "BASE_REPOSITORY", "LIBRARY_FOLDER", "archived", "base_tag", "context", "worker_tag"]
 
 APP_FOLDER: Final = "/app"
 """Where worker images unpack an artifact. Source: platform-contract §5.1."""
@@ -58,11 +58,24 @@ def context(base: str, folder: Path, target: str) -> IO[bytes]:
         member = tarfile.TarInfo("Dockerfile")
         member.size = len(dockerfile)
         archive.addfile(member, io.BytesIO(dockerfile))
-        archive.add(folder, "content", recursive=False, filter=_as_root)
-        for path in sorted(folder.rglob("*")):
-            archive.add(path, f"content/{path.relative_to(folder).as_posix()}", recursive=False, filter=_as_root)
+        _add(archive, folder, "content")
     file.seek(0)
     return file
+
+
+def archived(folder: Path, target: str) -> IO[bytes]:
+    """A tar archive, positioned at its start, that puts *folder* at *target* when it is unpacked at ``/``."""
+    file = tempfile.TemporaryFile(prefix="flash-archive-")  # noqa: SIM115  the caller closes it
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        _add(archive, folder, target.lstrip("/"))
+    file.seek(0)
+    return file
+
+
+def _add(archive: tarfile.TarFile, folder: Path, name: str) -> None:
+    archive.add(folder, name, recursive=False, filter=_as_root)
+    for path in sorted(folder.rglob("*")):
+        archive.add(path, f"{name}/{path.relative_to(folder).as_posix()}", recursive=False, filter=_as_root)
 
 
 def _as_root(member: tarfile.TarInfo) -> tarfile.TarInfo:

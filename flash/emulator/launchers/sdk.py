@@ -122,6 +122,39 @@ class DockerContainers:
                 self.remove(Thing("container", container.id))
             raise
 
+    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> tuple[bytes, bytes] | None:
+        """Run a container to its end, after unpacking an archive in it."""
+        output, said = bytearray(), bytearray()
+        started: list[Any] = []
+        reader: list[threading.Thread] = []
+
+        def before_start(container: Any) -> None:
+            started.append(container)
+            container.put_archive("/", archive)
+            stream = container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
+
+            def read() -> None:
+                with suppress(OSError, ValueError):  # the stream breaks with the engine
+                    for out, err in stream:
+                        output.extend(out or b"")
+                        said.extend(err or b"")
+
+            reader.append(threading.Thread(target=read, name="flash-describe", daemon=True))
+            reader[0].start()
+
+        try:
+            with self._told(f"run a container of image {request.image}"):
+                _worker_container(request, self._settings, None, before_start).start()
+        except PreviewError:
+            for container in started:
+                self.remove(Thing("container", container.id))
+            raise
+        reader[0].join(timeout_s)
+        if reader[0].is_alive():
+            self.remove(Thing("container", started[0].id))
+            return None
+        return bytes(output), bytes(said)
+
     def send_signal(self, container_id: str, name: str) -> None:
         """Send a signal to a container."""
         from docker.errors import APIError
@@ -251,7 +284,7 @@ def _worker_container(
         request.image,
         docker_client_kw=dict(settings),
         env=dict(request.environment),
-        name=request.name,
+        name=request.name or None,
         network=network,
         network_aliases=[request.alias],
         **options,

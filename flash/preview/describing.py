@@ -1,0 +1,67 @@
+"""Describing an artifact in containers, for a Python that is on this machine only as an image."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from flash.emulator.launchers.base_images import BaseImages
+from flash.emulator.launchers.containers import ContainerRequest
+from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, archived
+from flash.errors import PreviewError
+from flash.preview.local import DESCRIBE_DEADLINE_S, by_base, crashed, read_description, too_slow
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from flash.emulator.launchers.containers import Containers
+    from flash.model.manifest import CallSchema, Manifest
+    from flash.preview.bases import Bases
+
+__all__ = ["ContainerDescriber"]
+
+_OUT: Final = "/tmp/described.json"  # noqa: S108  in a container of its own
+_SCRIPT: Final = f'python -m flash.runtime.describe {_OUT} "$@" >&2 && cat {_OUT}'
+
+
+class ContainerDescriber:
+    """Runs ``flash.runtime.describe`` over a copy of a staged artifact, in containers of its endpoints' bases."""
+
+    def __init__(self, containers: Containers, bases: Bases) -> None:
+        self._containers = containers
+        self._images = BaseImages(containers, bases.library)
+
+    def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+        """By endpoint and function, ``{method or "": schema}``.
+
+        Raises:
+            PreviewError: The engine says no, or the description itself failed.
+        """
+        described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
+        for (python_version, provided), names in by_base(manifest).items():
+            described.update(self._describe(self._images.tag(python_version, provided), staging, names))
+        return described
+
+    def _describe(
+        self, image: str, staging: Path, names: Sequence[str]
+    ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+        request = ContainerRequest(
+            name="",
+            image=image,
+            command=("sh", "-c", _SCRIPT, "sh", *names),
+            environment={"PYTHONPATH": LIBRARY_FOLDER, "PYTHONDONTWRITEBYTECODE": "1"},
+            labels={},
+            alias="describe",
+            hostname="describe",
+            working_dir=APP_FOLDER,
+        )
+        with archived(staging, APP_FOLDER) as archive:
+            answer = self._containers.run(request, archive, timeout_s=DESCRIBE_DEADLINE_S)
+        if answer is None:
+            raise too_slow(names)
+        output, said = answer
+        try:
+            return read_description(json.loads(output))
+        except ValueError:
+            raise crashed(names, said) from PreviewError("it wrote no description")
