@@ -27,7 +27,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_environment_option(parser)
     add_target_option(parser)
     add_project_options(parser, builds=False)
-    parser.add_argument("-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask (only removing from Runpod asks)")
+    parser.add_argument(
+        "-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask (only removing from Runpod asks)"
+    )
 
 
 def _run(options: argparse.Namespace, context: Context) -> int:
@@ -38,8 +40,9 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     named = wanted_target(options)
     environment = choose_live_environment(project, options.env, named, context.services)
     target = target_of(project, environment, named)
+    question = f"Remove environment {environment!r} of {project.settings.app!r}?"
     # what is on this machine can be deployed again in seconds; what is on Runpod may be somebody's production
-    if target == "runpod" and not options.yes and not _agreed(f"Remove environment {environment!r} of {project.settings.app!r}?", context):
+    if target == "runpod" and not options.yes and not _agreed(question, context):
         context.console.progress("nothing was removed")
         return FAILED
     removed = context.services.undeploy(

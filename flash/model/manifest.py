@@ -1,7 +1,8 @@
 """``flash_manifest.json``: the only reader and the only writer of it.
 
-Wire spelling (``imageName``, ``workersMax``) is the fields' aliases; Python spelling is used everywhere else. Manifests of
-``runpod-flash`` of both generations are read too: keys that they lack have defaults, keys that we do not know are kept.
+Wire spelling (``imageName``, ``workersMax``) is the fields' aliases; Python spelling is used everywhere else.
+Manifests of ``runpod-flash`` of both generations are read too: keys that they lack have defaults, keys that we do not
+know are kept.
 """
 
 from __future__ import annotations

@@ -5,10 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
-import ipaddress  # noqa: TC003  pydantic reads the annotations
+import ipaddress
 import json
 import uuid
-from pathlib import Path  # noqa: TC003  pydantic reads the annotations
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest

@@ -34,7 +34,7 @@ def test_the_quickstart_is_promoted_and_answers_until_it_is_undeployed(
     assert done.returncode == 0, done.stdout + done.stderr
     found = urls(done.stdout)
     # the page's layout: load-balanced first
-    assert list(found)[0] == "lb_worker"
+    assert next(iter(found)) == "lb_worker"
     assert set(found) == {"lb_worker", "cpu_worker", "gpu_worker"}
     assert done.stdout.index("Load-balanced endpoints:") < done.stdout.index("Queue-based endpoints:")
     assert done.stdout.count("Try it:") == 2
@@ -162,7 +162,9 @@ def test_a_failing_smoke_test_removes_a_first_deployment(project: Shell, platfor
 
 def test_a_worker_that_dies_at_start_is_shown_with_its_log(project: Shell, platform: Platform) -> None:
     """The stage fails with the end of the log, and nothing is promoted."""
-    project.write({"greeter.py": 'import os\nif "RUNPOD_POD_ID" in os.environ:\n    raise SystemExit("no model file")\n'})
+    project.write(
+        {"greeter.py": 'import os\nif "RUNPOD_POD_ID" in os.environ:\n    raise SystemExit("no model file")\n'}
+    )
     project.write({"greeter.py": (project.root / "greeter.py").read_text() + APP_SOURCE})
 
     done = project.pytest("--flash-deploy=production")
