@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+from flash.bundle.assemble import BuildRequest, build
 from flash.bundle.install import Distribution, Report
+from flash.cli.main import main
 from flash.errors import DependencyError
-from flash.model.manifest import CallSchema, Manifest
+from flash.model.manifest import Artifact, CallSchema, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from flash.project import Project
 
 QUEUE = """
 from flash import Endpoint
@@ -43,7 +49,7 @@ class FakeInstaller:
         self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
     ) -> tuple[Distribution, ...]:
         self.calls.append((tuple(requirements), tuple(excluded)))
-        pending, found = [name.split("=")[0].split("[")[0] for name in requirements], {}
+        pending, found = [re.split(r"[\[=<>;~! ]", line)[0] for line in requirements], {}
         while pending:
             name = pending.pop()
             if name in found or name in excluded:
@@ -52,7 +58,7 @@ class FakeInstaller:
                 detail = f"Because {name} was not found in the package registry and you require {name}"
                 raise DependencyError(f"cannot install the dependencies: {detail}", hint="check it", detail=detail)
             found[name] = self.index[name]
-            pending += [line.split(">")[0].split(";")[0].strip() for line in found[name].requires]
+            pending += [re.split(r"[\[=<>;~! ]", line)[0] for line in found[name].requires]
         distributions = []
         for name, package in sorted(found.items()):
             files = dict(package.files) or {f"{name.replace('-', '_')}.py": ""}
@@ -98,3 +104,30 @@ def project(root: Path, files: Mapping[str, str]) -> Path:
     for name, text in files.items():
         write(root / name, text)
     return root
+
+
+class Building:
+    """Of what the command line works through, the build: the real one, with stand-ins for index and worker."""
+
+    def __init__(self, installer: FakeInstaller | None = None, describer: FakeDescriber | None = None) -> None:
+        self.installer = installer or FakeInstaller({"six": Package(), "numpy": Package()})
+        self.describer = describer or FakeDescriber()
+
+    def build(self, project: Project, *, report: Report, keep_build_dir: bool) -> Artifact:
+        """Build *project*."""
+        request = BuildRequest(
+            root=project.root,
+            app_name=project.settings.app,
+            python_version=project.settings.python,
+            keep_build_dir=keep_build_dir,
+        )
+        return build(request, installer=self.installer, describer=self.describer, report=report)
+
+
+def flash_build(root: Path, services: Building | None = None) -> int:
+    """``flash build --root ROOT``, in this process; its exit status."""
+    return main(["build", "--root", str(root)], services or Building())  # type: ignore[arg-type]  # a part of it
+
+
+if __name__ == "__main__":
+    sys.exit(flash_build(Path(sys.argv[1])))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import flash
 from flash.bundle import archive
 from flash.bundle.archive import megabytes
-from flash.bundle.clashes import refuse_clashes, refuse_old_pydantic, refuse_taken_names
+from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.discover import app_of
 from flash.bundle.handlers import handler_name, handler_text
 from flash.bundle.manifests import fingerprint, manifest_of
@@ -90,10 +92,7 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
     imports = _imports(app, modules)
     folder = _flash_folder(request.root)
     staging, packages = folder / ".build", folder / ".packages"
-    try:
-        for stale in (staging, packages):
-            _remove(stale)
-        staging.mkdir()
+    with _writing(folder, staging, packages, keep=request.keep_build_dir):
         requirements, distributions = _install(request, app, imports, packages, installer, report)
         refuse_clashes(sources.files, distributions, source_folder=modules.source_folder)
         _copy(request.root, sources.files, staging)
@@ -117,12 +116,36 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             largest=_largest(request.root, sources.files, distributions),
         )
         archive.write_text(folder / MANIFEST_NAME, manifest.text())
-    finally:
-        _remove(packages)
-        if not request.keep_build_dir:
-            _remove(staging)
     report(f"packed {_count(len(files), 'file')} ({megabytes(size)}), sha256 {digest[:12]}")
     return Artifact(path=folder / ARTIFACT_NAME, sha256=digest, size_bytes=size, manifest=manifest, files=files)
+
+
+@contextmanager
+def _writing(folder: Path, staging: Path, packages: Path, *, keep: bool) -> Iterator[None]:
+    """An empty *staging* for the block; afterwards, however it ends, nothing of it but what *keep* says."""
+    try:
+        try:
+            # a build that was killed left them
+            for stale in (staging, packages, *folder.glob(f".{ARTIFACT_NAME}.*"), *folder.glob(f".{MANIFEST_NAME}.*")):
+                _remove(stale)
+            staging.mkdir()
+            yield
+        finally:
+            _remove(packages)
+            if not keep:
+                _remove(staging)
+    except OSError as error:
+        where = Path(os.fsdecode(error.filename or folder))
+        raise BuildError(
+            f"cannot build there: {error.strerror or error}",
+            # removing a tree names what is relative to a folder that it does not name
+            path=_shown(where if where.is_absolute() else folder, folder.parent),
+            hint="the project's .flash folder has to be writable, and its disk not full",
+        ) from error
+
+
+def _shown(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def _imports(app: App, modules: Modules) -> dict[str, frozenset[str]]:
@@ -165,6 +188,7 @@ def _install(
             raise requirements.blame(error) from error
 
     requirements = plan()
+    refuse_contradictions(requirements)
     distributions = install(requirements) if requirements.install else ()
     lacking = requirements.lacking(distributions)
     if lacking:
@@ -198,7 +222,9 @@ def _flash_folder(root: Path) -> Path:
         if not ignore.exists():
             archive.write_text(ignore, "*\n")
     except OSError as error:
-        raise BuildError(f"cannot write there: {error.strerror}", path=str(folder)) from error
+        raise BuildError(
+            f"cannot write there: {error.strerror}", path=".flash", hint="the project's folder has to be writable"
+        ) from error
     return folder
 
 
@@ -210,7 +236,9 @@ def _copy(root: Path, files: Iterable[str], staging: Path) -> None:
             shutil.copyfile(source, target)
             target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
         except OSError as error:
-            raise BuildError(f"cannot copy it: {error.strerror}", path=path) from error
+            raise BuildError(
+                f"cannot copy it: {error.strerror}", path=path, hint="make it readable, or list it in .flashignore"
+            ) from error
 
 
 def _merge(source: Path, target: Path) -> None:

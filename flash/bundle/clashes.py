@@ -1,4 +1,7 @@
-"""Names that would hide one another once everything lies in one folder. Each function raises `BuildError`."""
+"""What cannot be together in one artifact: names that hide one another, requirements that contradict one another.
+
+Each function raises `BuildError`.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,19 @@ from typing import TYPE_CHECKING, Final
 
 from flash.bundle.handlers import handler_name
 from flash.bundle.modules import FLASH_NAMES
-from flash.errors import BuildError
+from flash.errors import BuildError, DependencyError
 from flash.model.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from packaging.requirements import Requirement
+
     from flash.bundle.install import Distribution
+    from flash.bundle.requirements import Requirements
     from flash.model.app import App
 
-__all__ = ["refuse_clashes", "refuse_old_pydantic", "refuse_taken_names"]
+__all__ = ["refuse_clashes", "refuse_contradictions", "refuse_old_pydantic", "refuse_taken_names"]
 
 # A distribution may leave such a folder beside its own; it is no module that anyone means.
 _LITTER: Final = frozenset({"benchmarks", "docs", "examples", "samples", "scripts", "test", "tests"})
@@ -29,6 +35,29 @@ _OF_IMAGES: Final = frozenset(
     }
 )
 """Modules of the worker images in the folder that the artifact is unpacked into. Source: platform contract §13.8."""
+
+
+def refuse_contradictions(requirements: Requirements) -> None:
+    """A version that one asks for must suit all who ask for the same; what is needed indirectly the installer tells."""
+    for pinned in requirements.asked:
+        version = _pin(pinned.requirement)
+        if version is None or pinned.name in requirements.excluded:
+            continue
+        for other in requirements.asked:
+            if other.name == pinned.name and not other.requirement.specifier.contains(version, prereleases=True):
+                raise DependencyError(
+                    f"{str(other.requirement)!r} ({other.by}) contradicts {str(pinned.requirement)!r} ({pinned.by}, at"
+                    f" {pinned.path}:{pinned.line})",
+                    hint="all endpoints of an app share one set of distributions: choose versions that agree",
+                    path=other.path,
+                    line=other.line,
+                )
+
+
+def _pin(requirement: Requirement) -> str | None:
+    """The one version that *requirement* allows, if it does."""
+    (only,) = requirement.specifier if len(requirement.specifier) == 1 else (None,)
+    return only.version if only is not None and only.operator == "==" and not only.version.endswith(".*") else None
 
 
 def refuse_old_pydantic(distributions: Iterable[Distribution]) -> None:

@@ -291,7 +291,9 @@ def _content(root: Path, path: str) -> bytes:
     try:
         return (root / path).read_bytes()
     except OSError as error:
-        raise DiscoveryError(f"cannot read it: {error.strerror}", path=path) from error
+        raise DiscoveryError(
+            f"cannot read it: {error.strerror}", path=path, hint="make it readable, or list it in .flashignore"
+        ) from error
 
 
 def _decoded(content: bytes, path: str) -> str:

@@ -115,11 +115,13 @@ class _Walk:
 
     def visit(self, folder: Path, base: str, inherited: tuple[_Layer, ...], above: tuple[str, ...]) -> Iterator[str]:
         """Yield what ships below *folder*; *above* are the real paths of the directories that led here."""
-        nested = _rules_of(folder / GITIGNORE, base, f"{base}{GITIGNORE}")
+        entries = _entries(folder, base)
+        has_rules = any(entry.name == GITIGNORE for entry in entries)
+        nested = _rules_of(folder / GITIGNORE, base, f"{base}{GITIGNORE}") if has_rules else ()
         git_rules = (*inherited, *nested)
         # weakest first
         layers = (*git_rules, _STANDARD, *self.own, *_NEVER)
-        for entry in _entries(folder, base):
+        for entry in entries:
             path = f"{base}{entry.name}"
             _check_name(path)
             is_folder = _is_folder(entry)
@@ -142,13 +144,13 @@ class _Walk:
         rule = _verdict(layers, f"{path}/" if is_folder else path)
         if rule is not None:
             return rule
-        if is_folder and (Path(entry.path) / "pyvenv.cfg").is_file():
+        if is_folder and _has_file(Path(entry.path), "pyvenv.cfg"):
             return _VIRTUAL_ENVIRONMENT
         if entry.is_symlink():
             rule = self._rule_of_link_target(entry, path, is_folder=is_folder)
             if rule is not None:
                 return rule
-        if not is_folder and not stat.S_ISREG(entry.stat().st_mode):
+        if not is_folder and not stat.S_ISREG(_mode(entry, path)):
             return _NOT_A_FILE
         return None
 
@@ -178,8 +180,10 @@ def _rules_of(file: Path, base: str, label: str) -> tuple[_Layer, ...]:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return ()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BuildError(f"cannot read it: {error}", path=label) from error
+    except OSError as error:
+        raise BuildError(f"cannot read it: {error.strerror}", path=label, hint="make it readable") from error
+    except UnicodeDecodeError as error:
+        raise BuildError(f"cannot read it: {error}", path=label, hint="save it as UTF-8") from error
     try:
         return (_layer(base, label, text.splitlines()),)
     except ValueError as error:
@@ -195,6 +199,23 @@ def _entries(folder: Path, base: str) -> list[os.DirEntry[str]]:
             f"cannot read the folder: {error.strerror}",
             path=base or ".",
             hint=f"list it in {FLASHIGNORE} to leave it out",
+        ) from error
+
+
+def _has_file(folder: Path, name: str) -> bool:
+    try:
+        return (folder / name).is_file()
+    except OSError:
+        # it cannot be entered, which whoever reads it reports
+        return False
+
+
+def _mode(entry: os.DirEntry[str], path: str) -> int:
+    try:
+        return entry.stat().st_mode
+    except OSError as error:
+        raise BuildError(
+            f"cannot look at it: {error.strerror}", path=path, hint=f"list it in {FLASHIGNORE} to leave it out"
         ) from error
 
 

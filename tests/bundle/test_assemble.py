@@ -255,9 +255,10 @@ def test_nothing_is_left_by_a_project_without_endpoints(tmp_path: Path) -> None:
 
 def test_a_build_that_was_killed_does_not_disturb_the_next(tmp_path: Path) -> None:
     """What it left is removed."""
-    project(tmp_path, {"worker.py": QUEUE, ".flash/.build/stale.py": "", ".flash/.packages/stale.py": ""})
+    left = (".flash/.build/stale.py", ".flash/.packages/stale.py", ".flash/.artifact.tar.gz.x1", ".flash/build.lock")
+    project(tmp_path, {"worker.py": QUEUE, **dict.fromkeys(left, "")})
     assert "stale.py" not in run(tmp_path).files
-    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "flash_manifest.json"]
+    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.lock", "flash_manifest.json"]
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
@@ -317,6 +318,18 @@ def test_pydantic_1_brought_by_a_dependency_is_an_error(tmp_path: Path) -> None:
     index = {"old": Package(requires=("pydantic",)), "pydantic": Package("1.10.9")}
     with pytest.raises(BuildError, match=r"bring pydantic 1\.10\.9"):
         run(tmp_path, index=index)
+
+
+def test_how_an_older_app_was_read_is_told(tmp_path: Path) -> None:
+    """Each thing with its place."""
+    project(
+        tmp_path,
+        {"old.py": "from runpod_flash import *\n@remote(LiveServerless(name='a'))\ndef work(): ...\n"},
+    )
+    lines: list[str] = []
+    artifact = run(tmp_path, lines=lines)
+    assert lines[1].startswith("old.py:2: @remote is read as Endpoint(name='a')")
+    assert artifact.manifest.resources["a"].functions[0].name == "work"
 
 
 def test_system_dependencies_are_said_to_be_the_images(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ def test_older_remote_is_read_with_a_note_to_move(tmp_path: Path) -> None:
     app = read(
         tmp_path,
         configs="from runpod_flash import GpuGroup, LiveServerless\n"
-        "gpu = LiveServerless(name='gpu', gpus=[GpuGroup.AMPERE_16], workersMax=3, idleTimeout=5)",
+        "gpu = LiveServerless(name='gpu', gpus=[GpuGroup.AMPERE_16], workersMax=3)",
         worker="""\
         import runpod_flash
         from configs import gpu
@@ -256,17 +256,17 @@ def test_older_remote_is_read_with_a_note_to_move(tmp_path: Path) -> None:
         """,
     )
     assert [endpoint.name for endpoint in app] == ["gpu", "web"]
-    assert (app["gpu"].spec.gpu_ids, app["gpu"].spec.workers_max, app["gpu"].spec.idle_timeout_s) == ("AMPERE_16", 3, 5)
+    assert (app["gpu"].spec.gpu_ids, app["gpu"].spec.workers_max) == ("AMPERE_16", 3)
     assert app["web"].routes == {"POST /a": "a", "GET /b": "b"}
     assert app["web"].spec.dependencies == ("idna", "attrs")
     assert app.notes == (
         (
-            "worker.py:5: @remote is read as Endpoint(name='gpu', idle_timeout=5, workers=(0, 3), gpu=GpuGroup.AMPERE_16,"
+            "worker.py:5: @remote is read as Endpoint(name='gpu', workers=(0, 3), gpu=GpuGroup.AMPERE_16,"
             " dependencies=['six']); write that instead, it is what Flash goes on with"
         ),
         (
-            "worker.py:10: @remote is read as Endpoint(name='web', cpu=CpuInstanceType.CPU3G_2_8, dependencies=['idna']);"
-            " write that instead, it is what Flash goes on with"
+            "worker.py:10: @remote is read as Endpoint(name='web', cpu=CpuInstanceType.CPU3G_2_8,"
+            " dependencies=['idna']); write that instead, it is what Flash goes on with"
         ),
     )
 
