@@ -144,7 +144,7 @@ class FakePromotion:
 
 @dataclass
 class FakeServices:
-    """Answers as it is told, and remembers what it was asked.
+    """Answers as it is told, and remembers what it was asked, but for the default backend.
 
     Attributes:
         refuse: Method name → the error that it raises.
@@ -165,6 +165,8 @@ class FakeServices:
     promotion: FakePromotion | None = None
 
     def _note(self, name: str, **values: Any) -> None:
+        if values.get("backend") == "auto":
+            del values["backend"]
         self.asked.append((name, values))
         error = self.refuse.get(name)
         if error is not None:
@@ -180,8 +182,10 @@ class FakeServices:
         report("building")
         return artifact(project.flash_dir / "artifact.tar.gz")
 
-    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> FakePreview:
-        self._note("start_preview")
+    def start_preview(
+        self, project: Project, artifact: Artifact, *, backend: str, report: Callable[[str], None]
+    ) -> FakePreview:
+        self._note("start_preview", backend=backend)
         report("starting")
         attachment = preview_attachment(project.settings.app)
         self.preview = FakePreview(attachment)
@@ -193,9 +197,15 @@ class FakeServices:
         raise KeyboardInterrupt
 
     def check_target(
-        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+        self,
+        project: Project,
+        environment: str,
+        target: TargetName,
+        *,
+        backend: str,
+        report: Callable[[str], None],
     ) -> None:
-        self._note("check_target", environment=environment, target=target)
+        self._note("check_target", environment=environment, target=target, backend=backend)
 
     def promote(
         self,
@@ -204,10 +214,11 @@ class FakeServices:
         *,
         environment: str,
         target: TargetName,
+        backend: str,
         report: Callable[[str], None],
         allow_delete: bool,
     ) -> FakePromotion:
-        self._note("promote", environment=environment, target=target, allow_delete=allow_delete)
+        self._note("promote", environment=environment, target=target, backend=backend, allow_delete=allow_delete)
         self.promotion = FakePromotion(deployment(project.settings.app, environment), target == "local")
         return self.promotion
 
@@ -232,8 +243,10 @@ class FakeServices:
     def find_platform(self) -> PlatformState | None:
         return self.platform
 
-    def start_platform(self, port: int | None, *, report: Callable[[str], None], foreground: bool) -> PlatformState:
-        self._note("start_platform", port=port, foreground=foreground)
+    def start_platform(
+        self, port: int | None, *, backend: str, report: Callable[[str], None], foreground: bool
+    ) -> PlatformState:
+        self._note("start_platform", port=port, backend=backend, foreground=foreground)
         if foreground:
             raise KeyboardInterrupt
         self.platform = STATE

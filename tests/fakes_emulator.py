@@ -101,8 +101,9 @@ class FakeLauncher:
     async def open(self) -> None:
         """Nothing to prepare."""
 
-    async def keep(self, digests: Collection[str]) -> None:
+    async def keep(self, digests: Collection[str]) -> bool:
         self.kept.append(frozenset(digests))
+        return True
 
     async def lost(self) -> str:
         await asyncio.Event().wait()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Command",
     "Context",
+    "add_backend_option",
     "add_environment_option",
     "add_project_options",
     "add_target_option",
@@ -112,6 +113,16 @@ def add_target_option(parser: argparse.ArgumentParser) -> None:
     """``--target``."""
     parser.add_argument(
         "--target", choices=("runpod", "local"), help="where the environment lives (default: $FLASH_TARGET, settings)"
+    )
+
+
+def add_backend_option(parser: argparse.ArgumentParser) -> None:
+    """``--backend``."""
+    parser.add_argument(
+        "--backend",
+        choices=("auto", "docker", "process"),
+        default="auto",
+        help="what the workers of a preview or a local platform are (default: containers where they can be)",
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from flash.cli.command import (
     Command,
+    add_backend_option,
     add_environment_option,
     add_project_options,
     add_target_option,
@@ -40,6 +41,7 @@ _PYTEST_USAGE: Final = 4
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_environment_option(parser)
     add_target_option(parser)
+    add_backend_option(parser)
     add_project_options(parser, builds=True)
     parser.add_argument("--allow-delete", action="store_true", help="let endpoints go that the project no longer has")
     how = parser.add_mutually_exclusive_group()
@@ -51,14 +53,16 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     project = open_project(options)
     if options.preview:
         _reject_what_a_preview_ignores(options)
-        return _preview(project, context)
+        return _preview(project, options, context)
     from flash.cli.environments import choose_environment
     from flash.project import target_of
 
     named = wanted_target(options)
     environment = choose_environment(project, options.env, named, context.services)
     target = target_of(project, environment, named)
-    context.services.check_target(project, environment, target, report=context.console.progress)
+    context.services.check_target(
+        project, environment, target, backend=options.backend, report=context.console.progress
+    )
     if options.no_gate:
         return _ungated(project, environment, target, options, context)
     return _gated(project, environment, options, context)
@@ -87,6 +91,7 @@ def pytest_arguments(root: Path, environment: str, report: Path, options: argpar
     """What Python is called with to build, test and deploy the project in *root*."""
     given = {
         "--flash-target": options.target,
+        "--flash-backend": None if options.backend == "auto" else options.backend,
         "--flash-app": options.app,
         "--flash-exclude": ",".join(options.exclude),
     }
@@ -168,6 +173,7 @@ def _ungated(
         artifact,
         environment=environment,
         target=target,
+        backend=options.backend,
         report=console.progress,
         allow_delete=options.allow_delete,
     )
@@ -198,12 +204,12 @@ def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
             )
 
 
-def _preview(project: Project, context: Context) -> int:
+def _preview(project: Project, options: argparse.Namespace, context: Context) -> int:
     from flash.cli import render
 
     console, services = context.console, context.services
     artifact = services.build(project, report=console.progress, keep_build_dir=False)
-    preview = services.start_preview(project, artifact, report=console.progress)
+    preview = services.start_preview(project, artifact, backend=options.backend, report=console.progress)
     try:
         with suppress(KeyboardInterrupt), _interruptible():
             attachment = preview.attachment

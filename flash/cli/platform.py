@@ -6,7 +6,7 @@ import argparse
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flash.cli.command import Command
+from flash.cli.command import Command, add_backend_option
 from flash.cli.status import DONE, FAILED
 from flash.errors import NotFound, PortTaken
 
@@ -26,25 +26,30 @@ def _port(text: str) -> int:
 
 def _configure_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, metavar="N", help="where it listens (default: its last port, else 8787)")
+    add_backend_option(parser)
     parser.add_argument("--foreground", action="store_true", help="serve here, until Ctrl+C")
 
 
 def _start(options: argparse.Namespace, context: Context) -> int:
     if options.foreground:
-        return _serve(options.port, context)
-    state = context.services.start_platform(options.port, report=context.console.progress, foreground=False)
+        return _serve(options, context)
+    state = context.services.start_platform(
+        options.port, backend=options.backend, report=context.console.progress, foreground=False
+    )
     _show(state, context)
     return DONE
 
 
-def _serve(port: int | None, context: Context) -> int:
+def _serve(options: argparse.Namespace, context: Context) -> int:
     running = context.services.find_platform()
     if running is not None:
         raise PortTaken(f"the local platform runs already, at {running.url}", hint="stop it first: flash platform stop")
     context.console.progress("serving the local platform; press Ctrl+C to stop it")
     # Ctrl+C is the way to end it, not an interruption of it
     with suppress(KeyboardInterrupt):
-        context.services.start_platform(port, report=context.console.progress, foreground=True)
+        context.services.start_platform(
+            options.port, backend=options.backend, report=context.console.progress, foreground=True
+        )
     context.console.result("✓ Local platform stopped", {"running": False})
     return DONE
 

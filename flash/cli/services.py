@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flash.cloud.client import LiveEnvironment
     from flash.deploy.deployment import Deployment
     from flash.model.manifest import Artifact
+    from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
     from flash.preview.session import Attachment
     from flash.project import Project, TargetName
@@ -64,7 +65,9 @@ class Services(Protocol):
         """Build the project's artifact."""
         ...
 
-    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> RunningPreview:
+    def start_preview(
+        self, project: Project, artifact: Artifact, *, backend: Wanted, report: Callable[[str], None]
+    ) -> RunningPreview:
         """Serve *artifact* on a platform of its own."""
         ...
 
@@ -73,7 +76,13 @@ class Services(Protocol):
         ...
 
     def check_target(
-        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+        self,
+        project: Project,
+        environment: str,
+        target: TargetName,
+        *,
+        backend: Wanted,
+        report: Callable[[str], None],
     ) -> None:
         """Raise unless *target* can be deployed to."""
         ...
@@ -85,6 +94,7 @@ class Services(Protocol):
         *,
         environment: str,
         target: TargetName,
+        backend: Wanted,
         report: Callable[[str], None],
         allow_delete: bool,
     ) -> UnverifiedDeployment:
@@ -113,7 +123,9 @@ class Services(Protocol):
         """The local platform, if it runs."""
         ...
 
-    def start_platform(self, port: int | None, *, report: Callable[[str], None], foreground: bool) -> PlatformState:
+    def start_platform(
+        self, port: int | None, *, backend: Wanted, report: Callable[[str], None], foreground: bool
+    ) -> PlatformState:
         """Start it; with *foreground*, returns when it has been stopped."""
         ...
 
@@ -135,11 +147,16 @@ class RealServices:
 
         return session.build(project, report=report, keep_build_dir=keep_build_dir)
 
-    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> RunningPreview:
+    def start_preview(
+        self, project: Project, artifact: Artifact, *, backend: Wanted, report: Callable[[str], None]
+    ) -> RunningPreview:
         """Serve *artifact* on a platform of its own."""
         from flash.preview import session
+        from flash.preview.backend import choose
 
-        return session.start_preview(project, artifact, report=report)
+        chosen = choose(backend, (project.settings.python,))
+        report(f"workers: {chosen}")
+        return session.start_preview(project, artifact, report=report, backend=chosen)
 
     def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
         """Endless: the name of an endpoint and a line that one of its workers wrote, as they come."""
@@ -153,12 +170,18 @@ class RealServices:
                 yield names[endpoint_id], line
 
     def check_target(
-        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+        self,
+        project: Project,
+        environment: str,
+        target: TargetName,
+        *,
+        backend: Wanted,
+        report: Callable[[str], None],
     ) -> None:
         """Raise unless *target* can be deployed to."""
         from flash.preview import promote
 
-        promote.check_target(project, environment, target, report=report)
+        promote.check_target(project, environment, target, report=report, wanted=backend)
 
     def promote(
         self,
@@ -167,6 +190,7 @@ class RealServices:
         *,
         environment: str,
         target: TargetName,
+        backend: Wanted,
         report: Callable[[str], None],
         allow_delete: bool,
     ) -> UnverifiedDeployment:
@@ -174,7 +198,13 @@ class RealServices:
         from flash.preview import promote
 
         return promote.promote(
-            project, artifact, environment=environment, target=target, report=report, allow_delete=allow_delete
+            project,
+            artifact,
+            environment=environment,
+            target=target,
+            report=report,
+            allow_delete=allow_delete,
+            wanted=backend,
         )
 
     def undeploy(
@@ -215,11 +245,13 @@ class RealServices:
 
         return local.find_platform()
 
-    def start_platform(self, port: int | None, *, report: Callable[[str], None], foreground: bool) -> PlatformState:
+    def start_platform(
+        self, port: int | None, *, backend: Wanted, report: Callable[[str], None], foreground: bool
+    ) -> PlatformState:
         """Start it; with *foreground*, returns when it has been stopped."""
         from flash.preview import local
 
-        return local.start_platform(port, report=report, foreground=foreground)
+        return local.start_platform(port, report=report, foreground=foreground, wanted=backend)
 
     def stop_platform(self) -> bool:
         """Stop it; whether one ran."""

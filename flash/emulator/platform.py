@@ -134,8 +134,7 @@ class Platform:
         await self.fleet.reconcile()
         digests = self.fleet.digests()
         if digests != self._kept:
-            self._kept = digests
-            await self._launcher.keep(digests)
+            self._kept = digests if await self._launcher.keep(digests) else None
 
     def answers(self, host: str) -> bool:
         """Whether requests from that address are heard at all."""

@@ -417,3 +417,20 @@ def test_a_real_child_that_is_no_test_run_comes_to_no_verdict(project: Path, cap
     ended = RealServices().run(["-m", "pytest", "--no-such-option"], cwd=project)
     assert ended == Ended(4, interrupted=False)
     assert "--no-such-option" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("backend", ["docker", "process"])
+def test_what_workers_are_to_be_is_passed_on(
+    backend: str, project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To the test run, to a deployment without one, and to a preview; ``auto`` is the default of all."""
+    chosen = f"--backend={backend}"
+    services.report = report()
+    main(["deploy", "--env", "staging", "--target", "local", chosen], services)
+    (run,) = [values for name, values in services.asked if name == "run"]
+    assert f"--flash-backend={backend}" in run["arguments"]
+    main(["deploy", "--env", "staging", "--target", "local", "--no-gate", chosen], services)
+    main(["deploy", "--preview", chosen], services)
+    told = {name: values["backend"] for name, values in services.asked if "backend" in values}
+    assert told == dict.fromkeys(("check_target", "promote", "start_preview"), backend)
+    assert capsys.readouterr().err.count("✗") == 0

@@ -24,6 +24,14 @@ def test_start_says_where_it_is(services: FakeServices, capsys: pytest.CaptureFi
     assert "http://127.0.0.1:8787" in capsys.readouterr().out
 
 
+def test_start_passes_on_what_workers_are_to_be(services: FakeServices) -> None:
+    """In the background and in the foreground alike."""
+    main(["platform", "start", "--backend", "docker"], services)
+    services.platform = None
+    main(["platform", "start", "--backend", "process", "--foreground"], services)
+    assert [values["backend"] for _, values in services.asked] == ["docker", "process"]
+
+
 def test_a_port_that_is_taken_exits_with_1(services: FakeServices, capsys: pytest.CaptureFixture[str]) -> None:
     """With the hint that the platform gave."""
     services.refuse["start_platform"] = PortTaken("port 8787 is taken", hint="choose another with --port")

@@ -95,8 +95,8 @@ class Launcher(Protocol):
         """
         ...
 
-    async def keep(self, digests: Collection[str]) -> None:
-        """Forget what was made for all other artifacts."""
+    async def keep(self, digests: Collection[str]) -> bool:
+        """Forget what was made for all other artifacts; False where that must be tried again."""
         ...
 
     async def lost(self) -> str:

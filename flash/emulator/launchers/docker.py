@@ -196,11 +196,12 @@ class DockerLauncher:
         """
         return await self._in_thread(self._launch, spec)
 
-    async def keep(self, digests: Collection[str]) -> None:
-        """Remove the images of all other artifacts."""
-        for tag, digest in list(self._images.items()):
-            if digest not in digests and not self._is_lost:
-                await self._forget(tag)
+    async def keep(self, digests: Collection[str]) -> bool:
+        """Remove the images of all other artifacts; False where a container that is going still has one."""
+        unused = [tag for tag, digest in self._images.items() if digest not in digests]
+        if self._is_lost or not unused:
+            return True
+        return all([await self._forget(tag) for tag in unused])
 
     async def aclose(self) -> None:
         """Remove the network and what is left on it."""
@@ -212,14 +213,14 @@ class DockerLauncher:
         self._lock.release()
         self._executor.shutdown(wait=False)
 
-    async def _forget(self, tag: str) -> None:
+    async def _forget(self, tag: str) -> bool:
         try:
             await self._in_thread(self._containers.remove, Thing("image", tag))
         except PreviewError as error:
-            # a container that is going away still has it; the next round, or the next start, tries again
-            _LOG.info("%s", error.message)
-        else:
-            self._images.pop(tag, None)
+            _LOG.debug("%s", error.message)
+            return False
+        self._images.pop(tag, None)
+        return True
 
     def _remove_all(self, kinds: tuple[Kind, ...], labels: Mapping[str, str]) -> None:
         for kind in kinds:

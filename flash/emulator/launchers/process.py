@@ -104,8 +104,9 @@ class ProcessLauncher:
     async def open(self) -> None:
         """There is nothing to prepare."""
 
-    async def keep(self, digests: Collection[str]) -> None:
+    async def keep(self, digests: Collection[str]) -> bool:  # noqa: ARG002  the protocol's
         """There is nothing to forget: artifacts are the platform's."""
+        return True
 
     async def lost(self) -> str:
         """Never ends: processes can always be started."""
