@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from flash.errors import SettingsError
+from flash.errors import BuildError, SettingsError
 from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS, did_you_mean
 
 __all__ = [
@@ -125,7 +125,7 @@ class Project:
         """Make ``.flash/`` if it is not there, and keep it out of version control.
 
         Raises:
-            SettingsError: It cannot be made.
+            BuildError: It cannot be made.
         """
         ignore = self.flash_dir / ".gitignore"
         try:
@@ -133,7 +133,7 @@ class Project:
             if not ignore.exists():
                 ignore.write_text("*\n", encoding="utf-8")
         except OSError as error:
-            raise SettingsError(
+            raise BuildError(
                 f"cannot make {self.flash_dir}: {error.strerror}", hint="the project's folder has to be writable"
             ) from error
         return self.flash_dir

@@ -14,7 +14,7 @@ import pytest
 
 import flash
 from flash import project as module
-from flash.errors import SettingsError
+from flash.errors import BuildError, SettingsError
 from flash.project import (
     EnvironmentSettings,
     Project,
@@ -221,7 +221,7 @@ def test_the_flash_folder_ignores_itself(root: Path) -> None:
 def test_a_flash_folder_that_cannot_be_made_is_an_error(root: Path) -> None:
     """It names the folder."""
     (root / ".flash").write_text("a file")
-    with pytest.raises(SettingsError, match=re.escape(str(root / ".flash"))):
+    with pytest.raises(BuildError, match=re.escape(str(root / ".flash"))):
         load_project(root).make_flash_dir()
 
 
