@@ -27,6 +27,7 @@ __all__ = [
     "Settings",
     "TargetName",
     "api_key",
+    "app_name_of",
     "environment",
     "environment_name",
     "find_root",
@@ -206,6 +207,18 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
     )
 
 
+def app_name_of(folder: Path) -> str:
+    """The name of an app whose settings give it none: a folder may be called anything, an app may not.
+
+    >>> app_name_of(Path("/work/my app"))
+    'my-app'
+
+    Raises:
+        SettingsError: Nothing of the folder's name can be part of one.
+    """
+    return _app_name(folder, re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("._-")[:63])
+
+
 def _app_name(root: Path, given: object) -> str:
     if not isinstance(given, str) or _NAME.fullmatch(given) is None:
         raise SettingsError(
@@ -264,9 +277,7 @@ class _Reader:
                 return _app_name(root, table["app"])
             except SettingsError as error:
                 raise self.error(error.message) from error
-        # a folder may be called anything; an app may not
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", root.name).strip("._-")[:63]
-        return _app_name(root, name)
+        return app_name_of(root)
 
     def python(self, table: Mapping[str, Any]) -> str:
         given = table.get("python", DEFAULT_PYTHON)

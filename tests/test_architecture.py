@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
+SKELETON = ROOT / "flash/cli/skeleton"  # what `flash init` copies: a project of its own
 
 # Lower layers first: a part may import parts of lower layers, and itself. Parts of one layer do not import each other.
 LAYERS = (
@@ -145,6 +146,8 @@ def modules() -> dict[str, Module]:
     found = {}
     for package in ("flash", "pytest_flash"):
         for path in sorted((ROOT / package).rglob("*.py")):
+            if SKELETON in path.parents:
+                continue
             name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
             text = path.read_text(encoding="utf-8")
             found[name] = Module(name, path, ast.parse(text), tuple(text.splitlines()))

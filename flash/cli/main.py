@@ -37,6 +37,7 @@ class Verb(NamedTuple):
 
 
 VERBS: Final = {
+    "init": Verb("flash.cli.init:INIT", "make a project that passes its tests at once"),
     "build": Verb("flash.cli.build:BUILD", "package the project into .flash/artifact.tar.gz"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),
     "undeploy": Verb("flash.cli.undeploy:UNDEPLOY", "remove an environment and its endpoints"),

@@ -12,6 +12,8 @@ import pytest
 from flash import __version__
 from flash.cli.main import VERBS, main
 
+WORDS = ", ".join(sorted({name.split()[0] for name in VERBS}))
+
 
 def test_the_version_is_that_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
     """``flash --version`` needs no installed metadata."""
@@ -59,9 +61,9 @@ def test_a_group_of_verbs_has_help(group: str, capsys: pytest.CaptureFixture[str
         (
             ["frobnicate"],
             "flash: there is no command 'frobnicate'",
-            "one of: build, deploy, env, platform, undeploy",
+            f"one of: {WORDS}",
         ),
-        (["--verbose"], "flash: a command is missing", "one of: build, deploy, env, platform, undeploy"),
+        (["--verbose"], "flash: a command is missing", f"one of: {WORDS}"),
         (["env"], "flash env: a command is missing", "one of: list, get"),
         (["platform", "strat"], "flash platform: there is no command 'strat'", "did you mean `flash platform start`?"),
         (
