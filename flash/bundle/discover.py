@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["app_of", "discover"]
 
 _MOST_IGNORED: Final = 2000
+_OLDEST: Final = "tetra_rp"
 
 
 def discover(
@@ -79,7 +80,7 @@ def app_of(
         declared += [endpoint for endpoint in found if endpoint.endpoint.spec.id is None]
         notes += reader.notes
     if not declared:
-        raise _nothing_found(root, ignored)
+        raise _nothing_found(modules, root, ignored)
     owners = {function.key: function.name for endpoint in declared for function in endpoint.functions}
     return App(app_name, tuple(endpoint.finished(modules, owners) for endpoint in declared), tuple(notes))
 
@@ -88,8 +89,17 @@ def _mentions_flash(module: Module) -> bool:
     return any(name in module.source for name in FLASH_NAMES)
 
 
-def _nothing_found(root: Path, ignored: Mapping[str, str]) -> DiscoveryError:
+def _nothing_found(modules: Modules, root: Path, ignored: Mapping[str, str]) -> DiscoveryError:
     message = "no endpoint found: no function is decorated with @Endpoint(...)"
+    for module in modules:
+        first = next((number for number, line in enumerate(module.source.splitlines(), 1) if _OLDEST in line), None)
+        if first is not None:
+            return DiscoveryError(
+                f"no endpoint found: {_OLDEST} is what runpod_flash was called before",
+                path=module.path,
+                line=first,
+                hint=f"import from runpod_flash instead of {_OLDEST}",
+            )
     for path in _ignored_files(root, ignored):
         rule = next(rule for hidden, rule in ignored.items() if path == hidden or path.startswith(hidden))
         if _declares(root, path):

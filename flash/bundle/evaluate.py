@@ -12,9 +12,11 @@ from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final
 
+from flash.bundle.declared import located
 from flash.bundle.modules import FLASH_NAMES, FlashName, Module, Modules, Value
 from flash.errors import DeclarationError, DiscoveryError
 from flash.model import hardware
+from flash.model.app import Location
 from flash.model.hardware import nearest
 from flash.model.older import OLDER_RESOURCES
 
@@ -201,6 +203,10 @@ class _Evaluator:
 
     def member(self, owner: type[Enum], name: str, node: ast.expr) -> Enum:
         found = owner.__members__.get(name)
+        if found is None and owner is hardware.DataCenter and name.replace("_", "-") in hardware.OTHER_DATA_CENTERS:
+            with located(Location(self.module.path, node.lineno)):
+                # its own error says where endpoints run
+                hardware.data_center(name)
         if found is None:
             near = nearest(name, tuple(owner.__members__))
             raise DeclarationError(

@@ -39,6 +39,7 @@ _MERGED: Final = (
 )
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "imageName": "functions run in the images of Flash; Endpoint(name=…, image=…) stands for an image of your own",
+    "dockerImage": "functions run in the images of Flash; Endpoint(name=…, image=…) stands for an image of your own",
     "python_version": 'write python = "3.12" under [tool.flash] in pyproject.toml',
     "templateId": "write template=PodTemplate(…)",
     "gpuIds": "write gpus=[GpuGroup.…]",

@@ -324,6 +324,7 @@ def test_what_cannot_be_read_is_an_error_with_its_place(tmp_path: Path, argument
     [
         ("gpu='RTX9999'", "unknown GPU 'RTX9999'", "did you mean"),
         ("cpu='cpu99-1-2'", "unknown CPU 'cpu99-1-2'", "did you mean"),
+        ("datacenter=DataCenter.US_GA_2", "do not run in data center 'US-GA-2'", "they run in"),
         ("gpu=GpuGroup.AMPERE_17", "GpuGroup has no member 'AMPERE_17'", r"did you mean GpuGroup\.AMPERE_16\?"),
         ("dependancies=[]", "no parameter 'dependancies'", "did you mean 'dependencies'"),
         ("name='../evil'", "endpoint name '../evil'", "write name="),
@@ -432,6 +433,14 @@ def test_no_endpoint_is_an_error(tmp_path: Path) -> None:
     """It says how one is declared."""
     with pytest.raises(DiscoveryError, match=r"no endpoint found.*\nhint: decorate a function"):
         read(tmp_path, helper="def f(): ...")
+
+
+def test_an_app_of_the_name_before_the_last_is_told_what_to_import(tmp_path: Path) -> None:
+    """It was never installed beside the newer one."""
+    with pytest.raises(
+        DiscoveryError, match=r"^worker\.py:2: no endpoint found: tetra_rp.*\nhint: import from"
+    ):
+        read(tmp_path, worker="import os\nfrom tetra_rp import LiveServerless, remote\n")
 
 
 @pytest.mark.parametrize(
