@@ -292,6 +292,7 @@ class Fleet:
         build = self._state.build(version.build_id or "")
         manifest = Manifest.parse(build.manifest)
         environment = None if endpoint.environment_id is None else self._state.environment(endpoint.environment_id)
+        artifact_dir = await asyncio.to_thread(self._artifacts.unpack, build.object_key, build.sha256)
         worker.token = self._access.issue(Grant(worker_id=worker.id, endpoint_id=endpoint.id))
         spec = worker_spec(
             worker_id=worker.id,
@@ -302,12 +303,11 @@ class Fleet:
             app_name="" if environment is None else self._state.app(environment.app_id).name,
             environment_name="" if environment is None else environment.name,
             addresses=self.addresses,
-            artifact_dir=self._artifacts.folder(build.sha256),
+            artifact_dir=artifact_dir,
             log_path=worker.log_path,
         )
         if "RUNPOD_API_KEY" in spec.environment:
             self._access.widen(worker.token, endpoint.environment_id)
-        await asyncio.to_thread(self._artifacts.unpack, build.object_key, build.sha256)
         return spec
 
     def _look_at(self, worker: Worker, now: float) -> None:

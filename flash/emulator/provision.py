@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from flash.emulator.launchers import WorkerSpec
+from flash.emulator.launchers import Code, WorkerSpec
 from flash.errors import NotFound
+from flash.model.hardware import IMAGE_DISTRIBUTIONS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from flash.emulator.record import EndpointRecord, VersionRecord
     from flash.model.manifest import Manifest, Resource
 
-__all__ = ["Addresses", "resource_of", "worker_spec"]
+__all__ = ["Addresses", "code_of", "resource_of", "worker_spec"]
 
 _PING_INTERVAL_MS: Final = 10_000
 _PREFIXES: Final = ("", "live-", "tmp-")
@@ -60,6 +61,13 @@ def resource_of(manifest: Manifest, endpoint: EndpointRecord, version: VersionRe
     )
 
 
+def code_of(artifact_dir: Path, resource: Resource) -> Code:
+    """What an unpacked artifact has for an endpoint."""
+    if (artifact_dir / "flash" / "runtime" / "worker.py").is_file():
+        return Code.FLASH
+    return Code.PROGRAM if resource.client_mode else Code.HANDLER
+
+
 def worker_spec(
     *,
     worker_id: str,
@@ -77,6 +85,9 @@ def worker_spec(
 
     Its environment: the user's own variables, of the manifest and then of the template, and over them what the platform
     must tell it (contract §6.5). The only key in it is the worker's own token, whatever a template says.
+
+    What others have built does not say which distributions of its image it uses: it gets them all, but torch and its
+    kin, which are larger than everything else together. So the artifact must be unpacked before.
 
     Raises:
         NotFound: The manifest has no such endpoint.
@@ -113,16 +124,18 @@ def worker_spec(
     environment.pop("RUNPOD_API_KEY", None)
     if resource.makes_remote_calls:
         environment["RUNPOD_API_KEY"] = token
+    code = code_of(artifact_dir, resource)
     return WorkerSpec(
         worker_id=worker_id,
         endpoint_id=endpoint.id,
         endpoint_name=name,
         is_load_balanced=is_load_balanced,
         python_version=resource.target_python_version or manifest.python_version,
-        provided=tuple(resource.provided),
+        provided=tuple(resource.provided) if code is Code.FLASH else IMAGE_DISTRIBUTIONS,
         image=str(version.template.get("imageName") or resource.image_name),
         artifact_dir=artifact_dir,
         environment=environment,
         log_path=log_path,
         max_concurrency=resource.max_concurrency,
+        code=code,
     )

@@ -26,8 +26,18 @@ BASE_REQUIREMENTS: Final = ("fastapi==0.165.0", "pydantic==2.14.3", "uvicorn==0.
 ``pydantic>=2.11``); these are the releases of 2026-11-23, pinned so that the schemas in an artifact, and with them its
 digest, do not change with the day."""
 
-IMAGE_VERSIONS: Final = {"torch": "2.9.1"}
-"""Versions that the GPU images name: worker 1.4.2's base is ``runpod/pytorch:1.0.3-cu1281-torch291-ubuntu2204``."""
+IMAGE_VERSIONS: Final = {
+    "torch": "2.9.1",
+    "aiohttp": "3.14.5",
+    "cloudpickle": "3.1.2",
+    "hf-transfer": "0.1.9",
+    "huggingface-hub": "2.4.0",
+    "requests": "2.34.2",
+    "runpod": "1.12.0",
+    "runpod-flash": "1.21.0",
+}
+"""torch: what the GPU images name, worker 1.4.2's base is ``runpod/pytorch:1.0.3-cu1281-torch291-ubuntu2204``. The
+others, which the images do not pin and only artifacts of other builders get, are the releases of 2026-11-23."""
 
 
 class Bases:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-__all__ = ["Launcher", "RunningWorker", "WorkerNetwork", "WorkerSpec"]
+__all__ = ["Code", "Launcher", "RunningWorker", "WorkerNetwork", "WorkerSpec"]
+
+
+class Code(str, Enum):
+    """What an endpoint's code is: it decides what is started."""
+
+    FLASH = "flash"
+    """An artifact that Flash built: it brings its own worker."""
+    HANDLER = "handler"
+    """An artifact of ``runpod-flash``: a handler file, which the worker image's own program loads."""
+    PROGRAM = "program"
+    """A program that starts Runpod's worker itself, as the command of somebody's own image does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +36,7 @@ class WorkerSpec:
         environment: All that the platform and the user tell it.
         log_path: Where its output goes.
         max_concurrency: Jobs at a time.
+        code: What is started.
     """
 
     worker_id: str
@@ -37,6 +50,7 @@ class WorkerSpec:
     environment: Mapping[str, str] = field(repr=False)
     log_path: Path
     max_concurrency: int = 1
+    code: Code = Code.FLASH
 
 
 @dataclass(frozen=True, kw_only=True)

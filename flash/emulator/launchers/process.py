@@ -7,24 +7,29 @@ when the platform dies. Nothing of the tool's own environment is on its path.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 import signal
 import socket
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flash.emulator.launchers import Code
 from flash.errors import PreviewError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
 
     from flash.emulator.launchers import WorkerSpec
 
 __all__ = ["ProcessLauncher", "ProcessWorker"]
 
+_LOG: Final = logging.getLogger(__name__)
 _MODULE: Final = "flash.runtime.worker"
+# what the images start; run by its path, in the worker's interpreter
+_STAND_IN: Final = Path(__file__).with_name("stand_in.py")
 _POLL_S: Final = 0.02
 _SYSTEM_PATH: Final = ("/usr/local/bin", "/usr/bin", "/bin")
 # would change what a worker imports: the artifact and the base environment are all it gets
@@ -131,6 +136,12 @@ class ProcessLauncher:
                 f"endpoint {spec.endpoint_name!r} has no handler in its artifact, it runs the image {spec.image!r}",
                 hint="only containers can run images",
             )
+        if spec.code is not Code.FLASH:
+            _LOG.info(
+                "endpoint %s: its artifact is not of Flash; its base environment has all that the images ship: %s",
+                spec.endpoint_name,
+                ", ".join(spec.provided),
+            )
         python = self._python_for(spec.python_version, spec.provided)
         home = spec.log_path.with_suffix(".home")
         (home / "tmp").mkdir(parents=True, exist_ok=True)
@@ -148,7 +159,7 @@ class ProcessLauncher:
             log = os.open(spec.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
             try:
                 process = subprocess.Popen(
-                    [str(python), "-m", _MODULE],
+                    [str(python), *_arguments(spec.code, handler, self._owned, listener)],
                     cwd=spec.artifact_dir,
                     env=environment,
                     stdin=subprocess.DEVNULL,
@@ -166,6 +177,13 @@ class ProcessLauncher:
             if listener is not None:
                 listener.close()
         return ProcessWorker(process, url=url, home=home)
+
+
+def _arguments(code: Code, handler: Path, owner_fd: int, listener: socket.socket | None) -> list[str]:
+    if code is Code.FLASH:
+        return ["-m", _MODULE]
+    kind = code.value if listener is None else "application"
+    return [str(_STAND_IN), kind, str(handler), str(owner_fd), *([] if listener is None else [str(listener.fileno())])]
 
 
 def _environment(told: Mapping[str, str], *, python: Path, home: Path) -> dict[str, str]:
