@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _TABLES: Final = """
 CREATE TABLE apps (
     id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, created_at TEXT NOT NULL
@@ -52,6 +52,13 @@ CREATE UNIQUE INDEX one_active_version ON versions (endpoint_id) WHERE state = '
 CREATE INDEX versions_of_endpoint ON versions (endpoint_id);
 CREATE INDEX endpoints_of_environment ON endpoints (environment_id);
 """
+_VOLUMES: Final = """
+CREATE TABLE volumes (
+    id TEXT PRIMARY KEY, name TEXT NOT NULL, size_gb INTEGER NOT NULL, data_center TEXT NOT NULL
+);
+"""
+# by the version that a file has, what brings it to the present one
+_STEPS: Final = {0: _TABLES + _VOLUMES, 1: _VOLUMES}
 
 
 class Database:
@@ -113,8 +120,8 @@ class Database:
         self._connection.execute("BEGIN IMMEDIATE")
         (version,) = self._connection.execute("PRAGMA user_version").fetchone()
         self._connection.execute("COMMIT")
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {_TABLES} PRAGMA user_version = {_VERSION}; COMMIT;")
+        if version in _STEPS:
+            self._connection.executescript(f"BEGIN; {_STEPS[version]} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
             self._connection.close()
             raise PreviewError(

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from flash.emulator import jobs, proxy
+from flash.emulator import jobs, proxy, volumes
 from flash.emulator.wire import error, grant_of, platform_of, read_json, refusal
 from flash.errors import FlashError
 
@@ -44,6 +44,7 @@ def application(platform: Platform) -> ASGIApp:
         Route("/flash/owner", _owner, methods=["GET"]),
         *jobs.ROUTES,
         *proxy.ROUTES,
+        *volumes.ROUTES,
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
     app.state.platform = platform

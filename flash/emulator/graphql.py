@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["ControlPlane"]
 
 _LOG: Final = logging.getLogger(__name__)
+# the library reports every error, with a traceback, also "there is none"; what matters is reported below
+_NOWHERE: Final = _LOG.getChild("library")
+_NOWHERE.disabled = True
 _WITHOUT_KEY: Final = frozenset({"createFlashAuthRequest", "flashAuthRequestStatus"})
 # what a worker needs to find the endpoints of its environment, and nothing that shows their configuration
 _FOR_WORKERS: Final = frozenset({"flashEnvironment", "flashBuild"})
@@ -62,7 +65,7 @@ class ControlPlane:
             query_document=document,
             context_value=Call(self._platform, grant),
             error_formatter=self._format,
-            logger=_LOG.getChild("ariadne"),
+            logger=_NOWHERE,
         )
         if not reply.get("errors"):
             reply.pop("errors", None)

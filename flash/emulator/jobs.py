@@ -271,9 +271,13 @@ def _number(given: object, name: str, bounds: tuple[int, int], default: int) -> 
     return number
 
 
-def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+def _guarded(
+    handler: Callable[[Request], Awaitable[Response]], counts_as: str
+) -> Callable[[Request], Awaitable[Response]]:
     async def guarded(request: Request) -> Response:
         try:
+            if counts_as:
+                platform_of(request).rates.count(_known_endpoint(request), counts_as)
             return await handler(request)
         except FlashError as problem:
             return refusal(problem)
@@ -281,18 +285,18 @@ def _guarded(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Req
     return guarded
 
 
-def _route(path: str, handler: Callable[[Request], Awaitable[Response]], *methods: str) -> Route:
-    return Route(f"/v2/{{endpoint_id}}/{path}", _guarded(handler), methods=list(methods))
+def _route(path: str, handler: Callable[[Request], Awaitable[Response]], *methods: str, counts_as: str = "") -> Route:
+    return Route(f"/v2/{{endpoint_id}}/{path}", _guarded(handler, counts_as), methods=list(methods))
 
 
 ROUTES: Final = [
-    _route("run", _run, "POST"),
-    _route("runsync", _runsync, "POST"),
-    _route("status/{job_id}", _status, "GET", "POST"),
-    _route("stream/{job_id}", _stream, "GET", "POST"),
-    _route("cancel/{job_id}", _cancel, "POST"),
+    _route("run", _run, "POST", counts_as="run"),
+    _route("runsync", _runsync, "POST", counts_as="runsync"),
+    _route("status/{job_id}", _status, "GET", "POST", counts_as="status"),
+    _route("stream/{job_id}", _stream, "GET", "POST", counts_as="stream"),
+    _route("cancel/{job_id}", _cancel, "POST", counts_as="cancel"),
     _route("retry/{job_id}", _retry, "POST"),
-    _route("purge-queue", _purge, "POST"),
+    _route("purge-queue", _purge, "POST", counts_as="purge-queue"),
     _route("health", _health, "GET"),
     _route("metrics", _metrics, "GET"),
     _route("job-take/{worker_id}", _take, "GET"),

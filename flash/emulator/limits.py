@@ -18,6 +18,8 @@ __all__ = [
     "LB_COLD_START_S",
     "LB_REQUEST_S",
     "POLL_S",
+    "RATES",
+    "RATE_WINDOW_S",
     "RESULT_BYTES",
     "RUNSYNC_BYTES",
     "RUNSYNC_RETENTION_S",
@@ -26,6 +28,7 @@ __all__ = [
     "STREAM_CHUNK_BYTES",
     "TTL_MS",
     "UPLOAD_URL_S",
+    "VOLUME_GB",
     "WAIT_MS",
 ]
 
@@ -58,3 +61,9 @@ LB_BODY_BYTES: Final = 30_000_000
 UPLOAD_URL_S: Final = 3600.0
 # Runpod's current limit; the client holds the project's own, lower one
 ARTIFACT_BYTES: Final = 1500 * 2**20
+
+RATE_WINDOW_S: Final = 10.0
+# for each endpoint; Runpod allows more where many workers run, by a number that is not documented
+RATES: Final = {"run": 1000, "runsync": 2000, "status": 2000, "stream": 2000, "cancel": 100, "purge-queue": 2}
+
+VOLUME_GB: Final = (0, 4000)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from flash.emulator import limits
 from flash.emulator.access import Access
 from flash.emulator.artifacts import ArtifactStore
 from flash.emulator.fleet import Fleet
@@ -17,6 +18,7 @@ from flash.emulator.login import Logins
 from flash.emulator.logs import WorkerLogs
 from flash.emulator.provision import Addresses
 from flash.emulator.queue import JobQueue
+from flash.emulator.rates import Rates
 from flash.emulator.scaler import Policy
 from flash.emulator.state import State
 from flash.emulator.webhook import Webhooks
@@ -85,6 +87,8 @@ class Platform:
         # proxies of the user's environment know nothing of loopback
         self.client = httpx.AsyncClient(transport=transport, trust_env=False, limits=httpx.Limits(max_connections=None))
         self.logins = Logins(self.clock, new_id)
+        # the checks and tests of a preview ask as fast as they can
+        self.rates = Rates(self.clock, limits.RATES if policy is Policy.SCALE else {})
         self.webhooks = Webhooks(self.client, self.clock)
         self.queue = JobQueue(
             self.clock,

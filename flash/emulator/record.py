@@ -16,6 +16,7 @@ __all__ = [
     "TemplateRecord",
     "UploadRecord",
     "VersionRecord",
+    "VolumeRecord",
 ]
 
 
@@ -127,6 +128,16 @@ class VersionRecord:
         """A number of its configuration."""
         value = self.config.get(key)
         return default if value is None else int(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeRecord:
+    """A network volume."""
+
+    id: str
+    name: str
+    size_gb: int
+    data_center: str
 
 
 def environment_of(template: dict[str, Any]) -> dict[str, str]:

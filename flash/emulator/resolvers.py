@@ -101,7 +101,7 @@ def _myself(_: object, info: Info) -> views.View:
         "flashApps": lambda _info: [views.app(platform, app) for app in platform.state.apps()],
         "endpoints": lambda _info: [views.endpoint(platform, each) for each in platform.state.versions.endpoints()],
         "endpoint": lambda _info, id: _endpoint(platform, id),  # noqa: A006  the wire's
-        "networkVolumes": [],
+        "networkVolumes": lambda _info: [views.volume(each) for each in platform.state.volumes()],
     }
 
 
@@ -176,7 +176,12 @@ def _delete_environment(_: object, info: Info, *, flashEnvironmentId: str) -> bo
 
 def _forget_endpoints(platform: Platform, environment_id: str) -> None:
     for endpoint in platform.state.versions.endpoints(environment_id):
-        platform.queue.drop(endpoint.id)
+        _drop(platform, endpoint.id)
+
+
+def _drop(platform: Platform, endpoint_id: str) -> None:
+    platform.queue.drop(endpoint_id)
+    platform.rates.drop(endpoint_id)
 
 
 @MUTATIONS.field("prepareFlashArtifactUpload")
@@ -235,7 +240,7 @@ def _save_endpoint(_: object, info: Info, *, input: dict[str, Any]) -> views.Vie
 def _delete_endpoint(_: object, info: Info, *, id: str) -> bool:  # noqa: A002  the wire's
     platform = _platform(info)
     platform.state.versions.delete_endpoint(id)
-    platform.queue.drop(id)
+    _drop(platform, id)
     platform.fleet.changed()
     return True
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from flash.emulator import limits
 from flash.emulator.database import Database
-from flash.emulator.record import AppRecord, BuildRecord, EnvironmentRecord, UploadRecord
+from flash.emulator.record import AppRecord, BuildRecord, EnvironmentRecord, UploadRecord, VolumeRecord
 from flash.emulator.versions import Versions
 from flash.errors import NotFound, PlatformError
 
@@ -280,6 +280,18 @@ class State:
         """
         self._database.run("UPDATE builds SET manifest = ? WHERE id = ?", json.dumps(manifest), build_id)
         return self.build(build_id)
+
+    # -- network volumes ----------------------------------------------------------------------------------------------
+
+    def create_volume(self, name: str, size_gb: int, data_center: str) -> VolumeRecord:
+        """Make a network volume. Names need not be unique, as on Runpod."""
+        volume = VolumeRecord(id=self._new_id(), name=name, size_gb=size_gb, data_center=data_center)
+        self._database.run("INSERT INTO volumes VALUES (?, ?, ?, ?)", volume.id, name, size_gb, data_center)
+        return volume
+
+    def volumes(self) -> list[VolumeRecord]:
+        """All network volumes, by name."""
+        return [VolumeRecord(**row) for row in self._database.all("SELECT * FROM volumes ORDER BY name, id")]
 
     def _now(self) -> str:
         return timestamp(self._clock())

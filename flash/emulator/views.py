@@ -16,9 +16,10 @@ if TYPE_CHECKING:
         EnvironmentRecord,
         UploadRecord,
         VersionRecord,
+        VolumeRecord,
     )
 
-__all__ = ["USER_ID", "View", "app", "build", "endpoint", "environment", "template", "upload"]
+__all__ = ["USER_ID", "View", "app", "build", "endpoint", "environment", "template", "upload", "volume"]
 
 # values may be functions of the resolve info: the executor calls them where the field is selected
 View = dict[str, Any]
@@ -44,7 +45,8 @@ def environment(platform: Platform, record: EnvironmentRecord) -> View:
     def volumes(_info: object) -> list[View]:
         shown = [versions.shown(each.id) for each in versions.endpoints(record.id)]
         ids = {volume for version in shown if version is not None for volume in _volume_ids(version.config)}
-        return [{"id": each, "name": each} for each in sorted(ids)]
+        known = {each.id: volume(each) for each in platform.state.volumes()}
+        return [known.get(each, {"id": each, "name": each}) for each in sorted(ids)]
 
     def artifact(_info: object) -> View | None:
         if record.active_build_id is None:
@@ -67,6 +69,11 @@ def environment(platform: Platform, record: EnvironmentRecord) -> View:
         "networkVolumes": volumes,
         "activeArtifact": artifact,
     }
+
+
+def volume(record: VolumeRecord) -> View:
+    """A ``NetworkVolume``."""
+    return {"id": record.id, "name": record.name, "size": record.size_gb, "dataCenterId": record.data_center}
 
 
 def build(record: BuildRecord, *, moved: tuple[str, str] | None = None) -> View:
