@@ -148,10 +148,14 @@ class StageReporter:
         self._report(name, "failed", failure.message, longrepr=Representation(failure), start=time.time())
 
     def begin_line(self) -> None:
-        """Begin a line of the stages' own after the tests: under ``-q`` nothing else would."""
+        """Begin a line of the stages' own after the tests, whose line has its progress already."""
         terminal = self._terminal
-        if terminal is not None and terminal.verbosity < 0:
+        if terminal is None:
+            return
+        if terminal.verbosity < 0:
             terminal.write_line("")
+        else:
+            terminal.ensure_newline()
 
     def progress(self, message: str) -> None:
         """Tell what long work is at, where somebody watches: on a terminal, or with ``-v``."""
