@@ -267,7 +267,7 @@ def build_unprivileged(root: Path) -> subprocess.CompletedProcess[str]:
         (".flashignore", 0o000, ".flashignore: cannot read it"),
         (".flash", 0o555, ".flash"),
         ("listed", 0o444, "listed/a.txt: cannot look at it: Permission denied"),
-        (".flash/.build/stale", 0o000, ".flash: cannot build there: Permission denied"),
+        (".flash/.build/stale", 0o000, ": cannot build there: Permission denied"),
     ],
 )
 def test_what_cannot_be_read_or_written_is_refused(root: Path, closed: str, mode: int, message: str) -> None:
