@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from pytest_flash.connection import FlashDeployment as FlashDeployment
     from pytest_flash.connection import FlashPreview as FlashPreview
     from pytest_flash.fixtures import EndpointFactory as EndpointFactory
+    from pytest_flash.mock import FlashMock as FlashMock
 
 _HOME_OF = {
     "EndpointFactory": "pytest_flash.fixtures",
     "FlashDeployment": "pytest_flash.connection",
+    "FlashMock": "pytest_flash.mock",
     "FlashPreview": "pytest_flash.connection",
 }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from flash.model.manifest import Artifact, Manifest
     from flash.project import Project
     from pytest_flash.connection import Connection, FlashDeployment, FlashPreview
+    from pytest_flash.mock import FlashMock
 
     EndpointFactory = Callable[[str], EndpointClient]
 else:
@@ -93,6 +94,27 @@ def flash_deployment(request: pytest.FixtureRequest) -> FlashDeployment:
         pytest.skip("runs after promotion")
     with _telling():
         return connection.deployment()
+
+
+@pytest.fixture
+def flash_mock(request: pytest.FixtureRequest) -> Generator[FlashMock]:
+    """Answer for endpoints in a unit test: ``flash_mock("gpu_worker").runsync.respond(output={"message": "hi"})``.
+
+    Calls of that endpoint's functions go to the mock, and so does ``flash_mock("gpu_worker").client``; nothing is
+    built or started. Routes are respx's: ``flash_mock("lb_worker").post("/process").respond(json={})``. A call that
+    nothing answers fails the test, and so does an answer that nobody asked for. Needs the extra ``mock``.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("respx") is None:
+        pytest.fail(
+            "flash_mock needs the extra 'mock', which is not installed\nhint: pip install 'pytest-flash[mock]'",
+            pytrace=False,
+        )
+    from pytest_flash.mocking import mocking
+
+    with mocking(request.node) as mock:
+        yield mock
 
 
 def _connection(request: pytest.FixtureRequest) -> Connection:
