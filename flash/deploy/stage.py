@@ -18,8 +18,9 @@ __all__ = ["HEALTHY_DEADLINE_S", "await_healthy", "stage"]
 HEALTHY_DEADLINE_S: Final = 600.0
 """A cold start may have to fetch an image first. Source: the platform's own client shares it among all endpoints, read
 2026-08."""
-_FIRST_PAUSE_S: Final = 0.05
-_PAUSE_GROWTH: Final = 1.3
+# between two questions, a part of the time that it has taken so far: whoever is fast is not made to wait
+_SHORTEST_PAUSE_S: Final = 0.05
+_PAUSE_PART: Final = 0.05
 _LONGEST_PAUSE_S: Final = 2.0
 _TOLD_EVERY_S: Final = 10.0
 
@@ -74,7 +75,6 @@ def await_healthy(
     """
     waiting = dict(endpoints)
     started_at = told_at = clock()
-    pause_s = _FIRST_PAUSE_S
     while True:
         seen: dict[str, VersionRecord | None] = {}
         for name, endpoint_id in list(waiting.items()):
@@ -94,8 +94,7 @@ def await_healthy(
         if now - told_at >= _TOLD_EVERY_S:
             told_at = now
             report(f"waiting for {', '.join(waiting)} ({now - started_at:.0f} s)")
-        sleep(pause_s)
-        pause_s = min(pause_s * _PAUSE_GROWTH, _LONGEST_PAUSE_S)
+        sleep(min(max(_SHORTEST_PAUSE_S, _PAUSE_PART * (now - started_at)), _LONGEST_PAUSE_S))
 
 
 def _version(client: PlatformClient, endpoint_id: str, build_id: str) -> VersionRecord | None:

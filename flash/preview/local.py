@@ -498,8 +498,7 @@ def _launcher(settings: Mapping[str, Any], home: Path, bases: Bases) -> Launcher
         folder=home,
         library_for=bases.library,
         compile_for=bases.compile,
-        # a preview's artifact is served by nobody after it
-        keeps_images=settings["owner_fd"] is None,
+        is_preview=settings["owner_fd"] is not None,
     )
 
 

@@ -152,7 +152,7 @@ def test_only_deleting_needs_no_new_build(scene: Scene):
 
 def test_waiting_goes_on_until_every_endpoint_is_healthy(scene: Scene):
     """Long waits say what for."""
-    scene.platform.unhealthy = {"a": 20, "b": 3}
+    scene.platform.unhealthy = {"a": 100, "b": 3}
     scene.deploy(manifest("a", "b"))
     assert scene.lines.index("b is healthy") < scene.lines.index("a is healthy")
     assert any(line.startswith("waiting for a (") for line in scene.lines)

@@ -85,6 +85,10 @@ class Containers(Protocol):
         """Build an image."""
         ...
 
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image one more tag."""
+        ...
+
     def start(
         self,
         request: ContainerRequest,

@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +23,7 @@ from filelock import Timeout
 from flash.emulator.launchers import WorkerNetwork
 from flash.emulator.launchers.base_images import BaseImages
 from flash.emulator.launchers.containers import ContainerRequest, Event, Thing
-from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, context, worker_tag
+from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, context, worker_version
 from flash.emulator.launchers.leftovers import Labels, lock_of, remove, sweep
 from flash.errors import PreviewError
 
@@ -41,6 +41,7 @@ _PORT: Final = "80"
 _POLL_S: Final = 0.02
 _REMOVAL_S: Final = 30.0
 _STARTS_AT_ONCE: Final = 32
+_REFUSALS: Final = 100
 # would change what a worker imports: the image has its own
 _NEVER: Final = ("PYTHONSAFEPATH", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
 
@@ -125,7 +126,7 @@ class DockerLauncher:
         library_for: The folder with the distributions that the images ship, for a Python version and what an endpoint
             uses of a GPU image. May take long: it is called in a thread, like the next.
         compile_for: Compiles the modules in a folder for a Python version, where that can be done here.
-        keeps_images: Whether images outlive it, because the same artifacts will be served again.
+        is_preview: Images of previews are all previews', and the last one's stay: it may be repeated.
     """
 
     name = "docker"
@@ -138,19 +139,23 @@ class DockerLauncher:
         folder: Path,
         library_for: Callable[[str, tuple[str, ...]], Path],
         compile_for: Callable[[str, Path], None],
-        keeps_images: bool,
+        is_preview: bool,
     ) -> None:
         self._containers = containers
         self._labels = labels
         self._folder = folder
         self._bases = BaseImages(containers, library_for)
         self._compile_for = compile_for
-        self._keeps_images = keeps_images
+        self._is_preview = is_preview
+        key = f"preview-{labels.home_key}" if is_preview else f"worker-{labels.folder_key}"
+        self._repository = f"flash-{key}"
         self._network_name = f"flash-{labels.folder_key}-{labels.platform}"
         self._network: Network | None = None
         self._lock = lock_of(folder)
         self._workers: dict[str, DockerWorker] = {}
+        # our tags, with the digests of their artifacts; and how often each could not be removed
         self._images: dict[str, str] = {}
+        self._refusals: Counter[str] = Counter()
         self._locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
         self._loss: asyncio.Future[str] | None = None
         self._is_lost = False
@@ -178,8 +183,8 @@ class DockerLauncher:
         self._containers.watch(self._labels.run, on_event=self._on_event, on_lost=on_lost)
         network = await self._in_thread(self._containers.create_network, self._network_name, self._labels.run)
         self._network = network
-        for image in await self._in_thread(self._containers.things, "image", self._labels.kept):
-            self._images[image.name] = image.labels.get(_DIGEST, "")
+        if not self._is_preview:
+            self._images = await self._in_thread(self._tags)
         return WorkerNetwork(gateway=network.gateway, subnet=network.subnet)
 
     async def lost(self) -> str:
@@ -198,28 +203,42 @@ class DockerLauncher:
 
     async def keep(self, digests: Collection[str]) -> bool:
         """Remove the images of all other artifacts; False where a container that is going still has one."""
-        unused = [tag for tag, digest in self._images.items() if digest not in digests]
-        if self._is_lost or not unused:
+        if self._is_lost or self._is_preview:
             return True
+        unused = [tag for tag, digest in self._images.items() if digest not in digests]
         return all([await self._forget(tag) for tag in unused])
 
     async def aclose(self) -> None:
         """Remove the network and what is left on it."""
         if self._network is not None and not self._is_lost:
             await self._in_thread(self._remove_all, ("container", "network"), self._labels.run)
-            if not self._keeps_images:
-                for tag in list(self._images):
+            if self._is_preview:
+                for tag in (await self._in_thread(self._tags)).keys() - self._images.keys():
+                    # one that another preview runs cannot be removed, and should not be
                     await self._forget(tag)
         self._lock.release()
         self._executor.shutdown(wait=False)
+
+    def _tags(self) -> dict[str, str]:
+        """Our tags on this engine, with the digests of their artifacts."""
+        things = self._containers.things("image", self._labels.shared)
+        return {
+            thing.name: thing.labels.get(_DIGEST, "")
+            for thing in things
+            if thing.name.startswith(f"{self._repository}:")
+        }
 
     async def _forget(self, tag: str) -> bool:
         try:
             await self._in_thread(self._containers.remove, Thing("image", tag))
         except PreviewError as error:
-            _LOG.debug("%s", error.message)
-            return False
+            # a container that is going away still has it
+            self._refusals[tag] += 1
+            if self._refusals[tag] < _REFUSALS:
+                return False
+            _LOG.warning("%s", error.message)
         self._images.pop(tag, None)
+        del self._refusals[tag]
         return True
 
     def _remove_all(self, kinds: tuple[Kind, ...], labels: Mapping[str, str]) -> None:
@@ -283,12 +302,23 @@ class DockerLauncher:
     def _worker_image(self, spec: WorkerSpec) -> str:
         base = self._bases.tag(spec.python_version, spec.provided)
         digest = spec.artifact_dir.name
-        tag = worker_tag(self._labels.folder_key, digest, base)
+        version = worker_version(digest, base)
+        tag = f"{self._repository}:{version}"
         with self._locks[tag]:
-            if self._containers.image_id(tag) is None:
+            if self._containers.image_id(tag) is not None:
+                self._images[tag] = digest
+                return tag
+            labels = {**self._labels.shared, _DIGEST: digest}
+            twin = next(
+                (each for each in self._containers.things("image", labels) if each.name.endswith(f":{version}")), None
+            )
+            if twin is not None:
+                # what a preview has built is promoted as it is
+                self._containers.tag(twin.name, tag)
+            else:
                 self._compile_for(spec.python_version, spec.artifact_dir)
                 with context(base, spec.artifact_dir, APP_FOLDER) as archive:
-                    self._containers.build(tag, archive, {**self._labels.kept, _DIGEST: digest})
+                    self._containers.build(tag, archive, labels)
             self._images[tag] = digest
         return tag
 

@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["APP_FOLDER", "BASE_REPOSITORY", "LIBRARY_FOLDER", "archived", "base_tag", "context", "worker_tag"]
+__all__ = ["APP_FOLDER", "BASE_REPOSITORY", "LIBRARY_FOLDER", "archived", "base_tag", "context", "worker_version"]
 
 APP_FOLDER: Final = "/app"
 """Where worker images unpack an artifact. Source: platform-contract §5.1."""
@@ -36,15 +36,14 @@ def base_tag(python_version: str, image_id: str, library: Path) -> str:
     return f"{BASE_REPOSITORY}:py{python_version}-{_key(image_id, library.name)}"
 
 
-def worker_tag(folder_key: str, digest: str, base: str) -> str:
-    """The tag of a worker image: a platform's own, one for each digest and base.
+def worker_version(digest: str, base: str) -> str:
+    """What stands behind the colon in the tag of a worker image: there is one for each digest and base.
 
     Args:
-        folder_key: Tells the platform from others that share the engine.
         digest: sha256 of the artifact.
         base: Its base's tag.
     """
-    return f"flash-worker-{folder_key}:{digest[:_KEY_LENGTH]}-{_key(base)}"
+    return f"{digest[:_KEY_LENGTH]}-{_key(base)}"
 
 
 def context(base: str, folder: Path, target: str) -> IO[bytes]:

@@ -26,8 +26,8 @@ _LOG: Final = logging.getLogger(__name__)
 _HOME: Final = "flash.home"
 _FOLDER: Final = "flash.folder"
 _PLATFORM: Final = "flash.platform"
-# containers before the networks and images that they use
-_KINDS: Final[tuple[Kind, ...]] = ("container", "network", "image")
+# containers before the networks that they are on
+_KINDS: Final[tuple[Kind, ...]] = ("container", "network")
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,23 @@ class Labels:
         return {_HOME: self.home, _FOLDER: self.folder, _PLATFORM: self.platform}
 
     @property
-    def kept(self) -> dict[str, str]:
-        """Of what may outlive this run."""
-        return {_HOME: self.home, _FOLDER: self.folder}
+    def shared(self) -> dict[str, str]:
+        """Of what all platforms of this user use."""
+        return {_HOME: self.home}
 
     @property
     def folder_key(self) -> str:
         """The folder, short enough for a name."""
-        return hashlib.sha256(self.folder.encode()).hexdigest()[:8]
+        return _key(self.folder)
+
+    @property
+    def home_key(self) -> str:
+        """``FLASH_HOME``, short enough for a name."""
+        return _key(self.home)
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def lock_of(folder: Path) -> FileLock:
@@ -72,6 +81,8 @@ def lock_of(folder: Path) -> FileLock:
 
 def sweep(containers: Containers, labels: Labels) -> tuple[str, ...]:
     """Remove what killed platforms of this user left, and tell what; live platforms' things are not touched.
+
+    Images are not left over: the next platform takes them up.
 
     Args:
         containers: The engine.
@@ -84,14 +95,9 @@ def sweep(containers: Containers, labels: Labels) -> tuple[str, ...]:
             folder = thing.labels.get(_FOLDER, "")
             if thing.labels.get(_PLATFORM) == labels.platform or not folder:
                 continue
-            if kind == "image":
-                # a platform that only rests will want it again
-                is_left = not Path(folder).is_dir()
-            else:
-                if folder not in dead:
-                    dead[folder] = _is_dead(Path(folder))
-                is_left = dead[folder]
-            if is_left and remove(containers, thing):
+            if folder not in dead:
+                dead[folder] = _is_dead(Path(folder))
+            if dead[folder] and remove(containers, thing):
                 removed.append(f"{kind} {thing.name}")
     return tuple(removed)
 

@@ -90,6 +90,12 @@ class DockerContainers:
                 fileobj=context, custom_context=True, tag=tag, labels=dict(labels), rm=True, timeout=_BUILD_S
             )
 
+    def tag(self, image: str, tag: str) -> None:
+        """Give an image one more tag."""
+        repository, _, version = tag.rpartition(":")
+        with self._told(f"tag image {image}"):
+            self._docker.client.api.tag(image, repository, version)
+
     def start(
         self,
         request: ContainerRequest,
