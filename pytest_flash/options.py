@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import pytest
 
@@ -21,9 +20,8 @@ MARKERS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What was asked of the plugin.
+class Options(NamedTuple):
+    """What was asked of the plugin. A named tuple, because every run of pytest pays for it: a dataclass costs more.
 
     Attributes:
         deploy: The environment to promote to, or None.
