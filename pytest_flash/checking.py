@@ -73,10 +73,12 @@ class _Job:
     def invoke(self, value: object) -> Reply:
         reply = self._client.runsync(self._input(value))
         error = reply.error or ""
+        # Runpod's worker loop leaves an output of {} out
+        output = reply.output if "output" in reply.model_fields_set else {}
         return Reply(
             ok=reply.status is JobState.COMPLETED,
             rejected=error.startswith("invalid input"),
-            output=reply.output,
+            output=output,
             error=error,
             status=reply.status.value,
         )

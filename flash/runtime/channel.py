@@ -30,18 +30,16 @@ _PAUSES_S: Final = (1.0, 1.0)
 def result_body(result: object) -> dict[str, Any]:
     """What is posted for a handler's result.
 
-    Shape: ``{"output"?: any, "error"?: str, "stopPod"?: true}``. A dict's ``error`` fails the job and its
-    ``refresh_worker`` asks for a new worker; both are taken out of the output.
+    Shape: ``{"output"?: any, "error"?: any, "stopPod"?: true}``, to the letter as Runpod's worker loop posts it. A dict's
+    ``error`` fails the job and its ``refresh_worker`` asks for a new worker; both are taken out of the output, and what
+    is empty then is left out.
     """
     if not isinstance(result, Mapping):
         return {"output": result}
     output = {key: value for key, value in result.items() if key not in {"error", "refresh_worker"}}
-    error = result.get("error")
-    body: dict[str, Any] = {}
-    if error:
-        body["error"] = error if isinstance(error, str) else json.dumps(error)
-    if output or not error:
-        body["output"] = output
+    body: dict[str, Any] = {"output": output} if output else {}
+    if result.get("error"):
+        body["error"] = result["error"]
     if result.get("refresh_worker"):
         body["stopPod"] = True
     return body
