@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from flash.cli.child import Ended
 from flash.cloud.address import PlatformAddress
-from flash.cloud.client import LiveEnvironment
+from flash.cloud.client import AppRecord, LiveEnvironment
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.errors import NotFound
 from flash.model.manifest import Artifact, FunctionEntry, Manifest, Resource
 from flash.preview.local import PlatformState
 from flash.preview.session import Attachment
+from flash.preview.sweep import Swept
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -122,11 +123,13 @@ class FakePreview:
     """A preview that serves nothing."""
 
     attachment: Attachment
+    on_close: Callable[[], None]
     closed: int = 0
 
     def close(self) -> None:
         """Count."""
         self.closed += 1
+        self.on_close()
 
 
 @dataclass
@@ -152,6 +155,9 @@ class FakeServices:
         report: What the child of ``run`` writes into its report file, or None for nothing.
         ended: How that child ends.
         log_lines: What workers write until somebody presses Ctrl+C.
+        app_records: Target → the apps there.
+        swept: What there was to sweep.
+        on_runpod: What there is to sweep on Runpod.
     """
 
     refuse: dict[str, BaseException] = field(default_factory=dict)
@@ -160,11 +166,14 @@ class FakeServices:
     report: Mapping[str, Any] | None = None
     ended: Ended = field(default_factory=lambda: Ended(0, interrupted=False))
     log_lines: tuple[tuple[str, str], ...] = ()
+    app_records: dict[str, tuple[AppRecord, ...]] = field(default_factory=dict)
+    swept: Swept = field(default_factory=Swept)
+    on_runpod: str = ""
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview: FakePreview | None = None
     promotion: FakePromotion | None = None
 
-    def _note(self, name: str, **values: Any) -> None:
+    def _note(self, name: str, /, **values: Any) -> None:
         if values.get("backend") == "auto":
             del values["backend"]
         self.asked.append((name, values))
@@ -177,8 +186,9 @@ class FakeServices:
         """The methods that were called, in order."""
         return [name for name, _ in self.asked]
 
-    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool) -> Artifact:
-        self._note("build", root=project.root, exclude=project.settings.exclude, keep_build_dir=keep_build_dir)
+    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool, backend: str) -> Artifact:
+        exclude = project.settings.exclude
+        self._note("build", root=project.root, exclude=exclude, keep_build_dir=keep_build_dir, backend=backend)
         report("building")
         return artifact(project.flash_dir / "artifact.tar.gz")
 
@@ -188,13 +198,20 @@ class FakeServices:
         self._note("start_preview", backend=backend)
         report("starting")
         attachment = preview_attachment(project.settings.app)
-        self.preview = FakePreview(attachment)
+        self.preview = FakePreview(attachment, lambda: self._note("close"))
         return self.preview
 
-    def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
-        self._note("follow")
+    def follow(
+        self, address: PlatformAddress, names: Mapping[str, str], *, first: int | None
+    ) -> Iterator[tuple[str, str]]:
+        self._note("follow", names=dict(names), first=first)
         yield from self.log_lines
         raise KeyboardInterrupt
+
+    def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
+        self._note("logs", endpoint=endpoint_id, tail=tail)
+        names = {endpoint.id: endpoint.name for endpoint in ENDPOINTS}
+        return tuple(line for name, line in self.log_lines if name == names[endpoint_id])[-tail:]
 
     def check_target(
         self,
@@ -239,6 +256,32 @@ class FakeServices:
 
     def environment(self, project: Project, address: PlatformAddress, name: str) -> LiveEnvironment | None:
         return next((found for found in self.environments(project, address) if found.name == name), None)
+
+    def apps(self, address: PlatformAddress) -> tuple[AppRecord, ...]:
+        return self.app_records.get("local" if address is LOCAL else "runpod", ())
+
+    def find_app(self, project: Project, address: PlatformAddress) -> AppRecord | None:
+        return next((app for app in self.apps(address) if app.name == project.settings.app), None)
+
+    def create_app(self, project: Project, address: PlatformAddress) -> None:
+        self._note("create_app", app=project.settings.app)
+
+    def create_environment(self, project: Project, address: PlatformAddress, name: str) -> None:
+        self._note("create_environment", app=project.settings.app, name=name)
+
+    def delete_app(
+        self, project: Project, address: PlatformAddress, *, report: Callable[[str], None]
+    ) -> tuple[str, ...]:
+        self._note("delete_app", app=project.settings.app)
+        app = self.find_app(project, address)
+        return () if app is None else tuple(environment.name for environment in app.environments)
+
+    def sweep(self, project: Project, *, may_touch_runpod: Callable[[str], bool]) -> Swept:
+        self._note("sweep", root=project.root)
+        if self.on_runpod:
+            allowed = may_touch_runpod(self.on_runpod)
+            return Swept((self.on_runpod,), ()) if allowed else Swept((), (self.on_runpod,))
+        return self.swept
 
     def find_platform(self) -> PlatformState | None:
         return self.platform

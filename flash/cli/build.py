@@ -24,7 +24,9 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     from flash.cli import render
 
     project = open_project(options)
-    artifact = context.services.build(project, report=context.console.progress, keep_build_dir=options.keep_build_dir)
+    artifact = context.services.build(
+        project, report=context.console.progress, keep_build_dir=options.keep_build_dir, backend="auto"
+    )
     text = render.build_text(artifact, size_limit_mib=project.settings.size_limit_mib)
     context.console.result(text, render.build_data(artifact, app=project.settings.app))
     return DONE

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import signal
 import tempfile
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,7 +24,6 @@ from flash.errors import DeployError, FlashError, Refused
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from flash.cli.child import Ended
     from flash.cli.command import Context
@@ -52,8 +50,10 @@ def _configure(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace, context: Context) -> int:
     project = open_project(options)
     if options.preview:
+        from flash.cli.preview import preview
+
         _reject_what_a_preview_ignores(options)
-        return _preview(project, options, context)
+        return preview(project, options.backend, context)
     from flash.cli.environments import choose_environment
     from flash.project import target_of
 
@@ -167,7 +167,7 @@ def _ungated(
 
     console, services = context.console, context.services
     console.progress("! --no-gate: deploying without tests")
-    artifact = services.build(project, report=console.progress, keep_build_dir=False)
+    artifact = services.build(project, report=console.progress, keep_build_dir=False, backend=options.backend)
     promotion = services.promote(
         project,
         artifact,
@@ -202,38 +202,6 @@ def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
                 f"flash deploy: --{name.replace('_', '-')} has no meaning with --preview",
                 hint="a preview is an environment of its own, on this machine; leave one of the two out",
             )
-
-
-def _preview(project: Project, options: argparse.Namespace, context: Context) -> int:
-    from flash.cli import render
-
-    console, services = context.console, context.services
-    artifact = services.build(project, report=console.progress, keep_build_dir=False)
-    preview = services.start_preview(project, artifact, backend=options.backend, report=console.progress)
-    try:
-        with suppress(KeyboardInterrupt), _interruptible():
-            attachment = preview.attachment
-            console.result(render.preview_text(attachment), render.preview_data(attachment))
-            console.flush()
-            for name, line in services.follow(attachment):
-                console.progress(f"{name} | {line}")
-    finally:
-        preview.close()
-    console.progress("✓ Preview stopped")
-    return DONE
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Within the block, SIGTERM is Ctrl+C; and so is SIGINT, also where a script's background job ignores it."""
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    for number in previous:
-        signal.signal(number, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        for number, before in previous.items():
-            signal.signal(number, signal.SIG_DFL if before is None else before)
 
 
 DEPLOY = Command(_configure, _run, epilog="exit status: 0 deployed, 1 refused or failed, 2 usage, 130 interrupted")

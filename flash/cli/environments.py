@@ -1,4 +1,4 @@
-"""``flash env list`` and ``flash env get NAME``, from what is live; and which environment a bare command means."""
+"""``flash env list``, ``get`` and ``create``, from what is live; and which environment a bare command means."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flash.cloud.client import LiveEnvironment
     from flash.project import Project, TargetName
 
-__all__ = ["GET", "LIST", "choose_environment", "choose_live_environment"]
+__all__ = ["CREATE", "GET", "LIST", "choose_environment", "choose_live_environment", "possible_targets"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -52,14 +52,14 @@ def choose_live_environment(project: Project, given: str | None, target: TargetN
         return environment_name(project, given)
     existing = [
         live.name
-        for where in _targets(project, target, services)
+        for where in possible_targets(project, target, services)
         for live in _existing(project, where, services)
         if target_of(project, live.name, target) == where
     ]
     return existing[0] if len(existing) == 1 else environment_name(project, None, existing=existing)
 
 
-def _targets(project: Project, named: TargetName | None, services: Services) -> list[TargetName]:
+def possible_targets(project: Project, named: TargetName | None, services: Services) -> list[TargetName]:
     """The platforms that may hold environments of this app, in a fixed order."""
     from flash.project import api_key
 
@@ -116,7 +116,7 @@ def _rows(project: Project, named: TargetName | None, context: Context) -> list[
 
     configured = {name: settings.target for name, settings in project.settings.environments.items()}
     rows: dict[tuple[str, str], EnvironmentRow] = {}
-    for target in _targets(project, named, context.services):
+    for target in possible_targets(project, named, context.services):
         try:
             existing = _existing(project, target, context.services)
         except SettingsError as error:
@@ -184,5 +184,24 @@ def _get(options: argparse.Namespace, context: Context) -> int:
     return DONE
 
 
+# ---------------------------------------------------------------------------------------------------------------------
+# flash env create
+
+
+def _create(options: argparse.Namespace, context: Context) -> int:
+    from flash.project import environment_name, target_of
+
+    project = open_project(options)
+    name = environment_name(project, options.name)
+    target = target_of(project, name, wanted_target(options))
+    context.services.create_environment(project, context.services.address(project, target), name)
+    app = project.settings.app
+    context.console.result(
+        f"✓ Created environment {name} of {app} on {target}", {"app": app, "environment": name, "target": target}
+    )
+    return DONE
+
+
 LIST = Command(_configure_list, _list)
 GET = Command(_configure_get, _get)
+CREATE = Command(_configure_get, _create, epilog="A deployment makes its environment itself; this makes an empty one.")

@@ -39,14 +39,24 @@ class Verb(NamedTuple):
 VERBS: Final = {
     "init": Verb("flash.cli.init:INIT", "make a project that passes its tests at once"),
     "build": Verb("flash.cli.build:BUILD", "package the project into .flash/artifact.tar.gz"),
+    "inspect": Verb("flash.cli.inspect:INSPECT", "show what is in an artifact, and how large it is"),
+    "preview": Verb("flash.cli.preview:PREVIEW", "serve every endpoint on this machine until Ctrl+C"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),
     "undeploy": Verb("flash.cli.undeploy:UNDEPLOY", "remove an environment and its endpoints"),
+    "logs": Verb("flash.cli.logs:LOGS", "show what the workers of an environment wrote"),
+    "app list": Verb("flash.cli.apps:LIST", "list the apps"),
+    "app get": Verb("flash.cli.apps:GET", "show an app and its environments"),
+    "app create": Verb("flash.cli.apps:CREATE", "make an app, with nothing in it"),
+    "app delete": Verb("flash.cli.apps:DELETE", "remove an app, its environments and their endpoints"),
     "env list": Verb("flash.cli.environments:LIST", "list the app's environments"),
     "env get": Verb("flash.cli.environments:GET", "show what is live in an environment"),
+    "env create": Verb("flash.cli.environments:CREATE", "make an environment, with nothing in it"),
+    "env delete": Verb("flash.cli.undeploy:DELETE", "remove an environment and its endpoints"),
     "platform start": Verb("flash.cli.platform:START", "start the local platform"),
     "platform status": Verb("flash.cli.platform:STATUS", "show whether the local platform runs, and where"),
     "platform env": Verb("flash.cli.platform:ENV", "print shell lines that point clients at the local platform"),
     "platform stop": Verb("flash.cli.platform:STOP", "stop the local platform"),
+    "sweep": Verb("flash.cli.sweep:SWEEP", "remove what killed runs left behind"),
 }
 
 

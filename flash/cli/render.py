@@ -20,18 +20,22 @@ __all__ = [
     "EnvironmentRow",
     "build_data",
     "build_text",
+    "counted",
     "endpoint_data",
     "environment_text",
     "environments_text",
     "exports",
     "gate_text",
+    "kind",
     "platform_data",
     "platform_text",
     "platform_variables",
     "preview_data",
     "preview_text",
     "report_data",
+    "serves",
     "size_text",
+    "table",
 ]
 
 _MIB: Final = 2**20
@@ -87,12 +91,12 @@ def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
         f"  python    {manifest.python_version}",
         "",
         "Endpoints:",
-        *_table((name, _kind(resource), _serves(resource)) for name, resource in manifest.resources.items()),
+        *table((name, kind(resource), serves(resource)) for name, resource in manifest.resources.items()),
     ]
     if distributions:
-        lines += ["", f"Distributions ({len(distributions)}):", *_table(distributions.items())]
+        lines += ["", f"Distributions ({len(distributions)}):", *table(distributions.items())]
     if manifest.excluded:
-        lines += ["", "Left out:", *_table(sorted(manifest.excluded.items()))]
+        lines += ["", "Left out:", *table(sorted(manifest.excluded.items()))]
     return "\n".join(lines)
 
 
@@ -107,7 +111,7 @@ def build_data(artifact: Artifact, *, app: str) -> dict[str, object]:
         "files": len(artifact.files),
         "python": manifest.python_version,
         "endpoints": [
-            {"name": name, "kind": _kind(resource), "routes": list(manifest.routes.get(name, {}))}
+            {"name": name, "kind": kind(resource), "routes": list(manifest.routes.get(name, {}))}
             for name, resource in manifest.resources.items()
         ],
         "distributions": [
@@ -117,11 +121,13 @@ def build_data(artifact: Artifact, *, app: str) -> dict[str, object]:
     }
 
 
-def _kind(resource: Resource) -> str:
+def kind(resource: Resource) -> str:
+    """``queue`` or ``load-balanced``."""
     return "load-balanced" if resource.is_load_balanced else "queue"
 
 
-def _serves(resource: Resource) -> str:
+def serves(resource: Resource) -> str:
+    """What it serves: routes, functions, or an image."""
     if not resource.functions:
         return resource.image_name
     return ", ".join(
@@ -220,7 +226,7 @@ def environments_text(rows: Sequence[EnvironmentRow], *, app: str) -> str:
         )
         for row in rows
     ]
-    return "\n".join([f"Environments of {app}:", *_table(cells)])
+    return "\n".join([f"Environments of {app}:", *table(cells)])
 
 
 def _digest(build: str | None, digest: str | None) -> str:
@@ -232,7 +238,16 @@ def _digest(build: str | None, digest: str | None) -> str:
 def _live(row: EnvironmentRow) -> str:
     if row.build is None:
         return "nothing is live"
-    return f"{row.endpoints} endpoint{'' if row.endpoints == 1 else 's'}"
+    return counted(row.endpoints, "endpoint")
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things.
+
+    >>> counted(1, "build"), counted(2, "build")
+    ('1 build', '2 builds')
+    """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def preview_text(attachment: Attachment) -> str:
@@ -322,7 +337,7 @@ def _quoted(value: str) -> str:
     return "'" + value.replace("'", "'\"'\"'") + "'"
 
 
-def _table(rows: Iterable[Sequence[str]]) -> list[str]:
+def table(rows: Iterable[Sequence[str]]) -> list[str]:
     """Rows of cells as lines, columns aligned, two spaces between."""
     cells = [list(row) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]

@@ -8,23 +8,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.client import LiveEnvironment
+    from flash.cloud.client import AppRecord, LiveEnvironment
     from flash.deploy.deployment import Deployment
     from flash.model.manifest import Artifact
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
     from flash.preview.session import Attachment
+    from flash.preview.sweep import Swept
     from flash.project import Project, TargetName
 
 __all__ = ["RealServices", "RunningPreview", "Services", "UnverifiedDeployment"]
 
 _WATCH_S: Final = 0.5
 """Long enough to cost nothing, short enough to watch."""
+_WINDOW: Final = 200
+"""How many lines are compared to see which are new."""
 
 
 class RunningPreview(Protocol):
@@ -61,7 +64,9 @@ class UnverifiedDeployment(Protocol):
 class Services(Protocol):
     """What the verbs are given."""
 
-    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool) -> Artifact:
+    def build(
+        self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool, backend: Wanted
+    ) -> Artifact:
         """Build the project's artifact."""
         ...
 
@@ -71,8 +76,20 @@ class Services(Protocol):
         """Serve *artifact* on a platform of its own."""
         ...
 
-    def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
-        """Endless: the name of an endpoint and a line that one of its workers wrote, as they come."""
+    def follow(
+        self, address: PlatformAddress, names: Mapping[str, str], *, first: int | None
+    ) -> Iterator[tuple[str, str]]:
+        """Endless: the name of an endpoint and a line that one of its workers wrote, as they come.
+
+        Args:
+            address: The platform.
+            names: The endpoints, by id.
+            first: How many of the lines that are there already; None for as many as the platform gives.
+        """
+        ...
+
+    def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
+        """The last lines that an endpoint's workers wrote."""
         ...
 
     def check_target(
@@ -119,6 +136,37 @@ class Services(Protocol):
         """What is live in one of them."""
         ...
 
+    def apps(self, address: PlatformAddress) -> tuple[AppRecord, ...]:
+        """The apps there."""
+        ...
+
+    def find_app(self, project: Project, address: PlatformAddress) -> AppRecord | None:
+        """The project's app there."""
+        ...
+
+    def create_app(self, project: Project, address: PlatformAddress) -> None:
+        """Make the project's app."""
+        ...
+
+    def create_environment(self, project: Project, address: PlatformAddress, name: str) -> None:
+        """Make an environment of it."""
+        ...
+
+    def delete_app(
+        self, project: Project, address: PlatformAddress, *, report: Callable[[str], None]
+    ) -> tuple[str, ...]:
+        """Remove the project's app; names the environments that went."""
+        ...
+
+    def sweep(self, project: Project, *, may_touch_runpod: Callable[[str], bool]) -> Swept:
+        """Remove what killed runs left behind.
+
+        Args:
+            project: Whose journal is looked at.
+            may_touch_runpod: Asked with what is to go, before it goes from Runpod.
+        """
+        ...
+
     def find_platform(self) -> PlatformState | None:
         """The local platform, if it runs."""
         ...
@@ -141,11 +189,13 @@ class Services(Protocol):
 class RealServices:
     """``flash.preview``, and child processes."""
 
-    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool) -> Artifact:
+    def build(
+        self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool, backend: Wanted
+    ) -> Artifact:
         """Build the project's artifact."""
         from flash.preview import session
 
-        return session.build(project, report=report, keep_build_dir=keep_build_dir)
+        return session.build(project, report=report, keep_build_dir=keep_build_dir, wanted=backend)
 
     def start_preview(
         self, project: Project, artifact: Artifact, *, backend: Wanted, report: Callable[[str], None]
@@ -158,16 +208,29 @@ class RealServices:
         report(f"workers: {chosen}")
         return session.start_preview(project, artifact, report=report, backend=chosen)
 
-    def follow(self, attachment: Attachment) -> Iterator[tuple[str, str]]:
+    def follow(
+        self, address: PlatformAddress, names: Mapping[str, str], *, first: int | None
+    ) -> Iterator[tuple[str, str]]:
         """Endless: the name of an endpoint and a line that one of its workers wrote, as they come."""
         import time
 
         from flash.cli.follow import follow
+        from flash.cloud.client import PlatformClient
 
-        names = {endpoint.id: endpoint.name for endpoint in attachment.endpoints}
-        with attachment.platform() as client:
-            for endpoint_id, line in follow(tuple(names), client.logs, pause=lambda: time.sleep(_WATCH_S)):
+        with PlatformClient(address) as client:
+
+            def tail(endpoint_id: str) -> tuple[str, ...]:
+                return client.logs(endpoint_id, max(_WINDOW, first or 0))
+
+            for endpoint_id, line in follow(tuple(names), tail, pause=lambda: time.sleep(_WATCH_S), first=first):
                 yield names[endpoint_id], line
+
+    def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
+        """The last lines that an endpoint's workers wrote."""
+        from flash.cloud.client import PlatformClient
+
+        with PlatformClient(address) as client:
+            return client.logs(endpoint_id, tail)
 
     def check_target(
         self,
@@ -238,6 +301,46 @@ class RealServices:
 
         with PlatformClient(address) as client:
             return client.environment(project.settings.app, name)
+
+    def apps(self, address: PlatformAddress) -> tuple[AppRecord, ...]:
+        """The apps there."""
+        from flash.cloud.client import PlatformClient
+
+        with PlatformClient(address) as client:
+            return client.apps()
+
+    def find_app(self, project: Project, address: PlatformAddress) -> AppRecord | None:
+        """The project's app there."""
+        from flash.cloud.client import PlatformClient
+
+        with PlatformClient(address) as client:
+            return client.find_app(project.settings.app)
+
+    def create_app(self, project: Project, address: PlatformAddress) -> None:
+        """Make the project's app."""
+        from flash.preview import apps
+
+        apps.create_app(project, address)
+
+    def create_environment(self, project: Project, address: PlatformAddress, name: str) -> None:
+        """Make an environment of it."""
+        from flash.preview import apps
+
+        apps.create_environment(project, address, name)
+
+    def delete_app(
+        self, project: Project, address: PlatformAddress, *, report: Callable[[str], None]
+    ) -> tuple[str, ...]:
+        """Remove the project's app; names the environments that went."""
+        from flash.preview import apps
+
+        return apps.delete_app(project, address, report=report)
+
+    def sweep(self, project: Project, *, may_touch_runpod: Callable[[str], bool]) -> Swept:
+        """Remove what killed runs left behind."""
+        from flash.preview import sweep
+
+        return sweep.sweep(project, may_touch_runpod=may_touch_runpod)
 
     def find_platform(self) -> PlatformState | None:
         """The local platform, if it runs."""

@@ -1,8 +1,7 @@
-"""``flash undeploy``. Asks before it removes anything from Runpod, and nothing on this machine."""
+"""``flash undeploy`` and ``flash env delete``. They ask before anything goes from Runpod, not on this machine."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from flash.cli.command import (
@@ -13,23 +12,31 @@ from flash.cli.command import (
     open_project,
     wanted_target,
 )
-from flash.cli.status import DONE, FAILED, UsageError
+from flash.cli.confirm import add_yes_option, agreed
+from flash.cli.status import DONE, FAILED
 
 if TYPE_CHECKING:
     import argparse
 
     from flash.cli.command import Context
 
-__all__ = ["UNDEPLOY"]
+__all__ = ["DELETE", "UNDEPLOY"]
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_environment_option(parser)
+    _configure_rest(parser)
+
+
+def _configure_delete(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("env", metavar="NAME", help="the environment")
+    _configure_rest(parser)
+
+
+def _configure_rest(parser: argparse.ArgumentParser) -> None:
     add_target_option(parser)
     add_project_options(parser, builds=False)
-    parser.add_argument(
-        "-y", "--yes", "--force", dest="yes", action="store_true", help="do not ask (only removing from Runpod asks)"
-    )
+    add_yes_option(parser)
 
 
 def _run(options: argparse.Namespace, context: Context) -> int:
@@ -42,8 +49,7 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     target = target_of(project, environment, named)
     question = f"Remove environment {environment!r} of {project.settings.app!r}?"
     # what is on this machine can be deployed again in seconds; what is on Runpod may be somebody's production
-    if target == "runpod" and not options.yes and not _agreed(question, context):
-        context.console.progress("nothing was removed")
+    if target == "runpod" and not options.yes and not agreed(question, context.console, command="flash undeploy"):
         return FAILED
     removed = context.services.undeploy(
         project, environment=environment, target=target, report=context.console.progress
@@ -56,11 +62,5 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     return DONE
 
 
-def _agreed(question: str, context: Context) -> bool:
-    if not sys.stdin.isatty():
-        raise UsageError("flash undeploy: there is nobody to ask", hint="add --yes to remove it without a question")
-    context.console.progress(f"{question} [y/N]")
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
 UNDEPLOY = Command(_configure, _run)
+DELETE = Command(_configure_delete, _run, epilog="the same as `flash undeploy --env NAME`")

@@ -67,11 +67,16 @@ class EnvironmentRecord:
 
 @dataclass(frozen=True, slots=True)
 class AppRecord:
-    """An app and its environments."""
+    """An app and its environments.
+
+    Attributes:
+        builds: How many there are.
+    """
 
     id: str
     name: str
     environments: tuple[EnvironmentRecord, ...] = ()
+    builds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +191,13 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
     def create_app(self, name: str) -> AppRecord:
         """Make an app. Look first: names are unique, and the platform refuses a second."""
         return _app(self._ask("createFlashApp", input={"name": name})["createFlashApp"])
+
+    def delete_app(self, app_id: str) -> None:
+        """Delete an app; its environments go first. None is fine too."""
+        try:
+            self._ask("deleteFlashApp", flashAppId=app_id)
+        except NotFound:
+            return
 
     def environment(self, app_name: str, environment_name: str) -> LiveEnvironment | None:
         """The environment with what is live in it, or None where app or environment are not there.
@@ -374,4 +386,5 @@ def _app(data: Mapping[str, Any]) -> AppRecord:
             EnvironmentRecord(id=one["id"], name=one["name"], active_build_id=one.get("activeBuildId") or None)
             for one in data.get("flashEnvironments") or ()
         ),
+        builds=len(data.get("flashBuilds") or ()),
     )

@@ -33,10 +33,12 @@ class Operation:
 _DOCUMENTS: Final = (
     """query getMyself { myself { id } }""",
     """query getFlashApps {
-      myself { flashApps { id name flashEnvironments { id name state activeBuildId } } }
+      myself { flashApps { id name flashEnvironments { id name state activeBuildId } flashBuilds { id } } }
     }""",
     """query getFlashAppByName($flashAppName: String!) {
-      flashAppByName(flashAppName: $flashAppName) { id name flashEnvironments { id name state activeBuildId } }
+      flashAppByName(flashAppName: $flashAppName) {
+        id name flashEnvironments { id name state activeBuildId } flashBuilds { id }
+      }
     }""",
     """query getFlashEnvironmentByName($input: FlashEnvironmentByNameInput!) {
       flashEnvironmentByName(input: $input) { id name state activeBuildId endpoints { id name } }
@@ -44,6 +46,7 @@ _DOCUMENTS: Final = (
     """query getFlashBuild($input: String!) { flashBuild(flashBuildId: $input) { id manifest } }""",
     """query getEndpoint($id: String!) { myself { endpoint(id: $id) { id } } }""",
     """mutation createFlashApp($input: CreateFlashAppInput!) { createFlashApp(input: $input) { id name } }""",
+    """mutation deleteFlashApp($flashAppId: String!) { deleteFlashApp(flashAppId: $flashAppId) }""",
     """mutation createFlashEnvironment($input: CreateFlashEnvironmentInput!) {
       createFlashEnvironment(input: $input) { id name }
     }""",

@@ -1,7 +1,7 @@
 """The journal: what runs made on platforms, written before it is made, so that a killed run can be cleaned up.
 
 One line of JSON an event, each on disk before the next step. It says what may be there; what is live is read from the
-platform, never from here.
+platform, never from here. Beside it lies a lock for each run that is not settled, held by the process that runs it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from filelock import FileLock, Timeout
 
 from flash.errors import DeployError
 
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "Kind", "Pending"]
 
 Kind = Literal["app", "environment", "upload", "build", "endpoint"]
+
+_held: Final[dict[str, FileLock]] = {}
+"""The locks of this process's runs, by path: a run may end in another journal object than it began in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,10 @@ class Journal:
     def begin(self, where: str) -> str:
         """Begin a run; returns its name."""
         run = secrets.token_hex(6)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = self._lock(run)
+        lock.acquire()
+        _held[lock.lock_file] = lock
         self._append({"run": run, "event": "began", "where": where})
         return run
 
@@ -70,6 +79,10 @@ class Journal:
     def settled(self, run: str) -> None:
         """Write down that what the run made and did not remove is there to stay."""
         self._append({"run": run, "event": "settled"})
+        lock = _held.pop(self._lock(run).lock_file, None)
+        if lock is not None:
+            lock.release()
+        self._lock_path(run).unlink(missing_ok=True)
 
     def pending(self) -> tuple[Pending, ...]:
         """What runs that were never settled made, or were about to make, in the order of the journal.
@@ -94,6 +107,35 @@ class Journal:
                 else:
                     found[key] = Pending(run, where.get(run, ""), entry["kind"], entry["name"], entry.get("id"))
         return tuple(found.values())
+
+    def abandoned(self) -> tuple[Pending, ...]:
+        """What is pending of runs whose processes are gone."""
+        pending = self.pending()
+        alive = {run for run in {one.run for one in pending} if self._is_alive(run)}
+        return tuple(one for one in pending if one.run not in alive)
+
+    def busy(self) -> frozenset[str]:
+        """Where runs deploy whose processes are alive."""
+        where = {entry["run"]: entry["where"] for entry in self._entries() if entry["event"] == "began"}
+        return frozenset(place for run, place in where.items() if self._is_alive(run))
+
+    def _is_alive(self, run: str) -> bool:
+        if not self._lock_path(run).exists():
+            return False
+        lock = self._lock(run)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+    def _lock(self, run: str) -> FileLock:
+        # one thread may begin what another one settles
+        return FileLock(self._lock_path(run), thread_local=False)
+
+    def _lock_path(self, run: str) -> Path:
+        return self._path.absolute().with_name(f"{self._path.name}.{run}.lock")
 
     def _entries(self) -> list[dict[str, Any]]:
         try:

@@ -11,10 +11,10 @@ import hashlib
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Final
 
 from flash.errors import DependencyError, TargetPythonMissing
+from flash.preview.claims import claimed_folder
 
 if TYPE_CHECKING:
     from flash.bundle.install import Uv
@@ -38,6 +38,9 @@ IMAGE_VERSIONS: Final = {
 }
 """torch: what the GPU images name, worker 1.4.2's base is ``runpod/pytorch:1.0.3-cu1281-torch291-ubuntu2204``. The
 others, which the images do not pin and only artifacts of other builders get, are the releases of 2026-11-23."""
+
+MAKING_PREFIX: Final = ".making-"
+"""Of the folders in which bases are made; one is put in place when it is finished."""
 
 
 class Bases:
@@ -74,14 +77,10 @@ class Bases:
         interpreter = self._interpreter(python_version)
         extra = f" with {', '.join(sorted(provided))}" if provided else ""
         self._report(f"making the base environment for Python {python_version}{extra}")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(mkdtemp(prefix=".making-", dir=self._folder))
-        try:
+        with claimed_folder(self._folder, MAKING_PREFIX) as staging:
             self._uv.make_venv(staging / "venv", interpreter)
             self._uv.install_into_venv(staging / "venv", requirements, compile_bytecode=True)
             self._settle(staging / "venv", home, "bin/python")
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         return python
 
     def library(self, python_version: str, provided: Sequence[str] = ()) -> Path:
@@ -103,9 +102,7 @@ class Bases:
         if home.is_dir():
             return home
         self._report(f"installing {', '.join(requirements)} for Python {python_version}")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        staging = Path(mkdtemp(prefix=".making-", dir=self._folder))
-        try:
+        with claimed_folder(self._folder, MAKING_PREFIX) as staging:
             library = staging / "library"
             self._uv.install(
                 requirements,
@@ -117,8 +114,6 @@ class Bases:
             if interpreter is not None:
                 self._uv.compile(interpreter, library)
             self._settle(library, home, "")
-        finally:
-            shutil.rmtree(staging, ignore_errors=True)
         return home
 
     def compile(self, python_version: str, folder: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from flash import project as settings
 from flash.bundle import archive, assemble, sources
@@ -27,15 +25,27 @@ from flash.errors import ManifestError, TargetPythonMissing
 from flash.model.manifest import Artifact
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
 from flash.preview.bases import Bases
+from flash.preview.claims import claimed_folder, remove_abandoned
 from flash.preview.local import Describer, PlatformState, launch_platform
 
 if TYPE_CHECKING:
     from flash.model.app import App
     from flash.project import Project
 
-__all__ = ["PREVIEW_ENVIRONMENT", "Attachment", "Preview", "build", "discover", "local_address", "start_preview"]
+__all__ = [
+    "PREVIEW_ENVIRONMENT",
+    "PREVIEW_PREFIX",
+    "Attachment",
+    "Preview",
+    "build",
+    "discover",
+    "local_address",
+    "start_preview",
+]
 
 PREVIEW_ENVIRONMENT: Final = "preview"
+PREVIEW_PREFIX: Final = "preview-"
+"""Of the folders of running previews."""
 Report = Callable[[str], None]
 
 
@@ -233,9 +243,11 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
         WorkerFailed: A worker died while starting; the end of its log is in ``detail``.
         PreviewError: The platform did not start.
     """
+    previews = settings.flash_home() / "previews"
+    remove_abandoned(previews, PREVIEW_PREFIX)
     stack = ExitStack()
     try:
-        home = stack.enter_context(_preview_folder(settings.flash_home() / "previews"))
+        home = stack.enter_context(claimed_folder(previews, PREVIEW_PREFIX))
         state = stack.enter_context(launch_platform(home / "platform", backend))
         address = local_address(state)
         client = stack.enter_context(PlatformClient(address))
@@ -253,31 +265,6 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
         raise
     attachment = attachment_of(deployment, artifact, address, kind="preview", backend=state.backend)
     return Preview(attachment, stack)
-
-
-@contextmanager
-def _preview_folder(previews: Path) -> Iterator[Path]:
-    """A folder for one preview's state; what killed runs left behind is removed first.
-
-    Its owner holds a lock beside it, which the operating system gives up when the owner is gone, however it went.
-    """
-    previews.mkdir(parents=True, exist_ok=True)
-    for lock_path in previews.glob("*.lock"):
-        abandoned = FileLock(lock_path)
-        try:
-            abandoned.acquire(blocking=False)
-        except Timeout:
-            continue
-        shutil.rmtree(lock_path.with_suffix(""), ignore_errors=True)
-        lock_path.unlink(missing_ok=True)
-        abandoned.release()
-    folder = Path(mkdtemp(prefix="preview-", dir=previews))
-    with FileLock(folder.with_suffix(".lock")):
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-    folder.with_suffix(".lock").unlink(missing_ok=True)
 
 
 def attachment_of(

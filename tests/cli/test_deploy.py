@@ -359,18 +359,33 @@ def test_a_worker_that_dies_shows_its_log(
 # --preview
 
 
+@pytest.mark.parametrize("command", [["deploy", "--preview"], ["preview"]])
 def test_a_preview_serves_until_ctrl_c(
-    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+    command: list[str], project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """URLs and the key on stdout, what workers write on stderr; then it is stopped, and that is success."""
     services.log_lines = (("gpu_worker", "ready"), ("lb_worker", "GET /health"))
-    assert main(["deploy", "--preview"], services) == 0
+    assert main(command, services) == 0
     captured = capsys.readouterr()
-    assert services.names == ["build", "start_preview", "follow"]
+    assert services.names == ["build", "start_preview", "follow", "close"]
     assert services.preview is not None
     assert services.preview.closed == 1
     assert "export RUNPOD_API_KEY='flash_key'" in captured.out
-    assert captured.err == ("building\nstarting\ngpu_worker | ready\nlb_worker | GET /health\n✓ Preview stopped\n")
+    assert captured.err.splitlines() == [
+        "building",
+        "starting",
+        "gpu_worker | ready",
+        "lb_worker | GET /health",
+        "stopping; Ctrl+C again stops at once",
+        "✓ Preview stopped",
+    ]
+
+
+def test_a_second_ctrl_c_does_not_wait_for_the_end_of_a_preview(project: Path, services: FakeServices) -> None:
+    """It interrupts the stop."""
+    services.refuse["close"] = KeyboardInterrupt()
+    assert main(["preview"], services) == 130
+    assert services.names[-1] == "close"
 
 
 def test_a_preview_as_json_has_what_a_program_needs(
@@ -432,5 +447,5 @@ def test_what_workers_are_to_be_is_passed_on(
     main(["deploy", "--env", "staging", "--target", "local", "--no-gate", chosen], services)
     main(["deploy", "--preview", chosen], services)
     told = {name: values["backend"] for name, values in services.asked if "backend" in values}
-    assert told == dict.fromkeys(("check_target", "promote", "start_preview"), backend)
+    assert told == dict.fromkeys(("check_target", "build", "promote", "start_preview"), backend)
     assert capsys.readouterr().err.count("✗") == 0

@@ -45,7 +45,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     assert "--json" in shown
 
 
-@pytest.mark.parametrize("group", ["env", "platform"])
+@pytest.mark.parametrize("group", ["app", "env", "platform"])
 def test_a_group_of_verbs_has_help(group: str, capsys: pytest.CaptureFixture[str]) -> None:
     """It lists its own verbs only."""
     assert main([group, "--help"]) == 0
@@ -64,7 +64,7 @@ def test_a_group_of_verbs_has_help(group: str, capsys: pytest.CaptureFixture[str
             f"one of: {WORDS}",
         ),
         (["--verbose"], "flash: a command is missing", f"one of: {WORDS}"),
-        (["env"], "flash env: a command is missing", "one of: list, get"),
+        (["env"], "flash env: a command is missing", "one of: list, get, create, delete"),
         (["platform", "strat"], "flash platform: there is no command 'strat'", "did you mean `flash platform start`?"),
         (
             ["env", "get"],

@@ -104,6 +104,9 @@ def sweep(containers: Containers, labels: Labels) -> tuple[str, ...]:
 
 def _is_dead(folder: Path) -> bool:
     """Whether nobody holds the lock of a platform's folder."""
+    if not folder.is_dir():
+        # taking its lock would make it again
+        return True
     lock = lock_of(folder)
     try:
         lock.acquire(blocking=False)

@@ -1,0 +1,150 @@
+"""``flash logs``: what the workers of an environment wrote, from the platform that runs them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from flash.cli.command import (
+    Command,
+    add_environment_option,
+    add_project_options,
+    add_target_option,
+    open_project,
+    wanted_target,
+)
+from flash.cli.interrupts import interruptible
+from flash.cli.status import DONE
+from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from flash.cli.command import Context
+    from flash.cloud.address import PlatformAddress
+    from flash.project import TargetName
+
+__all__ = ["LOGS"]
+
+_TAIL: Final = 100
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative")
+    return number
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the endpoint (default: all of them)")
+    add_environment_option(parser)
+    add_target_option(parser)
+    parser.add_argument(
+        "--tail", type=_count, metavar="N", default=_TAIL, help=f"how many lines of each endpoint (default: {_TAIL})"
+    )
+    parser.add_argument("-f", "--follow", action="store_true", help="go on with what they write, until Ctrl+C")
+    add_project_options(parser, builds=False)
+
+
+def _run(options: argparse.Namespace, context: Context) -> int:
+    from flash.cli.environments import choose_live_environment
+    from flash.project import target_of
+
+    project, services = open_project(options), context.services
+    named = wanted_target(options)
+    environment = choose_live_environment(project, options.env, named, services)
+    target = target_of(project, environment, named)
+    address = services.address(project, target)
+    live = services.environment(project, address, environment)
+    if live is None:
+        raise NotFound(
+            f"app {project.settings.app!r} has no environment {environment!r} on target {target!r}",
+            hint="flash env list shows those that there are",
+        )
+    endpoints = _chosen(options.name, live.endpoints, environment)
+    if options.follow:
+        return _follow(address, endpoints, target, options.tail, context)
+    found = {name: list(_tail(address, endpoint_id, target, options.tail, context)) for name, endpoint_id in endpoints}
+    shown = [_labelled(name, line, len(endpoints)) for name, lines in found.items() for line in lines]
+    data = {
+        "app": project.settings.app,
+        "environment": environment,
+        "endpoints": [{"name": name, "lines": lines} for name, lines in found.items()],
+    }
+    if shown or context.console.as_json:
+        context.console.result("\n".join(shown), data)
+    return DONE
+
+
+def _chosen(name: str | None, endpoints: Mapping[str, str], environment: str) -> list[tuple[str, str]]:
+    """Names and ids of the endpoints that were asked for."""
+    if name is None:
+        return sorted(endpoints.items())
+    if name in endpoints:
+        return [(name, endpoints[name])]
+    from flash.model.hardware import nearest
+
+    close = nearest(name, endpoints)
+    raise NotFound(
+        f"environment {environment!r} has no endpoint {name!r}",
+        hint=f"did you mean {close!r}?" if close else f"there are: {', '.join(sorted(endpoints)) or 'none'}",
+    )
+
+
+def _tail(
+    address: PlatformAddress, endpoint_id: str, target: TargetName, tail: int, context: Context
+) -> tuple[str, ...]:
+    try:
+        return context.services.logs(address, endpoint_id, tail)
+    except (NotAuthorized, NotFound, PlatformUnreachable):
+        raise
+    except PlatformError as error:
+        raise _without_logs(error, target) from error
+
+
+def _without_logs(error: PlatformError, target: TargetName) -> PlatformError:
+    """Logs are an extension of ours: Runpod's own platform knows no such question."""
+    if target == "local":
+        return error
+    return PlatformError(
+        "Runpod gives workers' logs in its console only",
+        operation=error.operation,
+        hint="look there",
+        detail=str(error),
+    )
+
+
+def _follow(
+    address: PlatformAddress, endpoints: list[tuple[str, str]], target: TargetName, tail: int, context: Context
+) -> int:
+    names = {endpoint_id: name for name, endpoint_id in endpoints}
+    # Ctrl+C is the way to end it, not an interruption of it
+    with suppress(KeyboardInterrupt), interruptible():
+        for name, line in _lines(address, names, target, tail, context):
+            if context.console.as_json:
+                context.console.text(json.dumps({"endpoint": name, "line": line}, ensure_ascii=False))
+            else:
+                context.console.text(_labelled(name, line, len(names)))
+            context.console.flush()
+    return DONE
+
+
+def _lines(
+    address: PlatformAddress, names: Mapping[str, str], target: TargetName, tail: int, context: Context
+) -> Iterator[tuple[str, str]]:
+    try:
+        yield from context.services.follow(address, names, first=tail)
+    except (NotAuthorized, NotFound, PlatformUnreachable):
+        raise
+    except PlatformError as error:
+        raise _without_logs(error, target) from error
+
+
+def _labelled(name: str, line: str, endpoints: int) -> str:
+    return line if endpoints == 1 else f"{name} | {line}"
+
+
+LOGS = Command(_configure, _run, epilog='With --json, --follow prints one object a line: {"endpoint", "line"}.')
