@@ -366,7 +366,7 @@ def target_of(project: Project, environment: str, override: str | None = None) -
         return "runpod"
     raise SettingsError(
         f"environment {environment!r} has no target, and there is no API key",
-        hint="set RUNPOD_API_KEY to deploy to Runpod, or say --target local (pytest: --flash-target=local) for this machine",
+        hint="set RUNPOD_API_KEY to deploy to Runpod, or say --target local (pytest: --flash-target=local)",
     )
 
 
