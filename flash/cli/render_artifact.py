@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash.cli.render import counted, kind, serves, size_text, table
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flash.model.manifest import Resource
 
 __all__ = ["contents_data", "contents_text"]
+
+_WIDEST: Final = 30
 
 
 def contents_text(contents: Contents) -> str:
@@ -29,7 +31,8 @@ def contents_text(contents: Contents) -> str:
         "",
         "Endpoints:",
         *table(
-            (name, kind(one), _hardware(one), _workers(one), serves(one)) for name, one in manifest.resources.items()
+            (name, kind(one), _short(_hardware(one)), _workers(one), serves(one))
+            for name, one in manifest.resources.items()
         ),
         "",
         "Project:",
@@ -79,6 +82,11 @@ def _hardware(resource: Resource) -> str:
     if resource.gpu_ids is not None:
         return resource.gpu_ids if resource.gpu_count == 1 else f"{resource.gpu_count} x {resource.gpu_ids}"
     return ",".join(resource.instance_ids or ()) or "-"
+
+
+def _short(hardware: str) -> str:
+    first, *others = hardware.split(",")
+    return hardware if len(hardware) <= _WIDEST else f"{first} and {len(others)} more"
 
 
 def _workers(resource: Resource) -> str:

@@ -215,11 +215,16 @@ def launch_platform(home: Path, backend: Backend = PROCESSES) -> Iterator[Platfo
         os.close(owner_write)
         try:
             process.wait(_STOP_DEADLINE_S)
-        except subprocess.TimeoutExpired:
+        except (subprocess.TimeoutExpired, KeyboardInterrupt) as error:
+            # its workers end with it
             process.kill()
             process.wait()
-        if process.returncode != 0:
-            _bury(home, backend)
+            if isinstance(error, KeyboardInterrupt):
+                # whoever interrupts the stop does not want to wait for it
+                raise
+        finally:
+            if process.returncode != 0:
+                _bury(home, backend)
 
 
 def _bury(home: Path, backend: Backend) -> None:
