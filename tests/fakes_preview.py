@@ -16,6 +16,7 @@ class FakeUv:
         self._can_download = can_download
         self.made: list[Path] = []
         self.installed: list[tuple[str, ...]] = []
+        self.compiled: list[tuple[Path, str]] = []
         self.refuse_install = False
 
     def find_python(self, version: str) -> Path | None:
@@ -36,3 +37,16 @@ class FakeUv:
         if self.refuse_install:
             raise DependencyError("cannot install")
         self.installed.append(tuple(requirements))
+
+    def install(
+        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: object
+    ) -> tuple[()]:
+        if self.refuse_install:
+            raise DependencyError("cannot install")
+        target.mkdir(parents=True)
+        (target / "fastapi.py").touch()
+        self.installed.append(tuple(requirements))
+        return ()
+
+    def compile(self, interpreter: Path, folder: Path) -> None:
+        self.compiled.append((interpreter, folder.name))

@@ -220,3 +220,21 @@ def test_settings_of_the_index_reach_uv_and_nothing_else_does() -> None:
         "PYTHONNOUSERSITE": "1",
         "LC_ALL": "C.UTF-8",
     }
+
+
+def test_bytecode_is_written_beside_every_module_that_compiles(uv: Uv, tmp_path: Path) -> None:
+    """It holds whatever the time stamps say, so that a copy in an image may be younger; what is no Python is left."""
+    (tmp_path / "pkg").mkdir()
+    (tmp_path / "pkg" / "good.py").write_text("x = 1\n", encoding="utf-8")
+    (tmp_path / "pkg" / "template.py").write_text("{{ cookiecutter }}(\n", encoding="utf-8")
+    uv.compile(Path(sys.executable), tmp_path / "pkg")
+    (compiled,) = (tmp_path / "pkg" / "__pycache__").iterdir()
+    assert compiled.name.startswith("good.")
+    # PEP 552: a hash that is not checked
+    assert compiled.read_bytes()[4:8] == (1).to_bytes(4, "little")
+
+
+def test_an_interpreter_that_cannot_be_started_is_an_error(uv: Uv, tmp_path: Path) -> None:
+    """It was there a moment ago."""
+    with pytest.raises(PreviewError, match="cannot start"):
+        uv.compile(tmp_path / "python", tmp_path)

@@ -83,3 +83,40 @@ def test_another_version_is_never_taken_instead(tmp_path: Path) -> None:
     assert raised.value.message.startswith("Python 3.13")
     assert "[tool.flash]" in raised.value.hint
     assert raised.value.detail == "no route"
+
+
+def test_a_library_is_the_same_distributions_as_a_layer_compiled_and_made_once(tmp_path: Path) -> None:
+    """Its folder is named for what is in it; what a GPU image ships makes another."""
+    uv, said = FakeUv(HERE), []
+
+    first = bases(tmp_path, uv, said).library("3.11")
+    second = bases(tmp_path, uv, said).library("3.11")
+    gpu = bases(tmp_path, uv, said).library("3.11", ("torch",))
+
+    assert first == second != gpu
+    assert (first / "fastapi.py").exists()
+    assert uv.installed == [BASE_REQUIREMENTS, (*BASE_REQUIREMENTS, "torch==2.9.1")]
+    assert uv.compiled == [(HERE, "library")] * 2
+    assert len(said) == 2
+
+
+def test_without_the_targets_interpreter_a_library_is_not_compiled_and_says_so_in_its_name(tmp_path: Path) -> None:
+    """Where the interpreter comes later, another one is made."""
+    uv = FakeUv(None)
+
+    plain = bases(tmp_path, uv, []).library("3.11")
+    bases(tmp_path, uv, []).compile("3.11", plain)
+
+    assert uv.compiled == []
+    assert bases(tmp_path, FakeUv(HERE), []).library("3.11") != plain
+
+
+def test_a_library_that_could_not_be_made_leaves_nothing_behind(tmp_path: Path) -> None:
+    """As for environments."""
+    uv = FakeUv(HERE)
+    uv.refuse_install = True
+
+    with pytest.raises(DependencyError):
+        bases(tmp_path, uv, []).library("3.11")
+
+    assert [path.name for path in (tmp_path / "bases").iterdir() if not path.name.endswith(".lock")] == []
