@@ -1,4 +1,4 @@
-"""Peers that we did not write, unchanged, from PyPI: ``runpod-flash`` and ``runpod``, in an environment of their own."""
+"""Peers that we did not write, unchanged, from PyPI: ``runpod-flash`` and ``runpod``, in their own environment."""
 
 from __future__ import annotations
 
