@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,27 @@ def test_a_journal_that_cannot_be_opened_is_an_error(path: Path):
     path.mkdir(parents=True)
     with pytest.raises(DeployError, match="cannot read the journal"):
         Journal(path).pending()
+
+
+def test_a_run_is_alive_until_it_is_settled_or_its_process_is_gone(path: Path):
+    """Another journal object may settle it; nothing but the journal stays."""
+    run = Journal(path).begin("http://p demo/production")
+    Journal(path).intended(run, "endpoint", "gpu")
+    assert (Journal(path).abandoned(), Journal(path).busy()) == ((), {"http://p demo/production"})
+    Journal(path).settled(run)
+    assert Journal(path).busy() == frozenset()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_what_a_killed_process_has_pending_is_abandoned(path: Path):
+    """The operating system gives up its lock."""
+    code = (
+        "import os, pathlib, sys\n"
+        "from flash.deploy.journal import Journal\n"
+        "journal = Journal(pathlib.Path(sys.argv[1]))\n"
+        "journal.intended(journal.begin('http://p demo/production'), 'endpoint', 'gpu')\n"
+        "os.abort()"
+    )
+    subprocess.run([sys.executable, "-c", code, str(path)], stderr=subprocess.DEVNULL)
+    assert [one.name for one in Journal(path).abandoned()] == ["gpu"]
+    assert Journal(path).busy() == frozenset()

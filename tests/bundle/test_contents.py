@@ -1,0 +1,117 @@
+"""What lies in an artifact, by what brought it."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flash.bundle import contents
+from flash.bundle.contents import Contents, Part
+from flash.errors import BuildError, ManifestError
+from flash.model.manifest import FunctionEntry, Manifest, Resource
+
+MANIFEST = Manifest(
+    project_name="demo",
+    resources={
+        "gpu_worker": Resource(
+            gpu_ids="AMPERE_16", gpu_count=2, functions=[FunctionEntry(name="hello", module="gpu_worker")]
+        )
+    },
+).text()
+FILES = {
+    "flash_manifest.json": MANIFEST,
+    "handler_gpu_worker.py": "h" * 10,
+    "requirements.txt": "",
+    "flash/__init__.py": "f" * 20,
+    "flash/runtime/worker.py": "f" * 30,
+    "gpu_worker.py": "g" * 40,
+    "data/a.txt": "a",
+    "data/deep/b.txt": "bb",
+    "handler_mine.py": "mine",
+    "typing_extensions.py": "t" * 100,
+    "typing_extensions-4.15.0.dist-info/METADATA": "m",
+    "typing_extensions-4.15.0.dist-info/RECORD": (
+        "typing_extensions.py,sha256=x,100\r\ntyping_extensions-4.15.0.dist-info/METADATA,,\r\n"
+        '"../../bin/with,comma",,\r\n__pycache__/typing_extensions.cpython-311.pyc,,\r\n'
+    ),
+    "big/__init__.py": "b" * 1000,
+    "Big_Thing-1.0.dist-info/RECORD": "big/__init__.py,,\nBig_Thing-1.0.dist-info/RECORD,,\n",
+    "_flash/sets/0a1b/old/__init__.py": "o" * 7,
+    "_flash/sets/0a1b/old-0.1.dist-info/RECORD": "old/__init__.py,,\n",
+}
+
+
+def packed(folder: Path, files: dict[str, str]) -> Path:
+    """An archive of these files."""
+    path = folder / "artifact.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> Contents:
+    """What is in an artifact of everything."""
+    return contents.read(packed(tmp_path, FILES))
+
+
+def test_a_distribution_has_what_its_record_lists_and_its_metadata(found: Contents) -> None:
+    """Largest first; what a record lists and the artifact has not does not count."""
+    record = FILES["typing_extensions-4.15.0.dist-info/RECORD"]
+    assert [(part.name, part.version, part.files) for part in found.distributions] == [
+        ("big-thing", "1.0", 2),
+        ("typing-extensions", "4.15.0", 3),
+        ("old", "0.1", 2),
+    ]
+    assert found.distributions[1].size_bytes == 100 + 1 + len(record)
+
+
+def test_what_the_build_made_is_told_apart_from_the_project(found: Contents) -> None:
+    """A handler is one that the manifest names: a file of the user's may look like one."""
+    assert (found.generated.files, found.runtime) == (3, Part("flash", 2, 50))
+    assert found.project == (
+        Part("data/", 2, 3),
+        Part("gpu_worker.py", 1, 40),
+        Part("handler_mine.py", 1, 4),
+    )
+
+
+def test_every_file_is_part_of_one_thing(found: Contents) -> None:
+    """Sizes and counts add up."""
+    parts = [*found.project, found.generated, found.runtime, *found.distributions]
+    assert sum(part.files for part in parts) == len(FILES)
+    assert sum(part.size_bytes for part in parts) == found.unpacked_bytes
+
+
+@given(
+    st.dictionaries(st.sampled_from(["a.py", "b/c.py", "b/d.py", "e/f/g.py"]), st.text("x", max_size=9), min_size=1),
+    st.lists(st.sampled_from(["a.py", "b/c.py", "../x", "missing", ""]), max_size=4),
+)
+def test_no_record_makes_a_file_count_twice(
+    tmp_path_factory: pytest.TempPathFactory, files: dict[str, str], recorded: list[str]
+) -> None:
+    """Whatever two distributions say of the same file."""
+    records = {f"d{number}-1.dist-info/RECORD": "".join(f"{path},,\n" for path in recorded) for number in range(2)}
+    everything = {**files, **records, "flash_manifest.json": Manifest().text()}
+    found = contents.read(packed(tmp_path_factory.mktemp("artifact"), everything))
+    parts = [*found.project, found.generated, found.runtime, *found.distributions]
+    assert sum(part.files for part in parts) == len(everything)
+
+
+def test_what_is_no_artifact_is_an_error(tmp_path: Path) -> None:
+    """It names the file."""
+    nonsense = tmp_path / "nonsense.tar.gz"
+    nonsense.write_text("no archive", encoding="utf-8")
+    for path in (nonsense, tmp_path / "missing.tar.gz"):
+        with pytest.raises(BuildError, match=r"cannot read the artifact"):
+            contents.read(path)
+    with pytest.raises(ManifestError):
+        contents.read(packed(tmp_path, {"a.py": ""}))
