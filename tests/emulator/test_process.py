@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from flash.emulator.launchers import WorkerSpec
+from flash.emulator.launchers import Code, WorkerSpec
 from flash.emulator.launchers.process import ProcessLauncher, ProcessWorker
 from flash.errors import PreviewError
 
@@ -141,3 +143,60 @@ async def test_an_interpreter_that_is_not_there_is_an_error(tmp_path: Path) -> N
         await launcher.launch(_spec(tmp_path, ""))
     assert not (tmp_path / "w.home").exists()
     launcher.close()
+
+
+# stands for the SDK: says what it was started with, and runs the handler once
+SDK = """
+import asyncio, os, pathlib, sys
+
+class serverless:
+    @staticmethod
+    def start(config):
+        job = {"id": "j", "input": {"a": 1}}
+        result = config["handler"](job)
+        if asyncio.iscoroutine(result):
+            result = asyncio.run(result)
+        print(sorted(config), result, pathlib.Path(sys.path[0]).name, len(sys.argv))
+        if "UP" in os.environ.get("WAIT", ""):
+            with open(os.environ["UP"], "w") as up:
+                up.write("up")
+            while True:
+                __import__("signal").pause()
+"""
+HANDLER = """
+def handler(job):
+    return job["input"]
+
+if __name__ == "__main__":
+    import runpod
+    runpod.serverless.start({"handler": handler, "concurrency_modifier": lambda current: 2})
+"""
+
+
+def _foreign(tmp_path: Path, code: Code, **environment: str) -> WorkerSpec:
+    spec = _spec(tmp_path, "")
+    shutil.rmtree(spec.artifact_dir / "flash")
+    (spec.artifact_dir / "runpod.py").write_text(SDK, encoding="utf-8")
+    (spec.artifact_dir / "handler_e.py").write_text(HANDLER, encoding="utf-8")
+    return replace(spec, code=code, environment={**spec.environment, **environment})
+
+
+@pytest.mark.parametrize(
+    ("code", "keys"), [(Code.HANDLER, "['handler']"), (Code.PROGRAM, "['concurrency_modifier', 'handler']")]
+)
+async def test_what_flash_has_not_built_is_started_as_its_image_would(
+    tmp_path: Path, launcher: ProcessLauncher, code: Code, keys: str
+) -> None:
+    """The stock image starts the loop with the handler alone; a program starts it itself. Neither sees arguments."""
+    worker = await launcher.launch(_foreign(tmp_path, code))
+    assert _until_gone(worker) == 0
+    assert (tmp_path / "w.log").read_text(encoding="utf-8") == f"{keys} {{'a': 1}} artifact 1\n"
+
+
+async def test_a_stood_in_worker_ends_with_its_owner(tmp_path: Path) -> None:
+    """As ours do: the pipe closes when the platform does."""
+    launcher = ProcessLauncher(lambda version, provided: PYTHON)
+    worker = await launcher.launch(_foreign(tmp_path, Code.HANDLER, WAIT="UP"))
+    assert (tmp_path / "up").read_text(encoding="utf-8") == "up"
+    launcher.close()
+    assert _until_gone(worker) == -signal.SIGTERM

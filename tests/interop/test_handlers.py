@@ -408,7 +408,7 @@ def test_the_artifact_takes_no_name_of_the_images_own_sources(artifact: Path) ->
 def test_a_load_balanced_endpoint_is_served_as_its_image_serves_it(
     artifact: Path, peers: Peers, tmp_path: Path
 ) -> None:
-    """uvicorn on ``app``; ``/ping`` answers, ``/execute`` is nobody's."""
+    """By uvicorn, on ``app``; ``/ping`` answers, ``/execute`` is nobody's."""
     with ExitStack() as stack:
         read = stack.enter_context(owner())
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))

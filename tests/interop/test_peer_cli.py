@@ -105,7 +105,7 @@ def test_the_peers_are_those_that_were_read(peers: Peers) -> None:
 def test_the_skeleton_is_deployed_and_deployed_again_after_an_edit_under_the_same_ids(
     skeleton: Terminal, local: Local
 ) -> None:
-    """``flash init``, ``flash deploy``, an edit, ``flash deploy``; torch and the SDK are not packed, images ship them."""
+    """``flash init``, ``flash deploy``, an edit, ``flash deploy``; what the images ship is not packed."""
     said = skeleton.flash("deploy", *VERSION, "--exclude", "torch,runpod-flash")
 
     first = skeleton.ids

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from filelock import Timeout
 
-from flash.emulator.launchers import WorkerNetwork
+from flash.emulator.launchers import Code, WorkerNetwork
 from flash.emulator.launchers.base_images import BaseImages
 from flash.emulator.launchers.containers import ContainerRequest, Event, Thing
 from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, context, worker_version
@@ -287,7 +287,7 @@ class DockerLauncher:
         request = ContainerRequest(
             name=f"flash-{spec.endpoint_name}-{spec.worker_id}",
             image=image,
-            command=_COMMAND if has_handler else None,
+            command=_command(spec) if has_handler else None,
             environment=_environment(spec, is_ours=has_handler),
             labels={**self._labels.run, _ENDPOINT: spec.endpoint_name},
             alias=spec.endpoint_name,
@@ -321,6 +321,14 @@ class DockerLauncher:
                     self._containers.build(tag, archive, labels)
             self._images[tag] = digest
         return tag
+
+
+def _command(spec: WorkerSpec) -> tuple[str, ...]:
+    if spec.code is Code.FLASH:
+        return _COMMAND
+    kind = "application" if spec.is_load_balanced else spec.code.value
+    program = Path(__file__).with_name("stand_in.py").read_text(encoding="utf-8")
+    return ("python", "-c", program, kind, f"{APP_FOLDER}/handler_{spec.endpoint_name}.py", "", f":{_PORT}")
 
 
 def _environment(spec: WorkerSpec, *, is_ours: bool) -> dict[str, str]:

@@ -1,11 +1,14 @@
 """Stands in for the programs of Runpod's worker images, which artifacts of ``runpod-flash`` rely on.
 
-Run by its path, with the interpreter of a worker: nothing of Flash can be imported here. It does what worker image
-1.4.2 does with an artifact (platform contract §5.1), except that a missing package is not installed by its import name.
+Run by its path, or as the text of ``python -c``, with the interpreter of a worker: nothing of Flash can be imported
+here. It does what worker image 1.4.2 does with an artifact (platform contract §5.1), except that a missing package is
+not installed by its import name. Its arguments are a kind, FILE, and:
 
-    stand_in.py handler FILE OWNER_FD               the queue images: its ``handler``, under the SDK's loop
-    stand_in.py application FILE OWNER_FD LISTEN_FD  the load-balanced images: its ``app``, under uvicorn
-    stand_in.py program FILE OWNER_FD               an image of somebody's own: FILE as a program, which starts the loop
+    handler       OWNER   the queue images: FILE's ``handler``, under the SDK's loop
+    application   OWNER LISTEN   the load-balanced images: FILE's ``app``, under uvicorn
+    program       OWNER   an image of somebody's own: FILE as a program, which starts the loop itself
+
+OWNER is the read end of a pipe, at whose end the worker ends, or empty. LISTEN is a listening socket, or ``:PORT``.
 """
 
 from __future__ import annotations
@@ -25,16 +28,17 @@ _KEEP_ALIVE_S: Final = 600
 """Source: the command of the load-balanced images, platform contract §4.8."""
 
 
-def main(kind: str, path: str, owner_fd: str, listen_fd: str = "") -> None:
+def main(kind: str, path: str, owner: str, listen: str = "") -> None:
     """Work until the SDK or uvicorn ends."""
-    _watch_owner(int(owner_fd))
+    if owner:
+        _watch_owner(int(owner))
     # where this file lies is nothing that a worker may import from
     sys.path[0] = os.path.dirname(path)  # noqa: PTH120  before anything else is imported
     sys.argv = [path]
     if kind == "program":
         runpy.run_path(path, run_name="__main__")
     elif kind == "application":
-        _serve(_load(path).app, int(listen_fd))
+        _serve(_load(path).app, listen)
     else:
         _work(_load(path).handler)
 
@@ -48,12 +52,17 @@ def _work(handler: Any) -> None:
     importlib.import_module("runpod").serverless.start({"handler": run})
 
 
-def _serve(app: Any, listen_fd: int) -> None:
+def _serve(app: Any, listen: str) -> None:
     uvicorn = importlib.import_module("uvicorn")
     if all(getattr(route, "path", "") != "/ping" for route in app.routes):
         app.add_api_route("/ping", _ping, methods=["GET"])
-    os.set_inheritable(listen_fd, False)  # noqa: FBT003  the standard library's own signature
-    uvicorn.run(app, fd=listen_fd, timeout_keep_alive=_KEEP_ALIVE_S, access_log=False)
+    if listen.startswith(":"):
+        # inside a container, whose network decides who reaches it
+        where: dict[str, Any] = {"host": "0.0.0.0", "port": int(listen[1:])}  # noqa: S104
+    else:
+        os.set_inheritable(int(listen), False)  # noqa: FBT003  the standard library's own signature
+        where = {"fd": int(listen)}
+    uvicorn.run(app, **where, timeout_keep_alive=_KEEP_ALIVE_S, access_log=False)
 
 
 async def _ping() -> dict[str, str]:
