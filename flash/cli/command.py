@@ -50,14 +50,8 @@ class Command:
     run: Callable[[argparse.Namespace, Context], int]
     epilog: str = ""
 
-    def main(
-        self, name: str, summary: str, arguments: Sequence[str], console: Console, services: Services | None
-    ) -> int:
-        """Parse *arguments* and run.
-
-        Raises:
-            UsageError: They do not fit.
-        """
+    def parser(self, name: str, summary: str) -> argparse.ArgumentParser:
+        """What reads its arguments, and knows its help."""
         parser = _Parser(
             prog=f"flash {name}",
             description=summary[:1].upper() + summary[1:] + ".",
@@ -69,6 +63,17 @@ class Command:
         self.configure(parser)
         parser.add_argument("--json", action="store_true", help="the result as JSON on stdout, progress on stderr")
         parser.add_argument("-h", "--help", action="store_true", help="show this and stop")
+        return parser
+
+    def main(
+        self, name: str, summary: str, arguments: Sequence[str], console: Console, services: Services | None
+    ) -> int:
+        """Parse *arguments* and run.
+
+        Raises:
+            UsageError: They do not fit.
+        """
+        parser = self.parser(name, summary)
         if {"-h", "--help"} & set(arguments):
             console.text(parser.format_help().rstrip())
             return DONE

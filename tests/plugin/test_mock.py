@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes_pytest_flash import ROOT
+
+from flash.cli.init import skeleton_files
 
 if TYPE_CHECKING:
     from fakes_pytest_flash import FlashProject
@@ -328,3 +332,14 @@ def test_it(flash_mock: FlashMock):
     assert isinstance(flash_mock, FlashMock)
 """,
     )
+
+
+def test_the_example_of_the_page_passes(mocked: FlashProject) -> None:
+    """With the workers of a new project."""
+    page = (ROOT / "docs/fixtures.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert found is not None
+    for name in ("gpu_worker.py", "lb_worker.py"):
+        mocked.write({name: skeleton_files("demo", "3.11")[name]})
+    mocked.tests(found[1])
+    mocked.run().assert_outcomes(passed=1)
