@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flash.bundle.contents import Contents, Part
 from flash.cli.child import Ended
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import AppRecord, LiveEnvironment
@@ -74,6 +75,18 @@ def artifact(path: Path = Path("/project/.flash/artifact.tar.gz")) -> Artifact:
         "typing_extensions.py",
     )
     return Artifact(path=path, sha256=DIGEST, size_bytes=3 * 2**20, manifest=MANIFEST, files=files)
+
+
+def contents() -> Contents:
+    """What would be in it."""
+    return Contents(
+        artifact(),
+        {"gpu_worker.py": 600, "humanize/__init__.py": 3 * 2**20},
+        (Part("data/", 3, 2048), Part("gpu_worker.py", 1, 600)),
+        Part("generated", 4, 5000),
+        Part("flash", 27, 200_000),
+        (Part("humanize", 40, 3 * 2**20, "4.9.0"), Part("typing-extensions", 3, 170_000, "4.15.0")),
+    )
 
 
 def live(name: str) -> LiveEnvironment:

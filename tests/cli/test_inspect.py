@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes_cli import artifact
+from fakes_cli import contents
 
-from flash.bundle.contents import Contents, Part
 from flash.cli import render_artifact
 from flash.cli.main import main
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fakes_cli import FakeServices
-
-GOLDEN = Path(__file__).parent / "goldens/inspect.txt"
-CONTENTS = Contents(
-    artifact(),
-    {"gpu_worker.py": 600, "humanize/__init__.py": 3 * 2**20},
-    (Part("data/", 3, 2048), Part("gpu_worker.py", 1, 600)),
-    Part("generated", 4, 5000),
-    Part("flash", 27, 200_000),
-    (Part("humanize", 40, 3 * 2**20, "4.9.0"), Part("typing-extensions", 3, 170_000, "4.15.0")),
-)
-
-
-def test_text_is_as_its_golden() -> None:
-    """What people read changes on purpose only."""
-    assert render_artifact.contents_text(CONTENTS) + "\n" == GOLDEN.read_text(encoding="utf-8")
 
 
 def test_json_has_what_a_program_needs() -> None:
     """Sizes in bytes, endpoints as the manifest has them."""
-    data = render_artifact.contents_data(CONTENTS)
+    data = render_artifact.contents_data(contents())
     assert data["distributions"] == [
         {"name": "humanize", "files": 40, "size_bytes": 3 * 2**20, "version": "4.9.0"},
         {"name": "typing-extensions", "files": 3, "size_bytes": 170_000, "version": "4.15.0"},

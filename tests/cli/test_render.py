@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes_cli import DIGEST, ENDPOINTS, STATE, artifact, preview_attachment
+from fakes_cli import DIGEST, ENDPOINTS, STATE, artifact, contents, preview_attachment
 
-from flash.cli import render
+from flash.cli import render, render_artifact
 from flash.cli.render import EnvironmentRow
 from flash.cli.report import Condition
 
@@ -46,6 +46,7 @@ TEXTS = {
     ),
     "environments": render.environments_text(ROWS, app="demo"),
     "environments_none": render.environments_text((), app="demo"),
+    "inspect": render_artifact.contents_text(contents()),
     "gate": render.gate_text(GATE),
     "platform": render.platform_text(STATE),
     "platform_none": render.platform_text(None),

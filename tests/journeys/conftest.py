@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -168,6 +169,17 @@ def workers_of(home: Path) -> list[int]:
             if b"flash." in command and str(home).encode() in environment + command and state != "Z":
                 found.append(int(entry.name))
     return found
+
+
+def gone(pids: list[int]) -> None:
+    """Wait until these processes have ended."""
+    for pid in pids:
+        try:
+            ended = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        assert select.select([ended], [], [], 60)[0], pid
+        os.close(ended)
 
 
 def interrupt(process: subprocess.Popen[str]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
 from pathlib import Path
 
 import pytest
-from journeys.conftest import EXAMPLES, Platform, Shell, interrupt, urls, workers_of
+from journeys.conftest import EXAMPLES, Platform, Shell, gone, interrupt, urls, workers_of
 
 pytestmark = pytest.mark.journey
 
@@ -245,12 +244,7 @@ def test_a_killed_run_leaves_no_process(project: Shell, home: Path) -> None:
     killed.stdout.read()
     killed.stdout.close()
     assert killed.wait() == -signal.SIGKILL
-    for worker in workers_of(home):
-        ended = os.pidfd_open(worker)
-        import select
-
-        assert select.select([ended], [], [], 30)[0]
-        os.close(ended)
+    gone(workers_of(home))
 
     project.write({"tests/test_greeter.py": "def test_nothing(flash_preview):\n    pass\n"})
     assert project.pytest("--flash-preview").returncode == 0

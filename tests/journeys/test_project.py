@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import select
 import signal
 import subprocess
 import sys
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from journeys.conftest import Platform, Shell, interrupt, workers_of
+from journeys.conftest import Platform, Shell, gone, interrupt, workers_of
 
 pytestmark = pytest.mark.journey
 
@@ -27,17 +25,6 @@ def lines_until(process: subprocess.Popen[str], text: str) -> list[str]:
         if text in line:
             return seen
     raise AssertionError("".join(seen))
-
-
-def gone(pids: list[int]) -> None:
-    """Wait until these processes have ended."""
-    for pid in pids:
-        try:
-            ended = os.pidfd_open(pid)
-        except ProcessLookupError:
-            continue
-        assert select.select([ended], [], [], 60)[0], pid
-        os.close(ended)
 
 
 def test_a_new_project_passes_its_tests_at_once(tmp_path: Path, home: Path, platform: Platform) -> None:
