@@ -12,6 +12,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -192,18 +193,23 @@ def peers(cache: Path) -> Peers:
     return Peers(folder, json.loads(done.read_text()))
 
 
-@pytest.fixture(scope="session")
-def flash_home(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A ``FLASH_HOME`` whose base environments are kept."""
-    home = tmp_path_factory.mktemp("home")
+def home_with_bases(cache: Path, factory: pytest.TempPathFactory) -> Path:
+    """A new ``FLASH_HOME`` whose base environments are kept."""
+    home = factory.mktemp("home")
     (cache / "bases").mkdir(exist_ok=True)
     (home / "bases").symlink_to(cache / "bases")
     return home
 
 
+@pytest.fixture(scope="session")
+def flash_home(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ``FLASH_HOME`` whose base environments are kept."""
+    return home_with_bases(cache, tmp_path_factory)
+
+
 def ours(home: Path, *arguments: str, cwd: Path | None = None) -> str:
     """Our own command, with that ``FLASH_HOME``; returns what it printed."""
-    dropped = ("RUNPOD_", "FLASH_", "PYTEST_", "DOCKER_")
+    dropped = ("RUNPOD_", "FLASH_", "PYTEST_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     done = subprocess.run(
         [sys.executable, "-m", "flash", *arguments],
@@ -219,28 +225,35 @@ def ours(home: Path, *arguments: str, cwd: Path | None = None) -> str:
     return done.stdout
 
 
-@pytest.fixture(scope="module")
-def local(flash_home: Path) -> Iterator[Local]:
-    """A running local platform with process workers, on a free port."""
+@contextmanager
+def platform(home: Path, backend: str) -> Iterator[Local]:
+    """A running local platform on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    ours(flash_home, "platform", "start", "--port", str(port), "--backend", "process")
-    state = json.loads((flash_home / "platform" / "platform.json").read_text(encoding="utf-8"))
-    yield Local(flash_home, state["url"], state["api_key"])
-    ours(flash_home, "platform", "stop")
+    ours(home, "platform", "start", "--port", str(port), "--backend", backend)
+    try:
+        state = json.loads((home / "platform" / "platform.json").read_text(encoding="utf-8"))
+        yield Local(home, state["url"], state["api_key"])
+    finally:
+        ours(home, "platform", "stop")
 
 
 @pytest.fixture(scope="module")
-def terminal(peers: Peers, local: Local, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
-    """An empty folder, and the peers told where our platform is."""
-    root, home = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("peer-home")
+def local(flash_home: Path) -> Iterator[Local]:
+    """A running local platform with process workers."""
+    with platform(flash_home, "process") as running:
+        yield running
+
+
+def terminal_at(peers: Peers, local: Local, factory: pytest.TempPathFactory) -> Terminal:
+    """An empty folder, and the peers told where a platform is."""
     return Terminal(
-        root,
+        factory.mktemp("work"),
         peers,
         {
             "PATH": os.pathsep.join((str(peers.folder / "bin"), "/usr/bin", "/bin")),
-            "HOME": str(home),
+            "HOME": str(factory.mktemp("peer-home")),
             "LANG": "C.UTF-8",
             "RUNPOD_API_BASE_URL": local.url,
             "RUNPOD_ENDPOINT_BASE_URL": f"{local.url}/v2",
@@ -253,3 +266,9 @@ def terminal(peers: Peers, local: Local, tmp_path_factory: pytest.TempPathFactor
             "FLASH_NO_UPDATE_CHECK": "1",
         },
     )
+
+
+@pytest.fixture(scope="module")
+def terminal(peers: Peers, local: Local, tmp_path_factory: pytest.TempPathFactory) -> Terminal:
+    """An empty folder, and the peers told where our platform is."""
+    return terminal_at(peers, local, tmp_path_factory)

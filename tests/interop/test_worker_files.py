@@ -1,14 +1,16 @@
-"""Programs that call ``runpod.serverless.start`` themselves, launched by our platform as processes."""
+"""Programs that call ``runpod.serverless.start`` themselves, launched by our platform: processes and containers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+from containers.conftest import REQUIRED, docker, obstacle
 from fakes_emulator import CREATE_APP, CREATE_ENVIRONMENT, DEPLOY, FINALIZE, PREPARE, SAVE, archive
-from interop.conftest import Local, Terminal
+from interop.conftest import Local, Peers, Terminal, home_with_bases, platform, terminal_at
 
 pytestmark = [pytest.mark.interop, pytest.mark.xdist_group("interop-workers")]
 
@@ -112,10 +114,13 @@ class Deployed:
 
     Attributes:
         ids: Endpoint ids by program.
+        backend: What their workers are.
     """
 
     local: Local
+    terminal: Terminal
     ids: dict[str, str]
+    backend: str
 
     def post(self, name: str, operation: str, body: object = None) -> dict[str, Any]:
         """Plain HTTP to an endpoint."""
@@ -132,10 +137,26 @@ class Deployed:
             return client.get(f"/v2/{self.ids[name]}/{operation}").json()
 
 
-@pytest.fixture(scope="module")
-def programs(local: Local) -> Deployed:
-    """Every program, as an endpoint with an image of somebody's own has it."""
-    app_id = local.mutation(CREATE_APP, input={"name": "programs"})["id"]
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def programs(
+    request: pytest.FixtureRequest, cache: Path, peers: Peers, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    """Every program, deployed to a platform of each kind."""
+    if request.param == "docker" and (reason := obstacle()):
+        (pytest.fail if REQUIRED else pytest.skip)(reason)
+    home = home_with_bases(cache, tmp_path_factory)
+    with platform(home, request.param) as local:
+        app_id = local.mutation(CREATE_APP, input={"name": "programs"})["id"]
+        ids = _deploy(local, app_id)
+        yield Deployed(local, terminal_at(peers, local, tmp_path_factory), ids, request.param)
+    if request.param == "docker":
+        # what is deployed would be served again when the platform is started, and its image waits for that
+        for image in docker("images", "--quiet", "--filter", f"label=flash.home={home}").split():
+            docker("rmi", "--force", image)
+
+
+def _deploy(local: Local, app_id: str) -> dict[str, str]:
+    """As an endpoint with an image of somebody's own would have them; returns ids by program."""
     environment_id = local.mutation(CREATE_ENVIRONMENT, input={"flashAppId": app_id, "name": "production"})["id"]
     content = archive({f"handler_{name}.py": text for name, text in PROGRAMS.items()})
     upload = local.mutation(PREPARE, input={"flashAppId": app_id, "tarballSize": len(content)})
@@ -146,11 +167,10 @@ def programs(local: Local) -> Deployed:
     build = {"flashAppId": app_id, "objectKey": upload["objectKey"], "manifest": manifest}
     build_id = local.mutation(FINALIZE, input=build)["id"]
     local.mutation(DEPLOY, input={"flashEnvironmentId": environment_id, "flashBuildId": build_id})
-    ids = {
+    return {
         name: local.mutation(SAVE, input={"flashEnvironmentId": environment_id, "name": name, "type": "QB"})["id"]
         for name in PROGRAMS
     }
-    return Deployed(local, ids)
 
 
 def test_a_plain_handler_answers(programs: Deployed) -> None:
@@ -201,15 +221,15 @@ def test_a_concurrency_modifier_gets_jobs_in_batches(programs: Deployed) -> None
     assert _ended(lambda: programs.get("concurrent", f"status/{first}"))["output"] is True
 
 
-def test_a_generator_is_streamed_and_aggregated(programs: Deployed, terminal: Terminal) -> None:
+def test_a_generator_is_streamed_and_aggregated(programs: Deployed) -> None:
     """``stream()`` of the SDK yields the chunks; with ``return_aggregate_stream`` they are the output too."""
     code = """
         job = runpod.Endpoint(sys.argv[1]).run({"input": {"to": 3}})
         result = [list(job.stream()), job.status(), job.output()]
     """
     chunks = [{"number": 0}, {"number": 1}, {"number": 2}]
-    assert terminal.client(code, programs.ids["aggregating"]) == [chunks, "COMPLETED", chunks]
-    assert terminal.client(code, programs.ids["streaming"]) == [[0, 1, 2], "COMPLETED", []]
+    assert programs.terminal.client(code, programs.ids["aggregating"]) == [chunks, "COMPLETED", chunks]
+    assert programs.terminal.client(code, programs.ids["streaming"]) == [[0, 1, 2], "COMPLETED", []]
 
 
 def test_a_generator_that_fails_midway_fails_the_job_and_its_chunks_stay(programs: Deployed) -> None:
@@ -258,12 +278,17 @@ def test_a_cancelled_job_ends_in_the_worker_and_the_same_worker_goes_on(programs
     assert programs.get("sleeping", f"status/{job_id}")["status"] == "CANCELLED"
 
 
-def test_the_job_of_a_worker_that_exits_goes_to_the_next_once(programs: Deployed, tmp_path: Any) -> None:
+def test_the_job_of_a_worker_that_exits_goes_to_the_next_once(programs: Deployed, tmp_path: Path) -> None:
     """The second time it fails, and says how the worker ended."""
-    once = programs.runsync("dying", tally=str(tmp_path / "once"), deaths=1)
-    twice = programs.runsync("dying", tally=str(tmp_path / "twice"), deaths=9)
+    if programs.backend == "process":
+        # a container cannot tell that there was one before it
+        once = programs.runsync("dying", tally=str(tmp_path / "once"), deaths=1)
+        assert (once["status"], once["output"]) == ("COMPLETED", 2)
+        tally = tmp_path / "twice"
+    else:
+        tally = Path("/tmp/tally")
+    twice = programs.runsync("dying", tally=str(tally), deaths=9)
 
-    assert (once["status"], once["output"]) == ("COMPLETED", 2)
     assert twice["status"] == "FAILED"
     assert "exited with status 3" in twice["error"]
 
