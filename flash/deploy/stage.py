@@ -19,8 +19,8 @@ HEALTHY_DEADLINE_S: Final = 600.0
 """A cold start may have to fetch an image first. Source: the platform's own client shares it among all endpoints, read
 2026-08."""
 # between two questions, a part of the time that it has taken so far: whoever is fast is not made to wait
-_SHORTEST_PAUSE_S: Final = 0.05
-_PAUSE_PART: Final = 0.05
+_SHORTEST_PAUSE_S: Final = 0.1
+_PAUSE_PART: Final = 0.08
 _LONGEST_PAUSE_S: Final = 2.0
 _TOLD_EVERY_S: Final = 10.0
 

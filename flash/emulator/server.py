@@ -168,8 +168,12 @@ def _listen(host: str, port: int) -> socket.socket:
             raise
         raise PortTaken(
             f"port {port} on {host} is taken: {os.strerror(error.errno)}",
-            hint="choose another with --port, or stop what listens there",
+            hint="choose another: flash platform start --port N; or stop what listens there",
         ) from error
+    return _without_delay(listener)
+
+
+def _without_delay(listener: socket.socket) -> socket.socket:
     # connections inherit it; asyncio sets it only where it made the socket, and without it replies take 40 ms more
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
@@ -177,7 +181,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 def _listen_to_workers(network: WorkerNetwork) -> socket.socket:
     try:
-        return socket.create_server((network.gateway, 0), backlog=2048)
+        return _without_delay(socket.create_server((network.gateway, 0), backlog=2048))
     except OSError as error:
         raise PreviewError(
             f"cannot listen at {network.gateway}, where containers reach the platform: {error.strerror or error}",

@@ -283,9 +283,7 @@ def test_a_base_image_that_cannot_be_pulled_is_an_error_with_what_to_do(scene: S
     async def test() -> None:
         del scene.engine.images[PYTHON_IMAGE]
         async with opened(scene.launcher()) as launcher:
-            with pytest.raises(
-                PreviewError, match="is not here and cannot be pulled"
-            ) as raised:
+            with pytest.raises(PreviewError, match="is not here and cannot be pulled") as raised:
                 await launcher.launch(scene.spec())
             assert raised.value.hint == "docker pull python:3.11-slim"
             scene.engine.in_registry.add(PYTHON_IMAGE)
