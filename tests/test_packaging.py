@@ -76,6 +76,18 @@ def test_the_metadata_say_what_it_is(wheel: dict[str, str]) -> None:
     assert "Framework :: Pytest" in metadata.get_all("Classifier", [])
 
 
+def test_the_extra_all_is_every_extra_of_users(wheel: dict[str, str]) -> None:
+    """A missing extra is an error that names it; ``all`` leaves none missing."""
+    metadata = email.message_from_string(wheel[f"{STEM}.dist-info/METADATA"])
+    extras: dict[str, set[str]] = {extra: set() for extra in metadata.get_all("Provides-Extra", [])}
+    for line in metadata.get_all("Requires-Dist", []):
+        requirement, _, extra = line.partition("; extra == ")
+        if extra:
+            extras[extra.strip("'\"")].add(requirement)
+    assert extras["all"] == set().union(*(extras[name] for name in extras if name not in {"all", "dev"}))
+    assert "mock" in extras
+
+
 def test_the_sdist_holds_what_a_distributor_needs(dist: Path) -> None:
     """The packages, the tests and what runs them; nothing that git ignores."""
     with tarfile.open(dist / f"{STEM}.tar.gz") as archive:

@@ -144,6 +144,24 @@ def test_what_a_killed_preview_left_is_swept(project: Shell, home: Path) -> None
         process.stdout.close()
 
 
+def test_apps_and_environments_are_made_and_removed_one_at_a_time(project: Shell, platform: Platform) -> None:
+    """A second one of the same name is refused, and what is not named stays."""
+
+    def flash(*arguments: str) -> int:
+        return project.flash(*arguments, "--target", "local").returncode
+
+    assert flash("app", "create", "other") == 0
+    assert flash("app", "create", "other") == 1
+    assert flash("env", "create", "production") == 0
+    assert flash("env", "create", "production") == 1
+    assert flash("env", "create", "try") == 0
+    assert flash("env", "delete", "try") == 0
+    assert flash("env", "delete", "try") == 1
+    assert flash("app", "delete", "other") == 0
+    listed = json.loads(project.flash("app", "list", "--target", "local", "--json").stdout)["apps"]
+    assert [(app["name"], [one["name"] for one in app["environments"]]) for app in listed] == [("demo", ["production"])]
+
+
 KILLED = """
     import os, signal, sys
     from flash.cloud.client import PlatformClient
