@@ -227,3 +227,42 @@ async def test_a_worker_may_ask_to_be_replaced(bench: Bench) -> None:
     await bench.round()
     assert worker.stops
     assert [other.id for other in bench.launcher.alive] != [worker.id]
+
+
+@pytest.mark.parametrize("submits_first", [True, False])
+async def test_no_job_goes_to_a_worker_whose_poll_has_gone(bench: Bench, submits_first: bool) -> None:
+    """Whether it came before the worker hung up, with nobody to hear the answer, or after: the next poll gets it."""
+    endpoint_id = await bench.deployed()
+    (worker,) = bench.launcher.alive
+    hung_up = asyncio.Event()
+
+    async def receive() -> dict[str, object]:
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_message: object) -> None:
+        return
+
+    scope = {
+        "type": "http", "method": "GET", "path": f"/v2/{endpoint_id}/job-take/{worker.id}", "query_string": b"",
+        "headers": [(b"authorization", worker.token.encode())], "client": ("127.0.0.1", 1), "root_path": "",
+    }  # fmt: skip
+    polling = asyncio.ensure_future(bench.app(scope, receive, send))
+    await breathe()
+    if not submits_first:
+        hung_up.set()
+        await polling
+    submitting = asyncio.ensure_future(bench.client.post(f"/v2/{endpoint_id}/run", json={"input": {"n": 1}}))
+    if submits_first:
+        while not bench.platform.queue.counts(endpoint_id).in_progress:
+            await asyncio.sleep(0)
+        hung_up.set()
+    await polling
+    job_id = (await submitting).json()["id"]
+
+    if submits_first:
+        # the answer was on its way: the worker that is gone gives its jobs back
+        bench.platform.queue.release(worker.id, "it is gone")
+    taken = (await (await bench.take(worker))).json()
+
+    assert (taken["id"], taken["input"]) == (job_id, {"n": 1})
