@@ -12,7 +12,7 @@ import ipaddress
 import re
 import string
 import uuid
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Unsupported", "formatted", "matching", "text"]
 
+_SURROGATES: Final[tuple[Literal["Cs"]]] = ("Cs",)
 _PRINTABLE: Final = "".join(chr(code) for code in range(0x20, 0x7F))
 _OFFSETS: Final = ("Z", "+00:00", "+01:00", "+05:30", "-08:00")
 
@@ -38,7 +39,7 @@ def text(min_length: int = 0, max_length: int | None = None) -> st.SearchStrateg
     No surrogates: UTF-8 cannot carry them. No NUL: JSON can carry it, but C strings and Postgres, where results often
     end, cannot, and a function that passes it on is not to blame.
     """
-    alphabet = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
+    alphabet = st.characters(exclude_categories=_SURROGATES, exclude_characters="\0")
     return st.text(alphabet, min_size=min_length, max_size=max_length)
 
 
@@ -60,7 +61,7 @@ def matching(pattern: str, min_length: int = 0, max_length: int | None = None) -
         found = st.from_regex(compiled, alphabet=_PRINTABLE)
         found.validate()
     except InvalidArgument:
-        found = st.from_regex(compiled, alphabet=st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
+        found = st.from_regex(compiled, alphabet=st.characters(exclude_categories=_SURROGATES, exclude_characters="\0"))
     return found.filter(
         lambda value: (
             not value.endswith("\n") and _has_length(value, min_length, max_length) and bool(unicode_too.search(value))
