@@ -31,9 +31,8 @@ def result_body(result: object) -> dict[str, Any]:
     """What is posted for a handler's result.
 
     Shape: ``{"output"?: any, "error"?: any, "stopPod"?: true}``, to the letter as Runpod's worker loop posts it. A
-    dict's
-    ``error`` fails the job and its ``refresh_worker`` asks for a new worker; both are taken out of the output, and what
-    is empty then is left out.
+    dict's ``error`` fails the job and its ``refresh_worker`` asks for a new worker; both are taken out of the output,
+    and what is empty then is left out.
     """
     if not isinstance(result, Mapping):
         return {"output": result}

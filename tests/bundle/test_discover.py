@@ -437,9 +437,7 @@ def test_no_endpoint_is_an_error(tmp_path: Path) -> None:
 
 def test_an_app_of_the_name_before_the_last_is_told_what_to_import(tmp_path: Path) -> None:
     """It was never installed beside the newer one."""
-    with pytest.raises(
-        DiscoveryError, match=r"^worker\.py:2: no endpoint found: tetra_rp.*\nhint: import from"
-    ):
+    with pytest.raises(DiscoveryError, match=r"^worker\.py:2: no endpoint found: tetra_rp.*\nhint: import from"):
         read(tmp_path, worker="import os\nfrom tetra_rp import LiveServerless, remote\n")
 
 
