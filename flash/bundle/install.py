@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 
 from flash.bundle.archive import megabytes
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
+from flash.model.hardware import PYTHON_VERSIONS
 
 __all__ = ["TARGET_PLATFORM", "Distribution", "Installer", "Report", "Uv", "child_environment", "interpreter_folders"]
 
@@ -46,8 +47,8 @@ _KEPT = frozenset(
 # Settings of uv about where and how to download; those about what to resolve would change the result unseen.
 _KEPT_OF_UV = re.compile(
     r"UV_(CACHE_DIR|CONFIG_FILE|CONCURRENT_\w+|DEFAULT_INDEX|EXTRA_INDEX_URL|FIND_LINKS|HTTP_\w+|INDEX|INDEX_\w+"
-    r"|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|OFFLINE|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR"
-    r"|PYTHON_DOWNLOADS_JSON_URL|REQUEST_TIMEOUT|SYSTEM_CERTS)"
+    r"|INSECURE_HOST|KEYRING_PROVIDER|NATIVE_TLS|NO_CACHE|OFFLINE|PYTHON_DOWNLOADS|PYTHON_DOWNLOADS_JSON_URL"
+    r"|PYTHON_INSTALL_DIR|PYTHON_INSTALL_MIRROR|REQUEST_TIMEOUT|SYSTEM_CERTS)"
 )
 _FROM_PIP = {
     "PIP_INDEX_URL": "UV_INDEX_URL",
@@ -177,9 +178,10 @@ class Uv:
         answer = self._run(["python", "install", "--no-bin", version])
         found = self.find_python(version) if answer.returncode == 0 else None
         if found is None:
+            here = ", ".join(known for known in PYTHON_VERSIONS if self.find_python(known) is not None)
             raise TargetPythonMissing(
                 f"Python {version} is not on this machine and cannot be downloaded",
-                hint="install it, or set python in [tool.flash] to a version that is here",
+                hint=f"install it, or set python in [tool.flash] to a version that is here: {here or 'none is'}",
                 detail=_words(answer.stderr),
             )
         return found
