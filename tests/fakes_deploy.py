@@ -150,7 +150,7 @@ class FakePlatform:
                 is_healthy=left == 0 and name not in self.broken,
                 workers=1,
                 failure=self.broken.get(name),
-                log_tail=(*self.log, f"{name} wrote this"),
+                log_tail=(f"{name} wrote this", *self.log),
             )
             for one in endpoint.versions
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from flash.deploy.plan import Placement, endpoint_input
@@ -23,6 +24,8 @@ _SHORTEST_PAUSE_S: Final = 0.1
 _PAUSE_PART: Final = 0.08
 _LONGEST_PAUSE_S: Final = 2.0
 _TOLD_EVERY_S: Final = 10.0
+_RAISED: Final = re.compile(r"(\w+\.)*\w*(Error|Exception)(: |$)")
+"""The last line of a traceback."""
 
 
 def stage(
@@ -103,7 +106,9 @@ def _version(client: PlatformClient, endpoint_id: str, build_id: str) -> Version
 
 def _failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:
     tail = "\n".join(log_tail)
-    hint = ""
+    hint = "a worker imports the endpoint's module when it starts: the end of its log shows how far it came"
     if "ImportError" in tail or "ModuleNotFoundError" in tail:
         hint = "import packages inside the endpoint function, and name them in dependencies=[...]"
-    return WorkerFailed(f"endpoint {name!r}: {reason}", endpoint=name, hint=hint, detail=tail)
+    last = next((line for line in reversed(log_tail) if line.strip()), "")
+    why = f": {last}" if _RAISED.match(last) else ""
+    return WorkerFailed(f"endpoint {name!r}: {reason}{why}", endpoint=name, hint=hint, detail=tail)

@@ -14,8 +14,10 @@ import runpy
 import signal
 import sys
 import threading
+import traceback
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from flash.errors import CallError, ManifestError, SettingsError
@@ -25,6 +27,7 @@ from flash.runtime.owner import await_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
 
 __all__ = ["Settings", "UnreachablePeers", "install_caller", "load_app", "main"]
 
@@ -219,6 +222,7 @@ def main() -> None:
     root = str(loading.artifact_root())
     if root not in sys.path:
         sys.path.insert(0, root)
+    sys.excepthook = _show_theirs
     install_caller()
     if settings.is_load_balanced:
         _serve_http(settings)
@@ -279,6 +283,19 @@ def _attribute(endpoint: str, name: str, **default: Any) -> Any:
     if found is None and not default:
         raise ManifestError(f"{path.name} defines no {name!r}", hint="build the artifact again")
     return found
+
+
+def _show_theirs(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Write what ended this worker, from the user's first frame on: those above it are the same for everybody."""
+    root = loading.artifact_root()
+    ours = root / "flash"
+    theirs = trace
+    while theirs is not None:
+        file = Path(theirs.tb_frame.f_code.co_filename)
+        if file.is_relative_to(root) and not file.is_relative_to(ours) and not file.name.startswith("handler_"):
+            break
+        theirs = theirs.tb_next
+    traceback.print_exception(kind, error, theirs or trace)
 
 
 def _watch_owner(descriptor: int) -> None:

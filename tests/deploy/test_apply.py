@@ -185,6 +185,17 @@ def test_an_import_that_fails_says_where_imports_belong(scene: Scene):
     with pytest.raises(WorkerFailed) as caught:
         scene.deploy(manifest("gpu"))
     assert "inside the endpoint function" in caught.value.hint
+    assert caught.value.headline.endswith(": ModuleNotFoundError: No module named 'requests'")
+
+
+def test_what_a_worker_wrote_last_is_a_reason_only_where_it_is_one(scene: Scene):
+    """The end of a traceback is; a line of its log is not."""
+    scene.platform.broken = {"gpu": "the worker exited with status 3"}
+    scene.platform.log = ("loading an Error model: 3 %",)
+    with pytest.raises(WorkerFailed) as caught:
+        scene.deploy(manifest("gpu"))
+    assert caught.value.headline == "endpoint 'gpu': the worker exited with status 3"
+    assert caught.value.hint
 
 
 STEPS = ["upload", "finalize", "save_endpoint", "update_build_manifest", "activate"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -157,6 +158,16 @@ def test_a_worker_that_cannot_start_ends_with_the_traceback(
     assert worker.returncode == 1
     assert "Traceback" in log
     assert message in log
+
+
+@pytest.mark.parametrize("kind", ["qb", "lb"])
+def test_a_module_that_cannot_be_imported_is_shown_from_the_users_first_frame_on(
+    platform: FakePlatform, start: Start, kind: str
+) -> None:
+    """Ours, and those of the import system, are the same for everybody."""
+    worker = start(platform.environment("broken", FLASH_ENDPOINT_TYPE=kind, PORT="0"))
+    _, log = worker.communicate(timeout=WAIT_S)
+    assert re.findall(r'File ".*?([^/"]+)", line (\d+)', log) == [("served_broken.py", "1")]
 
 
 def test_a_load_balanced_worker_that_cannot_start_ends_with_the_traceback(platform: FakePlatform, start: Start) -> None:
