@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO
 
-from flash.emulator.launchers.containers import ContainerRequest, Event, Kind, Network, Thing
+from flash.emulator.launchers.containers import ContainerRequest, Ended, Event, Kind, Network, Thing
 from flash.errors import PreviewError
 
 
@@ -31,6 +31,7 @@ class FakeContainers:
         images: Ids by tag. ``labels`` has those of all things, by name.
         in_registry: What can be pulled.
         built: Tag, Dockerfile and member names of each build, in order.
+        ran: Requests of ``run``, with the names of what was unpacked; ``answer`` is what becomes of them.
         obeys: The signals that end a container.
         says_no: Messages by method: what is refused.
     """
@@ -43,6 +44,9 @@ class FakeContainers:
         self.in_registry: set[str] = set()
         self.built: list[tuple[str, str, list[str]]] = []
         self.pulled: list[str] = []
+        self.ran: list[tuple[ContainerRequest, list[str]]] = []
+        self.answer: Ended | None = None
+        self.closed = 0
         self.obeys = {"SIGTERM", "SIGKILL"}
         self.says_no: dict[str, str] = {}
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -100,8 +104,14 @@ class FakeContainers:
         on_created(container.id)
         return f"10.9.0.{self._count + 1}"
 
-    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> tuple[bytes, bytes] | None:
-        raise NotImplementedError
+    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> Ended | None:
+        self._ask("run")
+        with tarfile.open(fileobj=archive) as unpacked:
+            self.ran.append((request, unpacked.getnames()))
+        return self.answer
+
+    def close(self) -> None:
+        self.closed += 1
 
     def send_signal(self, container_id: str, name: str) -> None:
         self._ask("send_signal")

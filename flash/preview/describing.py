@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from flash.emulator.launchers.base_images import BaseImages
 from flash.emulator.launchers.containers import ContainerRequest
 from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, archived
-from flash.errors import PreviewError
+from flash.emulator.launchers.leftovers import Labels, lock_of
 from flash.preview.local import DESCRIBE_DEADLINE_S, by_base, crashed, read_description, too_slow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from flash.emulator.launchers.containers import Containers
     from flash.model.manifest import CallSchema, Manifest
@@ -26,10 +27,17 @@ _SCRIPT: Final = f'python -m flash.runtime.describe {_OUT} "$@" >&2 && cat {_OUT
 
 
 class ContainerDescriber:
-    """Runs ``flash.runtime.describe`` over a copy of a staged artifact, in containers of its endpoints' bases."""
+    """Runs ``flash.runtime.describe`` over a copy of a staged artifact, in containers of its endpoints' bases.
 
-    def __init__(self, containers: Containers, bases: Bases) -> None:
+    Args:
+        containers: The engine; closed afterwards.
+        bases: Make the libraries of its images.
+        home: ``FLASH_HOME``: whose containers they are.
+    """
+
+    def __init__(self, containers: Containers, bases: Bases, home: Path) -> None:
         self._containers = containers
+        self._home = home
         self._images = BaseImages(containers, bases.library)
 
     def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
@@ -39,29 +47,34 @@ class ContainerDescriber:
             PreviewError: The engine says no, or the description itself failed.
         """
         described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
-        for (python_version, provided), names in by_base(manifest).items():
-            described.update(self._describe(self._images.tag(python_version, provided), staging, names))
+        # what a killed build leaves is known by it for nobody's
+        with TemporaryDirectory(prefix="describing-", dir=self._home) as folder, lock_of(Path(folder)):
+            labels = Labels.of(self._home, Path(folder)).run
+            try:
+                for (python_version, provided), names in by_base(manifest).items():
+                    image = self._images.tag(python_version, provided)
+                    described.update(self._describe(image, staging, names, labels))
+            finally:
+                self._containers.close()
         return described
 
     def _describe(
-        self, image: str, staging: Path, names: Sequence[str]
+        self, image: str, staging: Path, names: Sequence[str], labels: Mapping[str, str]
     ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         request = ContainerRequest(
             name="",
             image=image,
             command=("sh", "-c", _SCRIPT, "sh", *names),
             environment={"PYTHONPATH": LIBRARY_FOLDER, "PYTHONDONTWRITEBYTECODE": "1"},
-            labels={},
+            labels=labels,
             alias="describe",
             hostname="describe",
             working_dir=APP_FOLDER,
         )
         with archived(staging, APP_FOLDER) as archive:
-            answer = self._containers.run(request, archive, timeout_s=DESCRIBE_DEADLINE_S)
-        if answer is None:
+            ended = self._containers.run(request, archive, timeout_s=DESCRIBE_DEADLINE_S)
+        if ended is None:
             raise too_slow(names)
-        output, said = answer
-        try:
-            return read_description(json.loads(output))
-        except ValueError:
-            raise crashed(names, said) from PreviewError("it wrote no description")
+        if ended.status != 0:
+            raise crashed(names, ended.said, f" with status {ended.status}")
+        return read_description(json.loads(ended.output))

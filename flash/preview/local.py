@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -233,7 +233,8 @@ def _bury(home: Path, backend: Backend) -> None:
         from flash.emulator.launchers.leftovers import Labels, sweep
         from flash.emulator.launchers.sdk import DockerContainers
 
-        sweep(DockerContainers(backend.host), Labels.of(project.flash_home(), home))
+        with closing(DockerContainers(backend.host)) as containers:
+            sweep(containers, Labels.of(project.flash_home(), home))
     if (home / "start-error.json").exists():
         raise _start_error(home, "")
 

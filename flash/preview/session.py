@@ -107,7 +107,7 @@ def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report
         from flash.preview.describing import ContainerDescriber
 
         report(f"describing the artifact in containers: Python {python_version} is on this machine only as an image")
-        return ContainerDescriber(DockerContainers(backend.host), bases)
+        return ContainerDescriber(DockerContainers(backend.host), bases, settings.flash_home())
     return Describer(bases)
 
 

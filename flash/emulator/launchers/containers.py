@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Literal, Protocol
 
-__all__ = ["ContainerRequest", "Containers", "Event", "Kind", "Network", "Thing"]
+__all__ = ["ContainerRequest", "Containers", "Ended", "Event", "Kind", "Network", "Thing"]
 
 Kind = Literal["container", "network", "image"]
 
@@ -63,6 +63,20 @@ class Event:
     exit_code: int = 0
 
 
+@dataclass(frozen=True)
+class Ended:
+    """A container that ran to its end.
+
+    Attributes:
+        output: What it wrote to standard output.
+        said: What it wrote to standard error.
+    """
+
+    status: int
+    output: bytes
+    said: bytes
+
+
 class Containers(Protocol):
     """A Docker engine, as far as workers need one. Every method blocks, and is safe in threads.
 
@@ -107,12 +121,15 @@ class Containers(Protocol):
         """
         ...
 
-    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> tuple[bytes, bytes] | None:
+    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> Ended | None:
         """Run a container to its end, on no network of ours, after unpacking a tar archive at its ``/``.
 
-        Returns:
-            What it wrote to standard output and to standard error; None where it was killed, after *timeout_s*.
+        It is removed in any case; None where it took longer than *timeout_s*.
         """
+        ...
+
+    def close(self) -> None:
+        """Let go of the connections."""
         ...
 
     def send_signal(self, container_id: str, name: str) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from flash.emulator.launchers.containers import Event, Network, Thing
+from flash.emulator.launchers.containers import Ended, Event, Network, Thing
 from flash.emulator.launchers.engine import EXTRA_HINT, has_extra
 from flash.errors import PreviewError
 
@@ -52,6 +52,10 @@ class DockerContainers:
             # so that the clients of single containers need not ask
             self._settings["version"] = self._docker.client.api.api_version
         self._networks: dict[str, Any] = {}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._docker.client.close()
 
     def create_network(self, name: str, labels: Mapping[str, str]) -> Network:
         """Make a bridge network."""
@@ -128,38 +132,27 @@ class DockerContainers:
                 self.remove(Thing("container", container.id))
             raise
 
-    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> tuple[bytes, bytes] | None:
+    def run(self, request: ContainerRequest, archive: IO[bytes], *, timeout_s: float) -> Ended | None:
         """Run a container to its end, after unpacking an archive in it."""
-        output, said = bytearray(), bytearray()
-        started: list[Any] = []
-        reader: list[threading.Thread] = []
+        import requests
 
-        def before_start(container: Any) -> None:
-            started.append(container)
-            container.put_archive("/", archive)
-            stream = container.attach(stdout=True, stderr=True, stream=True, logs=False, demux=True)
-
-            def read() -> None:
-                with suppress(OSError, ValueError):  # the stream breaks with the engine
-                    for out, err in stream:
-                        output.extend(out or b"")
-                        said.extend(err or b"")
-
-            reader.append(threading.Thread(target=read, name="flash-describe", daemon=True))
-            reader[0].start()
-
-        try:
-            with self._told(f"run a container of image {request.image}"):
-                _worker_container(request, self._settings, None, before_start).start()
-        except PreviewError:
-            for container in started:
-                self.remove(Thing("container", container.id))
-            raise
-        reader[0].join(timeout_s)
-        if reader[0].is_alive():
-            self.remove(Thing("container", started[0].id))
-            return None
-        return bytes(output), bytes(said)
+        made = _worker_container(
+            request, self._settings, None, lambda container: container.put_archive("/", archive), auto_remove=False
+        )
+        with self._told(f"run a container of image {request.image}"):
+            try:
+                made.start()
+                container = made.get_wrapped_container()
+                try:
+                    status = container.wait(timeout=timeout_s)["StatusCode"]
+                except (requests.ConnectionError, requests.Timeout):
+                    # asked again, an engine that is gone says so
+                    container.reload()
+                    return None
+                output = container.logs(stdout=True, stderr=False)
+                return Ended(status, output, container.logs(stdout=False, stderr=True))
+            finally:
+                made.stop()
 
     def send_signal(self, container_id: str, name: str) -> None:
         """Send a signal to a container."""
@@ -258,7 +251,12 @@ class DockerContainers:
 
 
 def _worker_container(
-    request: ContainerRequest, settings: Mapping[str, Any], network: Any, before_start: Callable[[Any], None]
+    request: ContainerRequest,
+    settings: Mapping[str, Any],
+    network: Any,
+    before_start: Callable[[Any], None],
+    *,
+    auto_remove: bool = True,
 ) -> Any:
     from docker.types import LogConfig
     from testcontainers.core.container import DockerContainer
@@ -279,7 +277,7 @@ def _worker_container(
     options: dict[str, Any] = {
         "labels": dict(request.labels),
         "hostname": request.hostname,
-        "auto_remove": True,
+        "auto_remove": auto_remove,
         # as process 1 a worker could not be stopped before it has its handlers, and would have to bury orphans
         "init": True,
         "log_config": LogConfig(type=LogConfig.types.JSON, config=_LOG_SIZE),
