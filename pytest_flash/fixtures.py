@@ -132,4 +132,5 @@ def _telling() -> Generator[None]:
     try:
         yield
     except FlashError as error:
-        pytest.fail(str(error), pytrace=False)
+        # from None: or pytest tells both, which say the same
+        raise pytest.fail.Exception(str(error), pytrace=False) from None

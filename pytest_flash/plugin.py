@@ -100,11 +100,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     connection = item.config.stash.get(connection_key, None)
     is_deployment = connection is not None and connection.is_deployment
     if not is_deployment and item.get_closest_marker("flash_deployed_only"):
-        pytest.skip("runs after promotion")
+        raise _skipped("runs after promotion")
     if is_deployment and item.get_closest_marker("flash_preview_only"):
-        pytest.skip("runs against the preview only")
+        raise _skipped("runs against the preview only")
     if connection is not None:
         connection.begin_test()
+
+
+def _skipped(reason: str) -> BaseException:
+    """A skip that is told with the test's place instead of ours."""
+    return pytest.skip.Exception(reason, _use_item_location=True)
 
 
 def _open_project(config: pytest.Config, *, paths: Sequence[str], explicit: str | None) -> None:

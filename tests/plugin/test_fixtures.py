@@ -36,6 +36,7 @@ def test_an_unknown_endpoint_is_an_error_that_names_the_nearest(project: FlashPr
     result = project.run("--flash-preview")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["the app has no endpoint 'greter'", "hint: did you mean 'greeter'?"])
+    assert result.stdout.str().count("hint: ") == 1
     result.stdout.no_fnmatch_line("*connection.py*")
 
 

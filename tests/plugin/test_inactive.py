@@ -68,6 +68,7 @@ def test_tests_that_need_a_preview_are_skipped_without_one(project: FlashProject
     result.assert_outcomes(passed=1, skipped=6)
     reasons = re.findall(r"^SKIPPED \[(\d)\].*: (.*)$", result.stdout.str(), re.MULTILINE)
     assert reasons == [("4", "needs --flash-preview"), ("1", "needs --flash-preview"), ("1", "runs after promotion")]
+    assert "plugin.py" not in result.stdout.str()
     assert project.events == []
 
 
