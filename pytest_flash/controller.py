@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any, Final
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import pytest
 
@@ -19,6 +17,7 @@ from pytest_flash.verdict import Verdict, write_json, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+    from pathlib import Path
 
     from _pytest.terminal import TerminalReporter
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Controller", "Doorkeeper"]
 
+_RUN_PREFIX: Final = "run-"
 _NEED_ARTIFACT: Final = frozenset({"flash_artifact", "flash_manifest"})
 _NEED_PREVIEW: Final = frozenset({"flash_preview", "flash_endpoint"})
 
@@ -63,6 +63,7 @@ class Controller:
         self._run: _Run | None = None
         self._endpoints: tuple[str, ...] = ()
         self._is_prepared = False
+        self._obstacle: FlashError | None = None
         self._workers = ""
 
     # -- what its own process's tests and xdist's workers ask for
@@ -103,7 +104,12 @@ class Controller:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Read the settings, ask the target, read the sources. xdist starts its workers after that."""
-        self._run = _Run(session)
+        try:
+            self._run = _Run(session)
+        except OSError as error:
+            raise pytest.UsageError(
+                f"cannot make a folder for this run: {error}\nhint: set FLASH_HOME to a folder that can be written"
+            ) from error
         try:
             self._open(self._run)
         except SettingsError as error:
@@ -112,9 +118,7 @@ class Controller:
             raise pytest.UsageError(str(error)) from error
         except FlashError as error:
             self._verdict.fail(error)
-            self._end()
-            hint = f" (hint: {error.hint})" if error.hint else ""
-            pytest.exit(f"{error.headline}{hint}", returncode=pytest.ExitCode.TESTS_FAILED)
+            self._obstacle = error
 
     def _open(self, run: _Run) -> None:
         from flash.project import load_project, target_of
@@ -162,11 +166,20 @@ class Controller:
         if self._is_prepared or self.broken_collection:
             return
         self._is_prepared = True
+        if self._obstacle is not None:
+            self._fail(self._obstacle)
         needs_preview = self._options.has_stages or items is None or _any_asks(items, _NEED_PREVIEW)
         if needs_preview or _any_asks(items or (), _NEED_ARTIFACT):
             self._stages.build()
         if needs_preview:
             self._stages.preview()
+
+    def _fail(self, obstacle: FlashError) -> NoReturn:
+        """Tell what keeps the run from beginning, as the failure of the stage that it concerns."""
+        environment = self._options.deploy
+        name = "preview" if environment is None else f"deploy[{environment}]"
+        self._started.reporter.fail(name, Failure.of(obstacle))
+        raise StageFailed(obstacle)
 
     @property
     def broken_collection(self) -> list[str]:
@@ -303,7 +316,7 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         """Remove the run's folder."""
         if self._run is not None:
-            shutil.rmtree(self._run.folder, ignore_errors=True)
+            self._run.close()
 
     @property
     def _started(self) -> _Run:
@@ -323,14 +336,25 @@ class _Run:
     """What there is once the session has started.
 
     Attributes:
-        folder: Of the run, readable by this user only: it holds the preview's key.
+        folder: Of the run, readable by this user only: it holds the preview's key. That of a run that was killed is
+            removed by the next one.
     """
 
     def __init__(self, session: pytest.Session) -> None:
+        from flash.preview.claims import claimed_folder, remove_abandoned
+        from flash.project import flash_home
+
         self.session = session
         self.reporter = StageReporter(session)
-        self.folder = Path(mkdtemp(prefix="flash-run-"))
         self.stages: Stages | None = None
+        runs = flash_home() / "runs"
+        remove_abandoned(runs, _RUN_PREFIX)
+        self._claim = ExitStack()
+        self.folder = self._claim.enter_context(claimed_folder(runs, _RUN_PREFIX))
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self._claim.close()
 
     @property
     def attachment_path(self) -> Path:

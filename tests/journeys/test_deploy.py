@@ -249,6 +249,7 @@ def test_a_killed_run_leaves_no_process(project: Shell, home: Path) -> None:
     project.write({"tests/test_greeter.py": "def test_nothing(flash_preview):\n    pass\n"})
     assert project.pytest("--flash-preview").returncode == 0
     assert not list((home / "previews").glob("preview-*"))
+    assert not list((home / "runs").iterdir())
 
 
 WHERE_AM_I = """

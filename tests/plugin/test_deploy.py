@@ -206,11 +206,21 @@ def test_an_environment_without_target_and_key_is_a_usage_error(project: FlashPr
 
 
 def test_a_key_that_is_not_accepted_ends_the_run_before_the_build(project: FlashProject) -> None:
-    """Exit status 1, one line, nothing collected."""
+    """It is the failure of the stage that it concerns, where reports of all kinds have it; no test runs."""
     project.scenario(check_target="key")
-    result = project.run("--flash-deploy=production", "--flash-target=runpod", "--flash-report=report.json")
+    arguments = ("--flash-deploy=production", "--flash-target=runpod", "--flash-report=report.json")
+    result = project.run(*arguments, "--junitxml=junit.xml")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stderr.fnmatch_lines(["Exit: the platform does not accept the API key (hint: check RUNPOD_API_KEY)"])
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "the platform does not accept the API key",
+            "hint: check RUNPOD_API_KEY",
+            "nothing deployed to production: the platform does not accept the API key",
+            "FAILED flash::deploy[[]production[]] - the platform does not accept the API key",
+        ]
+    )
+    assert 'name="deploy[production]"' in (project.path / "junit.xml").read_text(encoding="utf-8")
     assert project.events == ["check_target"]
     assert project.report()["error"] == {
         "message": "the platform does not accept the API key",
