@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from flash.preview.pipeline import Pipeline, RealPipeline
 from pytest_flash.connection import Connection, FromFile, LogSections
 from pytest_flash.contract import ContractItems
 from pytest_flash.controller import Controller, Doorkeeper
 from pytest_flash.distribution import WORKERINPUT, Distribution, Worker
 from pytest_flash.fixtures import connection_key, root_key
 from pytest_flash.options import options_key
-from pytest_flash.pipeline import Pipeline, RealPipeline, pipeline_key
 from pytest_flash.smoke import Recorder, results_path
 from pytest_flash.subject import Subject
 
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from pytest_flash.options import Options
 
-__all__ = ["activate"]
+__all__ = ["activate", "pipeline_key"]
+
+pipeline_key = pytest.StashKey[Pipeline]()
+"""Set by tests of the plugin in ``pytest_configure``; the real one is used otherwise."""
 
 
 def activate(config: pytest.Config, options: Options, child_environment: Mapping[str, str]) -> None:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from flash.cloud.jobs import EndpointClient
     from flash.model.dispatch import Caller, Target
     from flash.model.manifest import Artifact
-    from pytest_flash.pipeline import Attachment, Pipeline
+    from flash.preview.pipeline import Pipeline
+    from flash.preview.session import Attachment
 
 __all__ = ["Connection", "FlashDeployment", "FlashPreview", "FromFile", "LogSections", "Source"]
 

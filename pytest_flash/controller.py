@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from flash.model.manifest import Artifact
+    from flash.preview.pipeline import Pipeline
+    from flash.preview.session import Attachment
     from flash.project import Project, TargetName
     from pytest_flash.options import Options
-    from pytest_flash.pipeline import Attachment, Pipeline
 
 __all__ = ["Controller", "Doorkeeper"]
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pytest
 
     from flash.model.manifest import Artifact
+    from flash.preview.pipeline import Pipeline, Preview, Promotion
+    from flash.preview.session import Attachment
     from flash.project import Project, TargetName
-    from pytest_flash.pipeline import Attachment, Pipeline, Preview, Promotion
     from pytest_flash.report import StageReporter
 
 __all__ = ["Stages"]

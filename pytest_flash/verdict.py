@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from flash.deploy.gate import Condition
     from flash.deploy.gate import Verdict as Gate
     from flash.errors import FlashError
+    from flash.preview.pipeline import Promotion
     from flash.project import TargetName
-    from pytest_flash.pipeline import Promotion
     from pytest_flash.report import Stage
 
 __all__ = ["Verdict", "write_json", "write_summary"]

@@ -159,6 +159,52 @@ class FakePromotion:
 
 
 @dataclass
+class FakePipeline:
+    """Builds and starts nothing; what is asked of it is noted among what is asked of the services."""
+
+    services: FakeServices
+    wanted: str
+
+    def _note(self, name: str, /, **values: Any) -> None:
+        self.services.note(name, backend=self.wanted, **values)
+
+    def settle(self, project: Project) -> str:
+        return "" if self.wanted == "auto" else self.wanted
+
+    def check_target(
+        self, project: Project, environment: str, target: TargetName, *, report: Callable[[str], None]
+    ) -> None:
+        self._note("check_target", environment=environment, target=target)
+
+    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool = False) -> Artifact:
+        self._note("build", root=project.root, exclude=project.settings.exclude, keep_build_dir=keep_build_dir)
+        report("building")
+        return artifact(project.flash_dir / "artifact.tar.gz")
+
+    def start_preview(self, project: Project, artifact: Artifact, *, report: Callable[[str], None]) -> FakePreview:
+        self._note("start_preview")
+        report("starting")
+        attachment = preview_attachment(project.settings.app)
+        self.services.preview = FakePreview(attachment, lambda: self.services.note("close"))
+        return self.services.preview
+
+    def promote(
+        self,
+        project: Project,
+        artifact: Artifact,
+        *,
+        environment: str,
+        target: TargetName,
+        report: Callable[[str], None],
+        allow_delete: bool,
+    ) -> FakePromotion:
+        self._note("promote", environment=environment, target=target, allow_delete=allow_delete)
+        made = FakePromotion(deployment(project.settings.app, environment), target == "local")
+        self.services.promotion = made
+        return made
+
+
+@dataclass
 class FakeServices:
     """Answers as it is told, and remembers what it was asked, but for the default backend.
 
@@ -186,7 +232,8 @@ class FakeServices:
     preview: FakePreview | None = None
     promotion: FakePromotion | None = None
 
-    def _note(self, name: str, /, **values: Any) -> None:
+    def note(self, name: str, /, **values: Any) -> None:
+        """Write down what was asked; raise where that is to be refused."""
         if values.get("backend") == "auto":
             del values["backend"]
         self.asked.append((name, values))
@@ -199,67 +246,29 @@ class FakeServices:
         """The methods that were called, in order."""
         return [name for name, _ in self.asked]
 
-    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool, backend: str) -> Artifact:
-        exclude = project.settings.exclude
-        self._note("build", root=project.root, exclude=exclude, keep_build_dir=keep_build_dir, backend=backend)
-        report("building")
-        return artifact(project.flash_dir / "artifact.tar.gz")
-
-    def start_preview(
-        self, project: Project, artifact: Artifact, *, backend: str, report: Callable[[str], None]
-    ) -> FakePreview:
-        self._note("start_preview", backend=backend)
-        report("starting")
-        attachment = preview_attachment(project.settings.app)
-        self.preview = FakePreview(attachment, lambda: self._note("close"))
-        return self.preview
+    def pipeline(self, wanted: str) -> FakePipeline:
+        return FakePipeline(self, wanted)
 
     def follow(
         self, address: PlatformAddress, names: Mapping[str, str], *, first: int | None
     ) -> Iterator[tuple[str, str]]:
-        self._note("follow", names=dict(names), first=first)
+        self.note("follow", names=dict(names), first=first)
         yield from self.log_lines
         raise KeyboardInterrupt
 
     def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
-        self._note("logs", endpoint=endpoint_id, tail=tail)
+        self.note("logs", endpoint=endpoint_id, tail=tail)
         names = {endpoint.id: endpoint.name for endpoint in ENDPOINTS}
         return tuple(line for name, line in self.log_lines if name == names[endpoint_id])[-tail:]
-
-    def check_target(
-        self,
-        project: Project,
-        environment: str,
-        target: TargetName,
-        *,
-        backend: str,
-        report: Callable[[str], None],
-    ) -> None:
-        self._note("check_target", environment=environment, target=target, backend=backend)
-
-    def promote(
-        self,
-        project: Project,
-        artifact: Artifact,
-        *,
-        environment: str,
-        target: TargetName,
-        backend: str,
-        report: Callable[[str], None],
-        allow_delete: bool,
-    ) -> FakePromotion:
-        self._note("promote", environment=environment, target=target, backend=backend, allow_delete=allow_delete)
-        self.promotion = FakePromotion(deployment(project.settings.app, environment), target == "local")
-        return self.promotion
 
     def undeploy(
         self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]
     ) -> tuple[str, ...]:
-        self._note("undeploy", environment=environment, target=target)
+        self.note("undeploy", environment=environment, target=target)
         return tuple(sorted(endpoint.name for endpoint in ENDPOINTS))
 
     def address(self, project: Project, target: TargetName) -> PlatformAddress:
-        self._note("address", target=target)
+        self.note("address", target=target)
         if target == "local" and target not in self.live:
             raise NotFound("no local platform runs", hint="start it: flash platform start")
         return PlatformAddress("https://api", "https://data/v2", None, "key") if target == "runpod" else LOCAL
@@ -277,20 +286,20 @@ class FakeServices:
         return next((app for app in self.apps(address) if app.name == project.settings.app), None)
 
     def create_app(self, project: Project, address: PlatformAddress) -> None:
-        self._note("create_app", app=project.settings.app)
+        self.note("create_app", app=project.settings.app)
 
     def create_environment(self, project: Project, address: PlatformAddress, name: str) -> None:
-        self._note("create_environment", app=project.settings.app, name=name)
+        self.note("create_environment", app=project.settings.app, name=name)
 
     def delete_app(
         self, project: Project, address: PlatformAddress, *, report: Callable[[str], None]
     ) -> tuple[str, ...]:
-        self._note("delete_app", app=project.settings.app)
+        self.note("delete_app", app=project.settings.app)
         app = self.find_app(project, address)
         return () if app is None else tuple(environment.name for environment in app.environments)
 
     def sweep(self, project: Project, *, may_touch_runpod: Callable[[str], bool]) -> Swept:
-        self._note("sweep", root=project.root)
+        self.note("sweep", root=project.root)
         if self.on_runpod:
             allowed = may_touch_runpod(self.on_runpod)
             return Swept((self.on_runpod,), ()) if allowed else Swept((), (self.on_runpod,))
@@ -302,19 +311,19 @@ class FakeServices:
     def start_platform(
         self, port: int | None, *, backend: str, report: Callable[[str], None], foreground: bool
     ) -> PlatformState:
-        self._note("start_platform", port=port, backend=backend, foreground=foreground)
+        self.note("start_platform", port=port, backend=backend, foreground=foreground)
         if foreground:
             raise KeyboardInterrupt
         self.platform = STATE
         return STATE
 
     def stop_platform(self) -> bool:
-        self._note("stop_platform")
+        self.note("stop_platform")
         ran, self.platform = self.platform is not None, None
         return ran
 
     def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
-        self._note("run", arguments=list(arguments), cwd=cwd)
+        self.note("run", arguments=list(arguments), cwd=cwd)
         if self.report is not None:
             path = next(one.partition("=")[2] for one in arguments if one.startswith("--flash-report="))
             Path(path).write_text(json.dumps(self.report), encoding="utf-8")

@@ -23,12 +23,14 @@ from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsErro
 from flash.model.app import App, DeclaredEndpoint, Function, Location
 from flash.model.endpoint import Endpoint
 from flash.model.manifest import Artifact, Manifest
+from flash.preview.session import Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 ADDRESS = PlatformAddress("http://127.0.0.1:9", "http://127.0.0.1:9/v2", "http://127.0.0.1:9/lb", "key")
+BEFORE = "0" * 64
 STRING = {"type": "string", "maxLength": 8}
 INPUT = {"type": "object", "properties": {"name": STRING}, "required": ["name"], "additionalProperties": False}
 SCHEMA = {"input": INPUT, "output": {"type": "string"}, "untyped": [], "example": {"name": ""}}
@@ -89,6 +91,11 @@ class Scenario:
         path = root / "scenario.json"
         return cls(root, json.loads(path.read_text(encoding="utf-8")) if path.exists() else {})
 
+    @property
+    def artifact_path(self) -> Path:
+        """Where the project's artifact is."""
+        return self.root / ".flash" / "artifact.tar.gz"
+
     def enter(self, step: str) -> None:
         """Write down that *step* was asked for; raise where it is to fail."""
         with (self.root / "events.txt").open("a", encoding="utf-8") as log:
@@ -100,18 +107,30 @@ class Scenario:
             raise ERRORS[what]
 
 
-@dataclass
-class FakeAttachment:
+class FakeAttachment(Attachment):
     """An attachment whose endpoints answer in this process."""
 
-    scenario: Scenario
-    kind: str
-    environment: str
-    digest: str
-    app: str = "demo"
-    previous: str | None = None
-    backend: str = "process"
-    address: PlatformAddress = ADDRESS
+    @classmethod
+    def of(
+        cls, scenario: Scenario, kind: Literal["preview", "deployment"], environment: str, digest: str
+    ) -> FakeAttachment:
+        """Where what *digest* names was put."""
+        return cls(
+            kind=kind,
+            app="demo",
+            environment=environment,
+            digest=digest,
+            previous=BEFORE if kind == "deployment" else None,
+            address=ADDRESS,
+            endpoints=(),
+            artifact_path=scenario.artifact_path,
+            backend="process",
+        )
+
+    @property
+    def scenario(self) -> Scenario:
+        """The project's."""
+        return Scenario.read(self.artifact_path.parents[1])
 
     def clients(self) -> dict[str, EndpointClient]:
         """Two clients, each with a transport of its own."""
@@ -142,15 +161,10 @@ class FakeAttachment:
         """What :class:`FakePipeline` builds."""
         return artifact(self.scenario)
 
-    def write(self, path: Path) -> None:
-        """Write what :meth:`FakePipeline.attach` reads."""
-        data = {"root": str(self.scenario.root), "kind": self.kind, "environment": self.environment}
-        path.write_text(json.dumps({**data, "digest": self.digest, "previous": self.previous}), encoding="utf-8")
-
 
 def artifact(scenario: Scenario) -> Artifact:
     """An artifact of one file."""
-    path = scenario.root / ".flash" / "artifact.tar.gz"
+    path = scenario.artifact_path
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"artifact")
     return Artifact(
@@ -215,7 +229,7 @@ class FakePipeline:
         """Nothing, or an error."""
         self.scenario.enter("check_target")
 
-    def build(self, project: Any, *, report: Any) -> Artifact:
+    def build(self, project: Any, *, report: Any, keep_build_dir: bool = False) -> Artifact:
         """The artifact, or an error."""
         self.scenario.enter("build")
         report("installing nothing")
@@ -225,7 +239,7 @@ class FakePipeline:
         """A preview, or an error."""
         self.scenario.enter("preview")
         report("starting nothing")
-        return FakePreview(FakeAttachment(self.scenario, "preview", "preview", built.sha256))
+        return FakePreview(FakeAttachment.of(self.scenario, "preview", "preview", built.sha256))
 
     def promote(
         self, project: Any, built: Artifact, *, environment: str, target: str, report: Any, allow_delete: bool
@@ -233,7 +247,7 @@ class FakePipeline:
         """A promotion, or an error."""
         self.scenario.enter(f"promote {environment} {target}{' deleting' if allow_delete else ''}")
         self.scenario.enter("promote")
-        attachment = FakeAttachment(self.scenario, "deployment", environment, built.sha256, previous="0" * 64)
+        attachment = FakeAttachment.of(self.scenario, "deployment", environment, built.sha256)
         endpoints = (
             DeployedEndpoint(
                 name="api",
@@ -258,7 +272,7 @@ class FakePipeline:
             digest=built.sha256,
             build_id="build-2",
             previous_build_id="build-1",
-            previous="0" * 64,
+            previous=BEFORE,
             endpoints=endpoints,
             staged={},
             created=frozenset(),
@@ -268,11 +282,9 @@ class FakePipeline:
         )
         return FakePromotion(deployment, attachment)
 
-    def attach(self, path: Path) -> FakeAttachment:
-        """What :meth:`FakeAttachment.write` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
-        scenario = Scenario.read(Path(data.pop("root")))
-        return FakeAttachment(scenario, **data)
+    def attach(self, path: Path) -> Attachment:
+        """What :meth:`Attachment.write` wrote."""
+        return FakeAttachment.read(path)
 
 
 # ---------------------------------------------------------------------- A project to run pytest with the plugin in
@@ -284,7 +296,7 @@ PLUGIN = () if entry_points(group="pytest11", name="flash") else ("-p", "pytest_
 CONFTEST = """
 def pytest_configure(config):
     from fakes_pytest_flash import FakePipeline
-    from pytest_flash.pipeline import pipeline_key
+    from pytest_flash.activation import pipeline_key
     config.stash[pipeline_key] = FakePipeline(config.rootpath)
 """
 

@@ -24,9 +24,8 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     from flash.cli import render
 
     project = open_project(options)
-    artifact = context.services.build(
-        project, report=context.console.progress, keep_build_dir=options.keep_build_dir, backend="auto"
-    )
+    pipeline = context.services.pipeline("auto")
+    artifact = pipeline.build(project, report=context.console.progress, keep_build_dir=options.keep_build_dir)
     text = render.build_text(artifact, size_limit_mib=project.settings.size_limit_mib)
     context.console.result(text, render.build_data(artifact, app=project.settings.app))
     return DONE

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cli.command import Context
     from flash.cli.report import Report
+    from flash.preview.pipeline import Pipeline
     from flash.project import Project, TargetName
 
 __all__ = ["DEPLOY", "pytest_arguments"]
@@ -60,11 +61,10 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     named = wanted_target(options)
     environment = choose_environment(project, options.env, named, context.services)
     target = target_of(project, environment, named)
-    context.services.check_target(
-        project, environment, target, backend=options.backend, report=context.console.progress
-    )
+    pipeline = context.services.pipeline(options.backend)
+    pipeline.check_target(project, environment, target, report=context.console.progress)
     if options.no_gate:
-        return _ungated(project, environment, target, options, context)
+        return _ungated(pipeline, project, environment, target, options, context)
     return _gated(project, environment, options, context)
 
 
@@ -160,20 +160,24 @@ def _refusal(report: Report) -> FlashError:
 
 
 def _ungated(
-    project: Project, environment: str, target: TargetName, options: argparse.Namespace, context: Context
+    pipeline: Pipeline,
+    project: Project,
+    environment: str,
+    target: TargetName,
+    options: argparse.Namespace,
+    context: Context,
 ) -> int:
     from flash.cli import render
     from flash.deploy.summary import deployed_block
 
-    console, services = context.console, context.services
+    console = context.console
     console.progress("! --no-gate: deploying without tests")
-    artifact = services.build(project, report=console.progress, keep_build_dir=False, backend=options.backend)
-    promotion = services.promote(
+    artifact = pipeline.build(project, report=console.progress)
+    promotion = pipeline.promote(
         project,
         artifact,
         environment=environment,
         target=target,
-        backend=options.backend,
         report=console.progress,
         allow_delete=options.allow_delete,
     )

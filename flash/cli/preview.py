@@ -33,8 +33,11 @@ def preview(project: Project, backend: Wanted, context: Context) -> int:
     from flash.cli import render
 
     console, services = context.console, context.services
-    artifact = services.build(project, report=console.progress, keep_build_dir=False, backend=backend)
-    running = services.start_preview(project, artifact, backend=backend, report=console.progress)
+    pipeline = services.pipeline(backend)
+    artifact = pipeline.build(project, report=console.progress)
+    if workers := pipeline.settle(project):
+        console.progress(f"workers: {workers}")
+    running = pipeline.start_preview(project, artifact, report=console.progress)
     with interruptible():
         try:
             with suppress(KeyboardInterrupt):

@@ -1,4 +1,4 @@
-"""What the verbs do to the world, as one protocol: builds, platforms, deployments, child processes.
+"""What the verbs do to the world, as one protocol: the pipeline, platforms, what is deployed there, child processes.
 
 The real thing loads ``flash.preview`` when it is used, so that a verb pays for nothing that it does not do.
 """
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
     from flash.cloud.client import AppRecord, LiveEnvironment
-    from flash.deploy.deployment import Deployment
-    from flash.model.manifest import Artifact
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
-    from flash.preview.session import Attachment
+    from flash.preview.pipeline import Pipeline
     from flash.preview.sweep import Swept
     from flash.project import Project, TargetName
 
-__all__ = ["RealServices", "RunningPreview", "Services", "UnverifiedDeployment"]
+__all__ = ["RealServices", "Services"]
 
 _WATCH_S: Final = 0.5
 """Long enough to cost nothing, short enough to watch."""
@@ -30,50 +28,11 @@ _WINDOW: Final = 200
 """How many lines are compared to see which are new."""
 
 
-class RunningPreview(Protocol):
-    """A preview that serves."""
-
-    @property
-    def attachment(self) -> Attachment:
-        """Where it is."""
-        ...
-
-    def close(self) -> None:
-        """Stop it and its workers."""
-        ...
-
-
-class UnverifiedDeployment(Protocol):
-    """A deployment that is live, beside the version it replaces."""
-
-    @property
-    def deployment(self) -> Deployment:
-        """What is live."""
-        ...
-
-    @property
-    def is_local(self) -> bool:
-        """Whether it is on the local platform."""
-        ...
-
-    def finish(self) -> None:
-        """Retire the version before it."""
-        ...
-
-
 class Services(Protocol):
     """What the verbs are given."""
 
-    def build(
-        self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool, backend: Wanted
-    ) -> Artifact:
-        """Build the project's artifact."""
-        ...
-
-    def start_preview(
-        self, project: Project, artifact: Artifact, *, backend: Wanted, report: Callable[[str], None]
-    ) -> RunningPreview:
-        """Serve *artifact* on a platform of its own."""
+    def pipeline(self, wanted: Wanted) -> Pipeline:
+        """From sources to a deployment; *wanted* is what workers are to be."""
         ...
 
     def follow(
@@ -90,32 +49,6 @@ class Services(Protocol):
 
     def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
         """The last lines that an endpoint's workers wrote."""
-        ...
-
-    def check_target(
-        self,
-        project: Project,
-        environment: str,
-        target: TargetName,
-        *,
-        backend: Wanted,
-        report: Callable[[str], None],
-    ) -> None:
-        """Raise unless *target* can be deployed to."""
-        ...
-
-    def promote(
-        self,
-        project: Project,
-        artifact: Artifact,
-        *,
-        environment: str,
-        target: TargetName,
-        backend: Wanted,
-        report: Callable[[str], None],
-        allow_delete: bool,
-    ) -> UnverifiedDeployment:
-        """Make *artifact* live."""
         ...
 
     def undeploy(
@@ -189,24 +122,11 @@ class Services(Protocol):
 class RealServices:
     """``flash.preview``, and child processes."""
 
-    def build(
-        self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool, backend: Wanted
-    ) -> Artifact:
-        """Build the project's artifact."""
-        from flash.preview import session
+    def pipeline(self, wanted: Wanted) -> Pipeline:
+        """From sources to a deployment."""
+        from flash.preview.pipeline import RealPipeline
 
-        return session.build(project, report=report, keep_build_dir=keep_build_dir, wanted=backend)
-
-    def start_preview(
-        self, project: Project, artifact: Artifact, *, backend: Wanted, report: Callable[[str], None]
-    ) -> RunningPreview:
-        """Serve *artifact* on a platform of its own."""
-        from flash.preview import session
-        from flash.preview.backend import choose
-
-        chosen = choose(backend, (project.settings.python,))
-        report(f"workers: {chosen}")
-        return session.start_preview(project, artifact, report=report, backend=chosen)
+        return RealPipeline(wanted)
 
     def follow(
         self, address: PlatformAddress, names: Mapping[str, str], *, first: int | None
@@ -231,44 +151,6 @@ class RealServices:
 
         with PlatformClient(address) as client:
             return client.logs(endpoint_id, tail)
-
-    def check_target(
-        self,
-        project: Project,
-        environment: str,
-        target: TargetName,
-        *,
-        backend: Wanted,
-        report: Callable[[str], None],
-    ) -> None:
-        """Raise unless *target* can be deployed to."""
-        from flash.preview import promote
-
-        promote.check_target(project, environment, target, report=report, wanted=backend)
-
-    def promote(
-        self,
-        project: Project,
-        artifact: Artifact,
-        *,
-        environment: str,
-        target: TargetName,
-        backend: Wanted,
-        report: Callable[[str], None],
-        allow_delete: bool,
-    ) -> UnverifiedDeployment:
-        """Make *artifact* live."""
-        from flash.preview import promote
-
-        return promote.promote(
-            project,
-            artifact,
-            environment=environment,
-            target=target,
-            report=report,
-            allow_delete=allow_delete,
-            wanted=backend,
-        )
 
     def undeploy(
         self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,14 +19,13 @@ from flash.preview.session import Attachment, attachment_of, local_address
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flash.bundle.install import Report
     from flash.model.manifest import Artifact
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
     from flash.project import Project, TargetName
 
 __all__ = ["Promotion", "address", "check_target", "promote", "undeploy"]
-
-Report = Callable[[str], None]
 
 
 def address(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from flash.preview.claims import claimed_folder, remove_abandoned
 from flash.preview.local import Describer, PlatformState, launch_platform
 
 if TYPE_CHECKING:
+    from flash.bundle.install import Report
     from flash.model.app import App
     from flash.project import Project
 
@@ -46,7 +46,6 @@ __all__ = [
 PREVIEW_ENVIRONMENT: Final = "preview"
 PREVIEW_PREFIX: Final = "preview-"
 """Of the folders of running previews."""
-Report = Callable[[str], None]
 
 
 def discover(project: Project) -> App:

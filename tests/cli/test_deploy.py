@@ -448,4 +448,6 @@ def test_what_workers_are_to_be_is_passed_on(
     main(["deploy", "--preview", chosen], services)
     told = {name: values["backend"] for name, values in services.asked if "backend" in values}
     assert told == dict.fromkeys(("check_target", "build", "promote", "start_preview"), backend)
-    assert capsys.readouterr().err.count("✗") == 0
+    said = capsys.readouterr().err
+    assert said.count("✗") == 0
+    assert said.count(f"workers: {backend}") == 1

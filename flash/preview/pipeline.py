@@ -1,77 +1,24 @@
-"""What the stages do, as one protocol: so that the plugin can be tested without processes."""
+"""From a project's sources to a deployment, as one protocol: the command line and the plugin are tested with others.
+
+The real thing loads the rest of ``flash.preview`` when it is used, so that nobody pays for what is not done.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
-
-import pytest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flash.cloud.address import PlatformAddress
-    from flash.cloud.jobs import EndpointClient
+    from flash.bundle.install import Report
     from flash.deploy.deployment import Deployment
     from flash.model.app import App
     from flash.model.manifest import Artifact
     from flash.preview.backend import Backend, Wanted
+    from flash.preview.session import Attachment
     from flash.project import Project, TargetName
 
-__all__ = ["Attachment", "Pipeline", "Preview", "Promotion", "RealPipeline", "Report", "pipeline_key"]
-
-Report = Callable[[str], None]
-
-
-class Attachment(Protocol):
-    """Where a preview or a deployment is; see :class:`flash.preview.session.Attachment`."""
-
-    @property
-    def kind(self) -> str:
-        """``preview`` or ``deployment``."""
-        ...
-
-    @property
-    def app(self) -> str:
-        """The app's name."""
-        ...
-
-    @property
-    def environment(self) -> str:
-        """The environment's name."""
-        ...
-
-    @property
-    def digest(self) -> str:
-        """The artifact's sha256."""
-        ...
-
-    @property
-    def previous(self) -> str | None:
-        """The digest that was live before."""
-        ...
-
-    @property
-    def backend(self) -> str:
-        """What the workers are."""
-        ...
-
-    @property
-    def address(self) -> PlatformAddress:
-        """The platform's."""
-        ...
-
-    def clients(self) -> Mapping[str, EndpointClient]:
-        """A client for each endpoint."""
-        ...
-
-    def artifact(self) -> Artifact:
-        """What runs there."""
-        ...
-
-    def write(self, path: Path) -> None:
-        """Write it for another process."""
-        ...
+__all__ = ["Pipeline", "Preview", "Promotion", "RealPipeline"]
 
 
 class Preview(Protocol):
@@ -119,7 +66,7 @@ class Pipeline(Protocol):
 
     @property
     def backend(self) -> str:
-        """What a preview's workers will be."""
+        """What a preview's workers will be: processes, unless :meth:`settle` has decided otherwise."""
         ...
 
     def settle(self, project: Project) -> str:
@@ -134,8 +81,8 @@ class Pipeline(Protocol):
         """Raise unless *target* can be deployed to."""
         ...
 
-    def build(self, project: Project, *, report: Report) -> Artifact:
-        """Build the artifact."""
+    def build(self, project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
+        """Build the artifact; *keep_build_dir* leaves the staged tree."""
         ...
 
     def start_preview(self, project: Project, artifact: Artifact, *, report: Report) -> Preview:
@@ -161,13 +108,13 @@ class Pipeline(Protocol):
 
 
 class RealPipeline:
-    """The pipeline of ``flash.preview``, loaded when it is used.
+    """The pipeline of ``flash.preview``.
 
     Args:
         wanted: What workers are to be.
     """
 
-    def __init__(self, wanted: Wanted = "auto") -> None:
+    def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._backend: Backend | None = None
 
@@ -195,11 +142,11 @@ class RealPipeline:
 
         promote.check_target(project, environment, target, report=report, wanted=self._wanted)
 
-    def build(self, project: Project, *, report: Report) -> Artifact:
-        """Build the artifact."""
+    def build(self, project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
+        """Build the artifact; *keep_build_dir* leaves the staged tree."""
         from flash.preview import session
 
-        return session.build(project, report=report, wanted=self._wanted)
+        return session.build(project, report=report, keep_build_dir=keep_build_dir, wanted=self._wanted)
 
     def start_preview(self, project: Project, artifact: Artifact, *, report: Report) -> Preview:
         """Serve the artifact on a platform of its own."""
@@ -236,7 +183,3 @@ class RealPipeline:
         from flash.preview import session
 
         return session.Attachment.read(path)
-
-
-pipeline_key = pytest.StashKey[Pipeline]()
-"""Set by tests of the plugin in ``pytest_configure``; the real one is used otherwise."""
