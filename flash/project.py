@@ -210,7 +210,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
 def app_name_of(folder: Path) -> str:
     """The name of an app whose settings give it none: a folder may be called anything, an app may not.
 
-    >>> app_name_of(Path("/work/my app"))
+    >>> app_name_of(Path("/srv/my app"))
     'my-app'
 
     Raises:
