@@ -21,7 +21,7 @@ from flash.model.hardware import nearest
 from flash.model.older import OLDER_RESOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["VALUE_TYPES", "WHAT_CAN_BE_READ", "Unreadable", "evaluate"]
 
@@ -125,13 +125,17 @@ class _Evaluator:
         return node.value
 
     def sequence(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
+        return {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)](self.values(node.elts))
+
+    def values(self, nodes: Sequence[ast.expr]) -> list[Any]:
+        """Of items or arguments, of which some may be starred."""
         values: list[Any] = []
-        for item in node.elts:
-            if isinstance(item, ast.Starred):
-                values.extend(self.iterated(item.value))
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                values.extend(self.iterated(node.value))
             else:
-                values.append(self.value(item))
-        return {ast.List: list, ast.Tuple: tuple, ast.Set: set}[type(node)](values)
+                values.append(self.value(node))
+        return values
 
     def dictionary(self, node: ast.Dict) -> dict[Any, Any]:
         result: dict[Any, Any] = {}
@@ -231,12 +235,7 @@ class _Evaluator:
             raise DeclarationError(f"{callee.__name__}: {error}", path=self.module.path, line=node.lineno) from error
 
     def arguments(self, node: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-        arguments: list[Any] = []
-        for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                arguments.extend(self.iterated(argument.value))
-            else:
-                arguments.append(self.value(argument))
+        arguments = self.values(node.args)
         keywords: dict[str, Any] = {}
         for keyword in node.keywords:
             value = self.value(keyword.value)
