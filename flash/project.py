@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,6 +35,7 @@ __all__ = [
     "find_root",
     "flash_home",
     "load_project",
+    "program",
     "runpod_urls",
     "target_of",
 ]
@@ -422,6 +425,15 @@ def _key_of_login() -> str | None:
 def environment() -> dict[str, str]:
     """A copy of this process's environment, for child processes; what is left out of it is the caller's business."""
     return dict(os.environ)
+
+
+def program(interpreter: str = sys.executable) -> str:
+    """How to call this installation's command line in the user's shell: ``flash``, where the shell finds that one."""
+    own = Path(interpreter).with_name("flash")
+    if not own.exists():
+        return f"{shlex.quote(interpreter)} -m flash"
+    found = shutil.which("flash")
+    return "flash" if found is not None and own.samefile(found) else shlex.quote(str(own))
 
 
 def flash_home() -> Path:

@@ -132,9 +132,11 @@ def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: b
         terminal.write_line(f"note: {note}", yellow=True)
     if with_block and verdict.promotion is not None:
         from flash.deploy.summary import deployed_block
+        from flash.project import program
 
         terminal.write_line("")
-        block = deployed_block(verdict.promotion.deployment, is_local=verdict.promotion.is_local)
+        promotion = verdict.promotion
+        block = deployed_block(promotion.deployment, is_local=promotion.is_local, program=program())
         for line in block.splitlines():
             terminal.write_line(line)
 

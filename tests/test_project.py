@@ -24,6 +24,7 @@ from flash.project import (
     find_root,
     flash_home,
     load_project,
+    program,
     runpod_urls,
     target_of,
 )
@@ -404,3 +405,20 @@ def test_importing_it_loads_no_parser() -> None:
     environment: dict[str, Any] = {"PYTHONPATH": str(Path(flash.__file__).parents[1])}
     result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
     assert result.stdout.strip() == "[]"
+
+
+def test_the_command_line_is_called_as_the_users_shell_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its path where another one, or none, is found; by the interpreter where it was not installed."""
+    here, elsewhere = tmp_path / "my venv", tmp_path / "elsewhere"
+    for folder in (here, elsewhere):
+        folder.mkdir()
+        (folder / "flash").touch(mode=0o755)
+    python = str(here / "python")
+    monkeypatch.setenv("PATH", str(here))
+    assert program(python) == "flash"
+    for path in (str(elsewhere), ""):
+        monkeypatch.setenv("PATH", path)
+        assert program(python) == f"'{here}/flash'"
+    assert program(str(tmp_path / "python")) == f"{tmp_path}/python -m flash"

@@ -131,10 +131,11 @@ def _unreported(ended: Ended) -> FlashError:
 def _tell(report: Report, ended: Ended, context: Context) -> int:
     from flash.cli import render
     from flash.deploy.summary import deployed_block
+    from flash.project import program
 
     data = render.report_data(report)
     if report.outcome == "deployed":
-        context.console.result(deployed_block(report, is_local=report.is_local), data)
+        context.console.result(deployed_block(report, is_local=report.is_local, program=program()), data)
         if ended.status != DONE:
             context.console.progress(f"✗ deployed, but the test run ended with status {ended.status}; see above")
         return DONE if ended.status == DONE else FAILED
@@ -169,6 +170,7 @@ def _ungated(
 ) -> int:
     from flash.cli import render
     from flash.deploy.summary import deployed_block
+    from flash.project import program
 
     console = context.console
     console.progress("! --no-gate: deploying without tests")
@@ -191,7 +193,7 @@ def _ungated(
         "gate": [],
         "endpoints": [render.endpoint_data(endpoint) for endpoint in deployment.endpoints],
     }
-    console.result(deployed_block(deployment, is_local=promotion.is_local), data)
+    console.result(deployed_block(deployment, is_local=promotion.is_local, program=program()), data)
     return DONE
 
 

@@ -25,28 +25,30 @@ class HasEndpoints(Protocol):
         ...
 
 
-def deployed_block(deployment: HasEndpoints, *, is_local: bool) -> str:
+def deployed_block(deployment: HasEndpoints, *, is_local: bool, program: str = "flash") -> str:
     """All endpoints by kind, each with its URL, and one call to try for each kind.
 
     Args:
         deployment: What is live.
         is_local: Whether the key has to be taken from the local platform first.
+        program: How the command line is called where this is read.
 
     Source: the page "Deploy Flash apps", section "Post-deployment".
     """
     balanced = [endpoint for endpoint in deployment.endpoints if endpoint.kind == "load-balanced"]
     queues = [endpoint for endpoint in deployment.endpoints if endpoint.kind == "queue"]
+    key = f'eval "$({program} platform env)"' if is_local else ""
     blocks = ["✓ Deployment Complete"]
     if balanced:
         lines = ["Load-balanced endpoints:"]
         for endpoint in balanced:
             lines.append(_line(endpoint))
             lines += [_route_line(route) for route in endpoint.routes]
-        blocks += ["\n".join(lines), *_try_it(_route_call(balanced), is_local=is_local)]
+        blocks += ["\n".join(lines), *_try_it(_route_call(balanced), key=key)]
     if queues:
         blocks.append("\n".join(["Queue-based endpoints:", *map(_line, queues)]))
         job = queues[0].example if queues[0].example is not None else {"input": {}}
-        blocks += _try_it(_curl("POST", f"{queues[0].url}/runsync", job), is_local=is_local)
+        blocks += _try_it(_curl("POST", f"{queues[0].url}/runsync", job), key=key)
     return "\n\n".join(blocks)
 
 
@@ -59,11 +61,10 @@ def _route_line(route: str) -> str:
     return f"    {method:<6} {path}"
 
 
-def _try_it(call: list[str], *, is_local: bool) -> list[str]:
+def _try_it(call: list[str], *, key: str) -> list[str]:
     if not call:
         return []
-    key = ['    eval "$(flash platform env)"'] if is_local else []
-    return ["\n".join(["  Try it:", *key, *call])]
+    return ["\n".join(["  Try it:", *([f"    {key}"] if key else []), *call])]
 
 
 def _route_call(endpoints: Sequence[DeployedEndpoint]) -> list[str]:

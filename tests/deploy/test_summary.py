@@ -82,6 +82,8 @@ def test_a_local_call_takes_the_key_from_the_local_platform_first():
     """In both places."""
     key = '  Try it:\n    eval "$(flash platform env)"\n    curl'
     assert deployed_block(Shown((LB, GPU)), is_local=True).count(key) == 2
+    own = deployed_block(Shown((GPU,)), is_local=True, program="/venv/bin/flash")
+    assert 'eval "$(/venv/bin/flash platform env)"' in own
 
 
 def test_only_the_kinds_that_there_are_have_a_heading():
