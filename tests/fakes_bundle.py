@@ -113,6 +113,10 @@ class Building:
         self.installer = installer or FakeInstaller({"six": Package(), "numpy": Package()})
         self.describer = describer or FakeDescriber()
 
+    def pipeline(self, wanted: str) -> Building:
+        """Itself: whatever workers are, the build is the same."""
+        return self
+
     def build(self, project: Project, *, report: Report, keep_build_dir: bool) -> Artifact:
         """Build *project*."""
         request = BuildRequest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from flash.errors import DependencyError
+from flash.errors import DependencyError, TargetPythonMissing
 
 
 class FakeUv:
@@ -24,7 +24,9 @@ class FakeUv:
 
     def download_python(self, version: str) -> Path:
         if not self._can_download:
-            raise DependencyError(f"cannot download Python {version}", detail="no route")
+            raise TargetPythonMissing(
+                f"Python {version} is not here", hint="set python in [tool.flash]", detail="no route"
+            )
         return Path(f"/downloaded/{version}/python")
 
     def make_venv(self, path: Path, python: Path) -> Path:

@@ -22,7 +22,7 @@ from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["MEBIBYTE", "megabytes", "members", "read", "write", "write_text"]
+__all__ = ["MEBIBYTE", "mebibytes", "members", "read", "write", "write_text"]
 
 MEBIBYTE: Final = 2**20
 
@@ -172,18 +172,18 @@ def _too_large(size: int, limit: int, largest: Sequence[str]) -> ArtifactTooLarg
     if largest:
         hint += f"; largest: {', '.join(largest)}"
     return ArtifactTooLarge(
-        f"the artifact is {megabytes(size)}, the limit is {megabytes(limit)}",
+        f"the artifact is {mebibytes(size)}, the limit is {mebibytes(limit)}",
         size_bytes=size,
         limit_bytes=limit,
         hint=hint,
     )
 
 
-def megabytes(size: int) -> str:
-    """``34.1 MB``, in units of 2**20 bytes as the platform counts them; one digit more below 0.1.
+def mebibytes(size: int) -> str:
+    """``34.1 MiB``, as the size limit is counted; one digit more below 0.1.
 
-    >>> megabytes(35_756_442)
-    '34.1 MB'
+    >>> mebibytes(35_756_442)
+    '34.1 MiB'
     """
     value = size / MEBIBYTE
-    return f"{value:.1f} MB" if value >= 0.1 else f"{value:.2f} MB"
+    return f"{value:.1f} MiB" if value >= 0.1 else f"{value:.2f} MiB"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import flash
 from flash.bundle import archive
-from flash.bundle.archive import megabytes
+from flash.bundle.archive import mebibytes
 from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.discover import app_of
 from flash.bundle.handlers import handler_name, handler_text
@@ -106,9 +106,11 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             source_fingerprint=fingerprint(request.root, sources.files),
         )
         manifest = _describe(staging, manifest, describer)
+        for line in _about_undescribed(manifest):
+            report(line)
         unpacked = sum(distribution.size_bytes for distribution in distributions)
         if unpacked >= _LONG:
-            report(f"packing {megabytes(unpacked)} of distributions")
+            report(f"packing {mebibytes(unpacked)} of distributions")
         digest, size, files = archive.write(
             staging,
             folder / ARTIFACT_NAME,
@@ -116,7 +118,7 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             largest=_largest(request.root, sources.files, distributions),
         )
         archive.write_text(folder / MANIFEST_NAME, manifest.text())
-    report(f"packed {_count(len(files), 'file')} ({megabytes(size)}), sha256 {digest[:12]}")
+    report(f"packed {_count(len(files), 'file')} ({mebibytes(size)}), sha256 {digest[:12]}")
     return Artifact(path=folder / ARTIFACT_NAME, sha256=digest, size_bytes=size, manifest=manifest, files=files)
 
 
@@ -271,6 +273,17 @@ def _generate(staging: Path, app: App, distributions: Sequence[Distribution], *,
     _write(staging / REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
 
 
+def _about_undescribed(manifest: Manifest) -> list[str]:
+    """What could not be imported here has no schema: its contract is not checked, and it may not start either."""
+    return [
+        f"! {endpoint}: {entry.name} is {schema.error}"
+        for endpoint, resource in manifest.resources.items()
+        for entry in resource.functions
+        for schema in list(entry.contract.values())[:1]
+        if schema.error is not None
+    ]
+
+
 def _describe(staging: Path, manifest: Manifest, describer: Describer) -> Manifest:
     """Write the manifest into the staged tree, with the schemas that *describer* finds there."""
     _write(staging / MANIFEST_NAME, manifest.text())
@@ -295,7 +308,7 @@ def _write(path: Path, text: str) -> None:
 def _largest(root: Path, files: Iterable[str], distributions: Iterable[Distribution]) -> list[str]:
     sizes = [(distribution.size_bytes, distribution.name) for distribution in distributions]
     sizes += [(size, path) for path in files if (size := (root / path).stat().st_size) >= archive.MEBIBYTE]
-    return [f"{name} {megabytes(size)}" for size, name in sorted(sizes, reverse=True)[:_MOST_NAMED]]
+    return [f"{name} {mebibytes(size)}" for size, name in sorted(sizes, reverse=True)[:_MOST_NAMED]]
 
 
 def _remove(folder: Path) -> None:

@@ -21,7 +21,7 @@ from typing import Final, Protocol
 
 from packaging.utils import canonicalize_name
 
-from flash.bundle.archive import megabytes
+from flash.bundle.archive import mebibytes
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
 from flash.model.hardware import PYTHON_VERSIONS
 
@@ -153,7 +153,7 @@ class Uv:
         distributions = _settle(target)
         report(
             f"installed {_count(len(distributions), 'distribution')}"
-            f" ({megabytes(sum(each.size_bytes for each in distributions))})"
+            f" ({mebibytes(sum(each.size_bytes for each in distributions))})"
         )
         return distributions
 

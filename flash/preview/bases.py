@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from flash.errors import DependencyError, TargetPythonMissing
+from flash.errors import DependencyError
 from flash.preview.claims import claimed_folder
 
 if TYPE_CHECKING:
@@ -143,14 +143,7 @@ class Bases:
         if found is not None:
             return found
         self._report(f"downloading Python {python_version}: none is on this machine")
-        try:
-            return self._uv.download_python(python_version)
-        except DependencyError as error:
-            raise TargetPythonMissing(
-                f"Python {python_version}, which the workers run, is not on this machine and could not be downloaded",
-                hint=f"install Python {python_version}, or set `python` in [tool.flash] to a version that is here",
-                detail=error.detail,
-            ) from error
+        return self._uv.download_python(python_version)
 
 
 def _requirements(provided: Sequence[str]) -> list[str]:

@@ -76,9 +76,9 @@ def test_over_the_limit_names_the_largest_and_leaves_what_was_there(tmp_path: Pa
     project(tmp_path / "in", {"a.bin": "x" * 1000})
     (tmp_path / "out.tar.gz").write_text("before", encoding="utf-8")
     with pytest.raises(
-        ArtifactTooLarge, match=r"the limit is 0\.00 MB\nhint: .*--exclude.*; largest: scipy 99 MB"
+        ArtifactTooLarge, match=r"the limit is 0\.00 MiB\nhint: .*--exclude.*; largest: scipy 99 MiB"
     ) as error:
-        archive.write(tmp_path / "in", tmp_path / "out.tar.gz", limit_bytes=10, largest=["scipy 99 MB"])
+        archive.write(tmp_path / "in", tmp_path / "out.tar.gz", limit_bytes=10, largest=["scipy 99 MiB"])
     assert error.value.limit_bytes == 10 < error.value.size_bytes
     assert (tmp_path / "out.tar.gz").read_text(encoding="utf-8") == "before"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out.tar.gz"]

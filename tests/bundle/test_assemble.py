@@ -11,6 +11,7 @@ import pytest
 from fakes_bundle import QUEUE, FakeDescriber, FakeInstaller, Package, project, write
 
 from flash.bundle.assemble import BuildRequest, build
+from flash.bundle.discover import discover
 from flash.errors import ArtifactTooLarge, BuildError, DependencyError, DiscoveryError
 from flash.model.manifest import CallSchema, Manifest
 
@@ -240,7 +241,7 @@ def test_over_the_limit_names_the_largest(tmp_path: Path) -> None:
     project(tmp_path, {"worker.py": QUEUE, "requirements.txt": "big\nsmall\n"})
     (tmp_path / "weights.bin").write_bytes(bytes(2 * 2**20))
     index = {"big": Package(files={"big.py": "#" * 3 * 2**20}), "small": Package(files={"small.py": "#" * 2**10})}
-    with pytest.raises(ArtifactTooLarge, match=r"largest: big 3\.0 MB, weights\.bin 2\.0 MB, small 0\.00 MB"):
+    with pytest.raises(ArtifactTooLarge, match=r"largest: big 3\.0 MiB, weights\.bin 2\.0 MiB, small 0\.00 MiB"):
         run(tmp_path, index=index, size_limit_bytes=1000)
     assert left_in(tmp_path) == [".gitignore"]
 
@@ -358,3 +359,17 @@ def test_a_handler_finds_modules_of_a_src_folder(tmp_path: Path) -> None:
     project(tmp_path, {"src/rich.py": "", "requirements.txt": "rich"})
     with pytest.raises(BuildError, match=r"^src/rich\.py: distribution 'rich' has a module 'rich' too"):
         run(tmp_path, index={"rich": Package()})
+
+
+def test_what_cannot_be_imported_is_told(tmp_path: Path) -> None:
+    """Its contract is not checked, and its worker may not start: the build says so, once a function."""
+    project(tmp_path, {"worker.py": QUEUE})
+    endpoint = discover(tmp_path, ["worker.py"], app_name="demo").endpoints[0]
+    error = "untyped: ModuleNotFoundError: No module named 'not_there'"
+    function = endpoint.functions[0].name
+    describer = FakeDescriber({endpoint.name: {function: {"": CallSchema(error=error)}}})
+    lines: list[str] = []
+
+    run(tmp_path, describer=describer, lines=lines)
+
+    assert f"! {endpoint.name}: {function} is {error}" in lines

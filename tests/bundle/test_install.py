@@ -90,7 +90,7 @@ def test_wheels_for_the_target_are_installed_flat(uv: Uv, tmp_path: Path) -> Non
     assert found[0].requires[:2] == ("lib>=1", "heavy")
     assert found[0].top_level == ("app-1.0.dist-info", "app.py")
     assert found[0].size_bytes == sum(len(text) for path, text in tree(tmp_path / "out").items() if path[:3] == "app")
-    assert lines == ["resolving 1 requirement for Python 3.12 on Linux x86-64", "installed 3 distributions (0.00 MB)"]
+    assert lines == ["resolving 1 requirement for Python 3.12 on Linux x86-64", "installed 3 distributions (0.00 MiB)"]
 
 
 def test_another_target_gets_what_its_markers_say(uv: Uv, tmp_path: Path) -> None:

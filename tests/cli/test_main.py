@@ -80,7 +80,7 @@ def test_a_group_of_verbs_has_help(group: str, capsys: pytest.CaptureFixture[str
         (["build", "--js"], "flash build: unrecognized arguments: --js", "flash build --help lists the options"),
         (
             ["platform", "start", "--port", "70000"],
-            "flash platform start: argument --port: 70000 is not between 1 and 65535",
+            "flash platform start: argument --port: '70000' is no port: a number from 1 to 65535",
             "flash platform start --help lists the options",
         ),
     ],

@@ -197,8 +197,8 @@ def test_what_is_too_large_names_the_largest_distributions(project: Shell) -> No
 
     done = project.flash("build")
 
-    assert_told(done, "the limit is 1.0 MB", "--exclude")
-    assert re.search(r"largest: large 1\.9 MB, small 0\.2 MB", done.stderr)
+    assert_told(done, "the limit is 1.0 MiB", "--exclude")
+    assert re.search(r"largest: large 1\.9 MiB, small 0\.2 MiB", done.stderr)
     assert left_in(project) == set()
 
 
