@@ -56,12 +56,17 @@ class FakeWorker:
     url: str | None
     code: int | None = None
     stops: list[float] = field(default_factory=list)
+    may_stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.may_stop.set()
 
     def exit_code(self) -> int | None:
         return self.code
 
     async def stop(self, grace_s: float) -> None:
         self.stops.append(grace_s)
+        await self.may_stop.wait()
         self.code = 0 if self.code is None else self.code
 
     def die(self, code: int, log: str = "") -> None:

@@ -229,14 +229,21 @@ class Fleet:
             self._look_at(worker, now)
         for version in self._versions.values():
             self._scale(version, now)
-        for worker in [worker for worker in self._workers.values() if worker.is_draining]:
-            is_overdue = worker.draining_since is not None and now - worker.draining_since > _DRAIN_S
-            if worker.running is not None and not worker.is_stopping and (is_overdue or not self._is_busy(worker)):
-                worker.is_stopping = True
-                self._spawn(self._stop(worker, _STOP_GRACE_S))
+        self._stop_drained(now)
         for version_id in set(self._histories) - set(self._versions):
             del self._histories[version_id]
         self._expire_waiters(now)
+
+    async def dismiss(self) -> None:
+        """Let the workers of versions that are no more go, and return when those that were not busy are gone."""
+        self.changed()
+        gone = [worker for worker in self._workers.values() if worker.version.id not in self._versions]
+        for worker in gone:
+            self._drain(worker)
+        self._stop_drained(self._clock())
+        if stopping := [worker.stopping for worker in gone if worker.stopping is not None]:
+            # not gather: whoever waits for this may be cancelled, and they have to stop nevertheless
+            await asyncio.wait(stopping)
 
     async def settle(self) -> None:
         """Until nothing that was begun is under way."""
@@ -366,6 +373,12 @@ class Fleet:
     def _drain(self, worker: Worker) -> None:
         if worker.draining_since is None:
             worker.draining_since = self._clock()
+
+    def _stop_drained(self, now: float) -> None:
+        for worker in [worker for worker in self._workers.values() if worker.is_draining]:
+            is_overdue = worker.draining_since is not None and now - worker.draining_since > _DRAIN_S
+            if worker.running is not None and worker.stopping is None and (is_overdue or not self._is_busy(worker)):
+                worker.stopping = self._spawn(self._stop(worker, _STOP_GRACE_S))
 
     async def _stop(self, worker: Worker, grace_s: float) -> None:
         if worker.running is not None:

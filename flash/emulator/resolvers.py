@@ -150,12 +150,12 @@ def _create_app(_: object, info: Info, *, input: dict[str, str]) -> views.View: 
 
 
 @MUTATIONS.field("deleteFlashApp")
-def _delete_app(_: object, info: Info, *, flashAppId: str) -> bool:  # noqa: N803  the wire's
+async def _delete_app(_: object, info: Info, *, flashAppId: str) -> bool:  # noqa: N803  the wire's
     platform = _platform(info)
     for environment in platform.state.environments(flashAppId):
         _forget_endpoints(platform, environment.id)
     platform.state.delete_app(flashAppId)
-    platform.fleet.changed()
+    await platform.fleet.dismiss()
     return True
 
 
@@ -166,11 +166,11 @@ def _create_environment(_: object, info: Info, *, input: dict[str, str]) -> view
 
 
 @MUTATIONS.field("deleteFlashEnvironment")
-def _delete_environment(_: object, info: Info, *, flashEnvironmentId: str) -> bool:  # noqa: N803  the wire's
+async def _delete_environment(_: object, info: Info, *, flashEnvironmentId: str) -> bool:  # noqa: N803  the wire's
     platform = _platform(info)
     _forget_endpoints(platform, flashEnvironmentId)
     platform.state.delete_environment(flashEnvironmentId)
-    platform.fleet.changed()
+    await platform.fleet.dismiss()
     return True
 
 

@@ -47,7 +47,7 @@ class Worker:
     requests: int = 0
     draining_since: float | None = None
     stuck_since: float | None = None
-    is_stopping: bool = False
+    stopping: asyncio.Task[None] | None = None
     probe: asyncio.Task[None] | None = None
 
     @property

@@ -181,3 +181,25 @@ async def test_stopping_the_platform_stops_all_workers_and_ends_every_wait(bench
     bench.platform.queue.close()
     assert worker.stops == [1.5]
     assert (await calling).json()["status"] == "IN_QUEUE"
+
+
+@pytest.mark.parametrize("deletes_endpoint_first", [False, True])
+async def test_who_deletes_an_environment_is_answered_when_its_workers_are_gone(
+    bench: Bench, deletes_endpoint_first: bool
+) -> None:
+    """After ``flash undeploy`` nothing runs that ran for it."""
+    endpoint_id = await bench.deployed()
+    (worker,) = bench.launcher.alive
+    worker.may_stop.clear()
+    if deletes_endpoint_first:
+        await bench.data("mutation d($id: String!) { deleteEndpoint(id: $id) }", id=endpoint_id)
+        await bench.platform.tick()
+    delete = "mutation d($id: String!) { deleteFlashEnvironment(flashEnvironmentId: $id) }"
+    deleting = asyncio.ensure_future(bench.data(delete, id=bench.environment_id))
+    await breathe()
+    assert not deleting.done()
+    assert len(worker.stops) == 1
+
+    worker.may_stop.set()
+    assert await deleting is True
+    assert worker.code == 0
