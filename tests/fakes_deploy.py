@@ -150,7 +150,7 @@ class FakePlatform:
                 is_healthy=left == 0 and name not in self.broken,
                 workers=1,
                 failure=self.broken.get(name),
-                log_tail=(f"{name} wrote this", *self.log),
+                log_tail=(f"{name} wrote this", *self.log) if self.log else (),
             )
             for one in endpoint.versions
         ]

@@ -105,10 +105,16 @@ def _version(client: PlatformClient, endpoint_id: str, build_id: str) -> Version
 
 
 def _failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:
-    tail = "\n".join(log_tail)
-    hint = "a worker imports the endpoint's module when it starts: the end of its log shows how far it came"
+    # where it could not even be started, the platform's error is the reason: message, hint and evidence in one
+    reason, _, told = reason.partition("\nhint: ")
+    hint, _, evidence = told.partition("\n")
+    tail = "\n".join(log_tail) or evidence
     if "ImportError" in tail or "ModuleNotFoundError" in tail:
-        hint = "import packages inside the endpoint function, and name them in dependencies=[...]"
+        hint = hint or "import packages inside the endpoint function, and name them in dependencies=[...]"
+    elif log_tail:
+        hint = hint or "a worker imports the endpoint's module when it starts: the end of its log shows how far it came"
+    else:
+        hint = hint or "it wrote nothing: does the endpoint's module wait, or exit, when it is imported?"
     last = next((line for line in reversed(log_tail) if line.strip()), "")
     why = f": {last}" if _RAISED.match(last) else ""
     return WorkerFailed(f"endpoint {name!r}: {reason}{why}", endpoint=name, hint=hint, detail=tail)

@@ -657,6 +657,12 @@ def _refuse_unknown(unknown: Mapping[str, object]) -> None:
         raise DeclarationError(f"Endpoint has no parameter {keyword!r}", hint=did_you_mean(keyword, known))
 
 
+def _as_name(given: object) -> str:
+    """The legal name that is nearest to what was given."""
+    words = re.sub(r"[^A-Za-z0-9._-]+", "-", given if isinstance(given, str) else "")
+    return re.sub(r"^[._-]+", "", words)[:63] or "…"
+
+
 def _name(given: object) -> str | None:
     if given is None:
         return None
@@ -665,7 +671,7 @@ def _name(given: object) -> str | None:
     if not isinstance(given, str) or re.fullmatch(_NAME, given) is None:
         raise DeclarationError(
             f"endpoint name {given!r} is not 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit",
-            hint="write name=…",
+            hint=f'write name="{_as_name(given)}"',
         )
     return given
 

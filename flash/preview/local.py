@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -49,7 +50,10 @@ DEFAULT_PORT: Final = 8787
 _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
 _POLL_S: Final = 0.02
-DESCRIBE_DEADLINE_S: Final = 300.0
+# what an import of large libraries from a cold disk takes, several times over
+DESCRIBE_DEADLINE_S: Final = 120.0
+_LAST_WORDS_S: Final = 5.0
+_FRAME: Final = re.compile(r'^  File "(.+)", line (\d+) in ', re.MULTILINE)
 _NOUNS: Final = {"process": "processes", "docker": "containers"}
 
 
@@ -377,10 +381,15 @@ def _is_alive(pid: int) -> bool:
 
 
 class Describer:
-    """Runs ``flash.runtime.describe`` over a staged artifact, in the base environments of its endpoints."""
+    """Runs ``flash.runtime.describe`` over a staged artifact, in the base environments of its endpoints.
 
-    def __init__(self, bases: Bases) -> None:
+    Args:
+        deadline_s: Seconds that importing the handlers of one base may take.
+    """
+
+    def __init__(self, bases: Bases, *, deadline_s: float = DESCRIBE_DEADLINE_S) -> None:
         self._bases = bases
+        self._deadline_s = deadline_s
 
     def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         """By endpoint and function, ``{method or "": schema}``.
@@ -399,31 +408,66 @@ class Describer:
     ) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory(prefix="flash-describe-") as scratch:
-            out = Path(scratch) / "described.json"
-            environment = {
-                "PATH": os.defpath,
-                "HOME": scratch,
-                "LANG": "C.UTF-8",
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "PYTHONNOUSERSITE": "1",
-            }
-            try:
-                done = subprocess.run(
-                    [str(python), "-m", "flash.runtime.describe", str(out), *names],
-                    cwd=staging,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    timeout=DESCRIBE_DEADLINE_S,
-                    check=False,
-                )
-            except subprocess.TimeoutExpired as error:
-                raise too_slow(names) from error
-            if done.returncode != 0 or not out.exists():
-                raise crashed(names, done.stdout, f" with status {done.returncode}")
+        with TemporaryDirectory(prefix="flash-describe-") as folder:
+            scratch = Path(folder)
+            out, output = scratch / "described.json", scratch / "output"
+            # the fault handler: what hangs is to say where
+            arguments = ["-X", "faulthandler", "-m", "flash.runtime.describe", str(out), *names]
+            status = self._run([str(python), *arguments], staging, scratch, output)
+            if status is None:
+                raise too_slow(names, self._deadline_s, place=_place(output.read_bytes(), staging))
+            if status != 0 or not out.exists():
+                raise crashed(names, output.read_bytes(), f" with status {status}")
             return read_description(json.loads(out.read_text(encoding="utf-8")))
+
+    def _run(self, command: Sequence[str], staging: Path, scratch: Path, output: Path) -> int | None:
+        """Run it to its end, and end whatever it has started; its exit status, or None where it took too long."""
+        # a file, not a pipe: a process that a module leaves behind would hold a pipe open
+        with output.open("wb") as written:
+            child = subprocess.Popen(
+                command,
+                cwd=staging,
+                env={
+                    "PATH": os.defpath,
+                    "HOME": str(scratch),
+                    "LANG": "C.UTF-8",
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "PYTHONNOUSERSITE": "1",
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            try:
+                return child.wait(self._deadline_s)
+            except subprocess.TimeoutExpired:
+                child.send_signal(signal.SIGABRT)
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_LAST_WORDS_S)
+                return None
+            finally:
+                _end_session(child)
+
+
+def _end_session(child: subprocess.Popen[bytes]) -> None:
+    if hasattr(os, "killpg"):
+        # it may have ended, and left nobody behind
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+    else:
+        child.kill()
+    child.wait()
+
+
+def _place(said: bytes, staging: Path) -> tuple[str, int] | None:
+    """Where a file of the user's was, by what the fault handler said: its innermost frame comes first."""
+    root = staging.resolve()
+    for path, line in _FRAME.findall(said.decode("utf-8", errors="replace")):
+        file = Path(path).resolve()
+        if file.is_relative_to(root) and file.relative_to(root).parts[0] != "flash":
+            return file.relative_to(root).as_posix(), int(line)
+    return None
 
 
 def by_base(manifest: Manifest) -> dict[tuple[str, tuple[str, ...]], list[str]]:
@@ -436,10 +480,15 @@ def by_base(manifest: Manifest) -> dict[tuple[str, tuple[str, ...]], list[str]]:
     return groups
 
 
-def too_slow(names: Sequence[str]) -> PreviewError:
-    """Importing the handlers of *names* took too long."""
+def too_slow(
+    names: Sequence[str], deadline_s: float = DESCRIBE_DEADLINE_S, *, place: tuple[str, int] | None = None
+) -> PreviewError:
+    """Importing the handlers of *names* took too long; *place* is the file and line that it had come to."""
+    path, line = place or (None, None)
     return PreviewError(
-        f"importing the handlers of {', '.join(names)} took more than {DESCRIBE_DEADLINE_S:.0f} s",
+        f"importing the handlers of {', '.join(names)} took more than {deadline_s:g} s",
+        path=path,
+        line=line,
         hint="a module does its work at import time: move it into the function",
     )
 

@@ -198,6 +198,24 @@ def test_what_a_worker_wrote_last_is_a_reason_only_where_it_is_one(scene: Scene)
     assert caught.value.hint
 
 
+def test_a_worker_that_could_not_be_started_has_the_platforms_hint_and_no_other(scene: Scene):
+    """There is no log to look at."""
+    reason = "the worker could not be started: image x/y:1 is not here\nhint: docker pull x/y:1\nand this is why"
+    scene.platform.broken, scene.platform.log = {"gpu": reason}, ()
+    with pytest.raises(WorkerFailed) as caught:
+        scene.deploy(manifest("gpu"))
+    assert str(caught.value) == f"endpoint 'gpu': {reason}"
+    assert caught.value.hint == "docker pull x/y:1"
+
+
+def test_a_worker_that_dies_without_a_word_has_no_log_to_be_sent_to(scene: Scene):
+    """As one whose module calls ``sys.exit``."""
+    scene.platform.broken, scene.platform.log = {"gpu": "the worker exited with status 3"}, ()
+    with pytest.raises(WorkerFailed) as caught:
+        scene.deploy(manifest("gpu"))
+    assert caught.value.hint == "it wrote nothing: does the endpoint's module wait, or exit, when it is imported?"
+
+
 STEPS = ["upload", "finalize", "save_endpoint", "update_build_manifest", "activate"]
 INTERRUPTS: list[BaseException] = [PlatformUnreachable("down"), KeyboardInterrupt()]
 

@@ -91,6 +91,7 @@ def test_everything_can_be_chosen() -> None:
         ({"python_version": "3.12"}, "no parameter 'python_version'"),
         ({"name": ""}, "endpoint name ''"),
         ({"name": "a/b"}, "endpoint name 'a/b'"),
+        ({"name": "../../evil name"}, 'the first a letter or digit\nhint: write name="evil-name"'),
         ({"name": "-a"}, "endpoint name '-a'"),
         ({"name": "a" * 64}, "is not 1 to 63"),
         ({"name": "a\n"}, "endpoint name 'a\\n'"),

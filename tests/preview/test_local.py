@@ -198,11 +198,42 @@ def staged(tmp_path: Path, module: str) -> Path:
     return staging
 
 
-def described(staging: Path) -> Any:
+def described(staging: Path, deadline_s: float = local.DESCRIBE_DEADLINE_S) -> Any:
     from flash.model.manifest import Manifest
 
     manifest = Manifest.read(staging / "flash_manifest.json")
-    return dict(local.Describer(_ThisPython())(staging, manifest))  # type: ignore[arg-type]
+    describer = local.Describer(_ThisPython(), deadline_s=deadline_s)  # type: ignore[arg-type]
+    return dict(describer(staging, manifest))
+
+
+def test_a_module_that_hangs_is_an_error_with_the_line_that_it_hangs_at(tmp_path: Path) -> None:
+    """Its interpreter was asked before it was ended."""
+    staging = staged(tmp_path, "import threading\n\nthreading.Event().wait(600)\n")
+
+    with pytest.raises(PreviewError, match=r"^mod.py:3: importing the handlers of w took more than 2 s") as raised:
+        described(staging, deadline_s=2)
+
+    assert "move it into the function" in raised.value.hint
+
+
+def test_a_child_that_a_module_leaves_behind_is_ended_and_not_waited_for(tmp_path: Path) -> None:
+    """It holds a lock as long as it lives."""
+    lock = tmp_path / "lock"
+    staging = staged(
+        tmp_path,
+        "import fcntl, os, signal\n"
+        f"lock = open({str(lock)!r}, 'w')\n"
+        "fcntl.flock(lock, fcntl.LOCK_EX)\n"
+        "if os.fork() == 0:\n    signal.pause()\n"
+        "def f(x: int = 1): ...\n",
+    )
+
+    assert described(staging)["w"]["f"][""].error is None
+
+    import fcntl
+
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
 
 
 def test_a_module_that_ends_the_interpreter_is_a_named_error(tmp_path: Path) -> None:
