@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytester"]
 
 _OURS = ("FLASH_", "RUNPOD_")
+# pytest prints more where one of the last two is set, and goldens would differ
+_PYTESTS = ("PYTEST_ADDOPTS", "BUILD_NUMBER", "CI")
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +29,7 @@ def home_of_tests(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _own_surroundings(home_of_tests: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     """Each test starts without our variables and those of a pytest around it, and leaves nothing changed."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith(_OURS) or name == "PYTEST_ADDOPTS"]:
+        for name in [name for name in os.environ if name.startswith(_OURS) or name in _PYTESTS]:
             patch.delenv(name)
         patch.setenv("FLASH_HOME", str(home_of_tests))
         if request.node.get_closest_marker("docker") is None:
