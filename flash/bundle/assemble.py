@@ -128,7 +128,8 @@ def _writing(folder: Path, staging: Path, packages: Path, *, keep: bool) -> Iter
     try:
         try:
             # a build that was killed left them
-            for stale in (staging, packages, *folder.glob(f".{ARTIFACT_NAME}.*"), *folder.glob(f".{MANIFEST_NAME}.*")):
+            halves = (f".{ARTIFACT_NAME}.*", f".{MANIFEST_NAME}.*", f"{staging.name}-*")
+            for stale in (staging, packages, *(path for half in halves for path in folder.glob(half))):
                 _remove(stale)
             staging.mkdir()
             yield

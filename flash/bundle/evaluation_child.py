@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import faulthandler
 import importlib
 import io
 import json
@@ -49,6 +50,8 @@ _FORBIDDEN: Final[Mapping[str, str]] = {
 """Audit events of what a declaration never needs, and what a module does that raises them."""
 
 
+# longer than anybody waits for it: who started it may be gone, and a module may never end
+_END_S: Final = 120.0
 # get() of a mapping, os.getenv
 _BETWEEN: Final = ("os", "collections.abc", "_collections_abc")
 
@@ -280,6 +283,7 @@ def _failure(error: BaseException, root: Path, variables: Collection[str]) -> di
 
 def main() -> None:
     """Import the module and write the answer."""
+    faulthandler.dump_traceback_later(_END_S, exit=True)
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     answer = Path(sys.argv[2])
     root = Path(request["root"])

@@ -408,7 +408,8 @@ class Describer:
     ) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
         from tempfile import TemporaryDirectory
 
-        with TemporaryDirectory(prefix="flash-describe-") as folder:
+        # beside what it describes: there, the next build removes what a killed one leaves
+        with TemporaryDirectory(prefix=f"{staging.name}-", dir=staging.parent) as folder:
             scratch = Path(folder)
             out, output = scratch / "described.json", scratch / "output"
             # the fault handler: what hangs is to say where

@@ -7,10 +7,11 @@ a library that only the image has, is reported as untyped with the reason: descr
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash.errors import FlashError
 from flash.model.manifest import CallSchema
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from flash.model.manifest import FunctionEntry, Manifest
 
 __all__ = ["describe", "main"]
+
+# longer than anybody waits for it: who started it may be gone, and a module may never end
+_END_S: Final = 300.0
 
 
 def describe(manifest: Manifest, endpoints: Collection[str] = ()) -> dict[str, dict[str, dict[str, CallSchema]]]:
@@ -41,8 +45,13 @@ def describe(manifest: Manifest, endpoints: Collection[str] = ()) -> dict[str, d
     }
 
 
-def main() -> None:
-    """Describe the tree in the working directory and write the file that the first argument names."""
+def main(end_s: float = _END_S) -> None:
+    """Describe the tree in the working directory and write the file that the first argument names.
+
+    Args:
+        end_s: Seconds after which the process ends, whatever it does.
+    """
+    faulthandler.dump_traceback_later(end_s, exit=True)
     out, *endpoints = sys.argv[1:]
     root = str(loading.artifact_root())
     if root not in sys.path:

@@ -257,6 +257,7 @@ def test_nothing_is_left_by_a_project_without_endpoints(tmp_path: Path) -> None:
 def test_a_build_that_was_killed_does_not_disturb_the_next(tmp_path: Path) -> None:
     """What it left is removed."""
     left = (".flash/.build/stale.py", ".flash/.packages/stale.py", ".flash/.artifact.tar.gz.x1", ".flash/build.lock")
+    left += (".flash/.build-x1/output",)
     project(tmp_path, {"worker.py": QUEUE, **dict.fromkeys(left, "")})
     assert "stale.py" not in run(tmp_path).files
     assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.lock", "flash_manifest.json"]

@@ -117,3 +117,20 @@ def test_it_runs_as_a_program_in_the_staged_tree(tmp_path: Path) -> None:
     assert CallSchema.model_validate(data["web"]["item"][""]).example == {"id": 0}
     assert data["b"]["f"][""]["error"] == "untyped: ZeroDivisionError: division by zero"
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+def test_it_ends_by_itself_whatever_a_module_does(tmp_path: Path) -> None:
+    """The build that started it may have been killed, and nobody else would end it."""
+    make_artifact(
+        tmp_path,
+        {"seen_endless.py": "while True:\n    pass\n"},
+        {"e": queue_resource("seen_endless", "f")},
+        with_flash=True,
+    )
+    program = "from flash.runtime.describe import main; main(end_s=1)"
+    command = [sys.executable, "-c", program, str(tmp_path / "out.json")]
+    env = {"PATH": os.environ.get("PATH", "")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "Timeout" in done.stderr
+    assert "seen_endless.py" in done.stderr
