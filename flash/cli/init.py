@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +48,7 @@ def _run(options: argparse.Namespace, context: Context) -> int:
         *(f"  {name}" for name in files),
         "",
         "Next:",
-        *([] if is_here else [f"  cd {options.folder}"]),
+        *([] if is_here else [f"  cd {shlex.quote(str(options.folder))}"]),
         "  pytest --flash-preview            # build it, run it here, test it",
         "  pytest --flash-deploy=staging     # all that, then deploy what passed",
     ]

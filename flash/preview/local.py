@@ -227,6 +227,8 @@ def launch_platform(home: Path, backend: Backend = PROCESSES) -> Iterator[Platfo
                 # whoever interrupts the stop does not want to wait for it
                 raise
         finally:
+            # whatever made a base environment for it
+            _end_session(process)
             if process.returncode != 0:
                 _bury(home, backend)
 

@@ -23,7 +23,7 @@ from flash.deploy.plan import plan
 from flash.errors import ManifestError, TargetPythonMissing
 from flash.model.manifest import Artifact
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
-from flash.preview.bases import Bases
+from flash.preview.bases import MAKING_PREFIX, Bases
 from flash.preview.claims import claimed_folder, remove_abandoned
 from flash.preview.local import Describer, PlatformState, launch_platform
 
@@ -244,6 +244,7 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
     """
     previews = settings.flash_home() / "previews"
     remove_abandoned(previews, PREVIEW_PREFIX)
+    remove_abandoned(settings.flash_home() / "bases", MAKING_PREFIX)
     stack = ExitStack()
     try:
         home = stack.enter_context(claimed_folder(previews, PREVIEW_PREFIX))

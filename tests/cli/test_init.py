@@ -41,6 +41,12 @@ def test_a_new_project_is_the_skeleton_under_its_own_name(here: Path, capsys: py
     assert "  cd demo\n" in capsys.readouterr().out
 
 
+def test_the_next_command_can_be_pasted(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder may have a name that a shell takes apart."""
+    assert main(["init", "my demo"]) == 0
+    assert "  cd 'my demo'\n" in capsys.readouterr().out
+
+
 def test_the_skeleton_is_a_project_itself() -> None:
     """Its own name and Python are the ones that a new project changes."""
     settings = load_project(SKELETON).settings
