@@ -61,8 +61,9 @@ def fails(project: FlashProject, test: str, *said: str, **outcomes: int) -> None
     result.assert_outcomes(**(outcomes or {"failed": 1}))
     for line in said:
         result.stdout.fnmatch_lines([line])
-    # not our frames
+    # neither our frames nor what respx says
     result.stdout.no_fnmatch_line("*pytest_flash*mock*.py:*")
+    result.stdout.no_fnmatch_line("*During handling of the above exception*")
 
 
 def test_a_remote_call_is_answered_and_what_it_sent_can_be_seen(mocked: FlashProject) -> None:
