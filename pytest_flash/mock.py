@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import httpx
 import pytest
@@ -91,7 +91,7 @@ class FlashMock(respx.Router):
         with suppress(AllMockedAssertionError):
             return self.handler(request)
         # not while that is handled: respx's words are no use to the reader
-        self._refuse(request)
+        raise self._refusal(request)
 
     async def aanswer(self, request: httpx.Request) -> httpx.Response:
         """Do the same for a request that is awaited, so that side effects of routes may be async."""
@@ -100,7 +100,7 @@ class FlashMock(respx.Router):
             return reply
         with suppress(AllMockedAssertionError):
             return await self.async_handler(request)
-        self._refuse(request)
+        raise self._refusal(request)
 
     def verify(self) -> None:
         """Check that what was called was declared, and what was declared was called.
@@ -129,7 +129,7 @@ class FlashMock(respx.Router):
             return None
         return httpx.Response(200, json=job.ask(found["what"], found["id"]))
 
-    def _refuse(self, request: httpx.Request) -> NoReturn:
+    def _refusal(self, request: httpx.Request) -> BaseException:
         name, _, rest = request.url.path.lstrip("/").partition("/")
         what = f"{rest} of endpoint {name!r}" if rest in {"run", "runsync"} else f"{request.method} /{rest} of {name!r}"
         body = request.content.decode("utf-8", errors="replace")
@@ -140,7 +140,7 @@ class FlashMock(respx.Router):
         declared = "".join(f"\n- {description}" for description, _ in self._told) or " nothing"
         message = f"flash_mock: no answer is declared for {what}\ndeclared:{declared}"
         self._unmatched.append(message)
-        pytest.fail(message, pytrace=False)
+        return pytest.fail.Exception(message, pytrace=False)
 
 
 class MockedEndpoint:

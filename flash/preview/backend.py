@@ -63,7 +63,7 @@ def choose(
         return PROCESSES
     host = engine.docker_host(project.environment())
     found = look(host)
-    obstacle, hint = _obstacle(found, python_versions, has_extra=has_extra())
+    obstacle, hint = _obstacle(host, found, python_versions, has_extra=has_extra())
     if not obstacle:
         version = found.version if isinstance(found, engine.Engine) else ""
         return Backend("docker", f"Docker {version}", host)
@@ -72,11 +72,15 @@ def choose(
     raise PreviewError(f"no containers: {obstacle}", hint=hint)
 
 
-def _obstacle(found: engine.Engine | str, python_versions: Sequence[str], *, has_extra: bool) -> tuple[str, str]:
+def _obstacle(
+    host: str, found: engine.Engine | str, python_versions: Sequence[str], *, has_extra: bool
+) -> tuple[str, str]:
     """What stands in the way of containers, and what to do about it; both empty where nothing does."""
     without = "or do without: --flash-backend=process (flash: --backend process)"
     if isinstance(found, str):
-        return found, f"start Docker, {without}"
+        # one that somebody chose may be the wrong one
+        remedy = "correct or unset DOCKER_HOST" if host != engine.DEFAULT_HOST else "start Docker"
+        return found, f"{remedy}, {without}"
     if found.refusal:
         return found.refusal, f"use a Docker engine of this machine, {without}"
     if not has_extra:

@@ -50,6 +50,22 @@ def test_what_stands_in_the_way_is_a_reason_for_auto_and_an_error_where_containe
     assert "process" in raised.value.hint or "pytest-flash[docker]" in raised.value.hint
 
 
+@pytest.mark.parametrize(
+    ("variables", "hint"),
+    [({}, "start Docker, "), ({"DOCKER_HOST": "unix:///nowhere"}, "correct or unset DOCKER_HOST, ")],
+)
+def test_where_no_engine_answers_the_hint_is_about_the_one_that_was_asked(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], hint: str
+) -> None:
+    """Whoever has set ``DOCKER_HOST`` may have another that runs."""
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(PreviewError) as raised:
+        taken(lambda host: f"no engine at {host}", "docker")
+    assert raised.value.hint.startswith(hint)
+
+
 def test_processes_are_taken_without_a_look() -> None:
     """Nobody asks an engine then."""
     assert taken(None, "process") is PROCESSES
