@@ -88,6 +88,8 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
         report(note)
     if sources.secrets:
         report(f"left out, as it may hold a secret: {', '.join(sources.secrets)}")
+    if sources.special:
+        report(f"left out, as it is neither a file nor a folder: {', '.join(sources.special)}")
     refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
     imports = _imports(app, modules)
     folder = _flash_folder(request.root)

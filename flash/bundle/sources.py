@@ -67,7 +67,15 @@ class Sources:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What stayed behind because it may hold a secret."""
-        return tuple(sorted(path for path, rule in self.ignored.items() if rule == SECRET))
+        return self._ignored_as(SECRET)
+
+    @property
+    def special(self) -> tuple[str, ...]:
+        """What no archive of files can hold: pipes, sockets, devices."""
+        return self._ignored_as(_NOT_A_FILE)
+
+    def _ignored_as(self, label: str) -> tuple[str, ...]:
+        return tuple(sorted(path for path, rule in self.ignored.items() if rule == label))
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def packed(root: Path) -> set[str]:
 def test_pipes_secrets_and_what_nested_ignore_files_hide_are_not_packed(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The build says which secrets it left out."""
+    """The build says which secrets and pipes it left out."""
     names = (".env.production", "id_rsa", "keys/credentials.json", "data/.gitignore", "data/raw.bin", "data/kept.bin")
     project(root, {"worker.py": QUEUE, **dict.fromkeys(names, "secret"), "data/.gitignore": "*.bin\n!kept.bin\n"})
     os.mkfifo(root / "pipe")
@@ -213,6 +213,7 @@ def test_pipes_secrets_and_what_nested_ignore_files_hide_are_not_packed(
     }
     said = capsys.readouterr().err
     assert "left out, as it may hold a secret: .env.production, id_rsa, keys/credentials.json" in said
+    assert "left out, as it is neither a file nor a folder: pipe" in said
 
 
 @pytest.mark.parametrize(
