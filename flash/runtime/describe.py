@@ -80,9 +80,8 @@ def _entry_schemas(entry: FunctionEntry) -> dict[str, CallSchema]:
     try:
         target = loading.original(entry.module, entry.name)
         functions = public_methods(target) if isinstance(target, type) else {"": target}
-    except BaseException as error:  # why: importing the user's module may raise anything, and may exit
-        if isinstance(error, KeyboardInterrupt):
-            raise
+    # one that exits ends this too: it could never serve
+    except Exception as error:  # noqa: BLE001  # why: importing the user's module may raise anything
         return {name: CallSchema(error=f"untyped: {described(error)}") for name in entry.class_methods or [""]}
     schemas: dict[str, CallSchema] = {}
     for name, function in functions.items():

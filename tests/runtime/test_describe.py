@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from fakes_runtime import importable, lb_resource, make_artifact, queue_resource
 
 from flash.model.manifest import CallSchema, FunctionEntry, Resource
@@ -78,15 +79,14 @@ def test_only_the_endpoints_asked_for_are_described(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_imported_is_untyped_with_the_reason(tmp_path: Path) -> None:
-    """A library that only the image has; a module that leaves the program; a name that is not there."""
+    """A library that only the image has; a name that is not there."""
     entry = FunctionEntry(name="Model", module="seen_torch", is_class=True, class_methods=["a", "b"])
     manifest = make_artifact(
         tmp_path,
-        {"seen_torch.py": "import torch_is_not_here", "seen_exit.py": "raise SystemExit(1)", "seen_empty.py": ""},
+        {"seen_torch.py": "import torch_is_not_here", "seen_empty.py": ""},
         {
             "t": queue_resource("seen_torch", "f"),
             "m": Resource(functions=[entry]),
-            "x": queue_resource("seen_exit", "f"),
             "e": queue_resource("seen_empty", "f"),
         },
     )
@@ -95,8 +95,14 @@ def test_what_cannot_be_imported_is_untyped_with_the_reason(tmp_path: Path) -> N
     missing = CallSchema(error="untyped: ModuleNotFoundError: No module named 'torch_is_not_here'")
     assert found["t"]["f"][""] == missing
     assert found["m"]["Model"] == {"a": missing, "b": missing}
-    assert found["x"]["f"][""].error == "untyped: SystemExit: 1"
     assert "no 'f'" in (found["e"]["f"][""].error or "")
+
+
+def test_a_module_that_exits_ends_the_description(tmp_path: Path) -> None:
+    """It could never serve, and the build must not pass over it: who runs the description sees how it ended."""
+    manifest = make_artifact(tmp_path, {"seen_exit.py": "raise SystemExit(3)"}, {"x": queue_resource("seen_exit", "f")})
+    with importable(tmp_path), pytest.raises(SystemExit, match="3"):
+        describe(manifest)
 
 
 def test_it_runs_as_a_program_in_the_staged_tree(tmp_path: Path) -> None:
