@@ -86,7 +86,7 @@ def test_no_engine_is_an_error_where_containers_were_asked_for_and_a_reason_else
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert "no containers: no Docker engine answers at unix:///nowhere/docker.sock" in said
-    assert "hint: start Docker" in said
+    assert "hint: correct or unset DOCKER_HOST" in said
     assert "Traceback" not in said
     assert "flash::build" not in said
     fallen_back = shell.pytest("--flash-preview", **nowhere)
