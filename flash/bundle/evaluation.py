@@ -26,7 +26,7 @@ from flash.model import hardware
 if TYPE_CHECKING:
     from flash.bundle.modules import Module, Modules
 
-__all__ = ["Evaluate", "EvaluatedEndpoint", "EvaluatedFunction", "Evaluation", "evaluate_module"]
+__all__ = ["Evaluate", "EvaluatedEndpoint", "EvaluatedFunction", "Evaluation", "end_session", "evaluate_module"]
 
 LIMIT_S: Final = 30.0
 """Seconds that a module may take to be imported. Source: platform contract §4.3."""
@@ -153,10 +153,11 @@ def _run(arguments: list[str], scratch: Path, module: Module, limit_s: float) ->
                 hint='what takes long or waits belongs into the function, or below `if __name__ == "__main__":`',
             ) from None
         finally:
-            _end(child)
+            end_session(child)
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
+def end_session(child: subprocess.Popen[bytes]) -> None:
+    """End a child that leads a session of its own, with whatever it has started, and wait for it."""
     if hasattr(os, "killpg"):
         # it may have ended, and left nobody behind
         with suppress(ProcessLookupError, PermissionError):

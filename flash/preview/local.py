@@ -27,6 +27,7 @@ import httpx
 from filelock import FileLock
 
 from flash import project
+from flash.bundle.evaluation import end_session
 from flash.errors import PlatformUnreachable, PortTaken, PreviewError
 from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
@@ -228,7 +229,7 @@ def launch_platform(home: Path, backend: Backend = PROCESSES) -> Iterator[Platfo
                 raise
         finally:
             # whatever made a base environment for it
-            _end_session(process)
+            end_session(process)
             if process.returncode != 0:
                 _bury(home, backend)
 
@@ -450,17 +451,7 @@ class Describer:
                     child.wait(_LAST_WORDS_S)
                 return None
             finally:
-                _end_session(child)
-
-
-def _end_session(child: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        # it may have ended, and left nobody behind
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    else:
-        child.kill()
-    child.wait()
+                end_session(child)
 
 
 def _place(said: bytes, staging: Path) -> tuple[str, int] | None:
