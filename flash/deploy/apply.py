@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flash.deploy.deployment import DeployedEndpoint, Deployment, deployed_endpoints
-from flash.deploy.plan import DeleteEndpoint, KeepEndpoint, Placement
+from flash.deploy.inputs import Placement
+from flash.deploy.plan import DeleteEndpoint, KeepEndpoint
 from flash.deploy.rollback import abandon
 from flash.deploy.stage import HEALTHY_DEADLINE_S, await_healthy, stage
 from flash.errors import DeployError, FlashError, NotAuthorized, PlatformError

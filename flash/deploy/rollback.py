@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from flash.deploy.deployment import is_deployable
-from flash.deploy.plan import Placement
+from flash.deploy.inputs import Placement
 from flash.deploy.stage import HEALTHY_DEADLINE_S, await_healthy, stage
 from flash.errors import DeployError, FlashError, WorkerFailed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from flash.deploy.plan import Placement, endpoint_input
+from flash.deploy.inputs import Placement, endpoint_input
 from flash.errors import DeployError, PlatformError, WorkerFailed
 
 if TYPE_CHECKING:
