@@ -72,13 +72,15 @@ class Requirements:
         excluded: What is left out, whoever asks for it: normalised name to reason.
         provided: By endpoint: what it needs and its image ships.
         asked: Everything that was asked for and applies to the target.
-        notes: Lines that the user should see.
+        inapplicable: What was asked for and has a marker that does not hold for the target.
+        notes: Lines that the user should see, once it is settled.
     """
 
     install: tuple[str, ...]
     excluded: Mapping[str, str]
     provided: Mapping[str, tuple[str, ...]]
     asked: tuple[Asked, ...]
+    inapplicable: tuple[Asked, ...]
     notes: tuple[str, ...]
     _app: App
     _environment: Mapping[str, str]
@@ -106,9 +108,12 @@ class Requirements:
         }
         excluded = {name: reason for name, reason in self.excluded.items() if name in everything}
         notes = [
-            f"nothing needs {name!r}, which is excluded"
-            for name, reason in self.excluded.items()
-            if name not in everything and reason == _BY_USER
+            *self._about_markers(),
+            *(
+                f"nothing needs {name!r}, which is excluded"
+                for name, reason in self.excluded.items()
+                if name not in everything and reason == _BY_USER
+            ),
         ]
         installed = {distribution.name for distribution in distributions}
         for endpoint in _built(self._app):
@@ -138,6 +143,14 @@ class Requirements:
         return DependencyError(
             f"cannot install {named}: {reason}", hint=error.hint, path=first.path, line=first.line, detail=error.detail
         )
+
+    def _about_markers(self) -> list[str]:
+        """One line for all: a list that another tool wrote may have many for other systems."""
+        if not self.inapplicable:
+            return []
+        named = ", ".join(dict.fromkeys(f"{str(asked.requirement)!r} ({asked.by})" for asked in self.inapplicable))
+        workers = f"Python {self._environment['python_version']} on Linux x86-64"
+        return [f"left out, as its marker does not hold for the workers, {workers}: {named}"]
 
     def _needed_by_endpoint(self, distributions: Iterable[Distribution]) -> dict[str, set[str]]:
         known = {distribution.name: distribution for distribution in distributions}
@@ -176,12 +189,14 @@ def plan_requirements(
         BuildError: A name is both excluded and bundled, or pydantic is pinned below 2.
     """
     environment = _target_environment(python_version)
-    asked = tuple(each for each in _all_asked(app, root) if _applies(each.requirement, environment))
+    everything = tuple(_all_asked(app, root))
+    asked = tuple(each for each in everything if _applies(each.requirement, environment))
     plan = Requirements(
         install=(),
         excluded={},
         provided={},
         asked=asked,
+        inapplicable=tuple(each for each in everything if each not in asked),
         notes=(),
         _app=app,
         _environment=environment,

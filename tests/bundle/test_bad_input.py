@@ -203,7 +203,15 @@ def test_pipes_secrets_and_what_nested_ignore_files_hide_are_not_packed(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The build says which secrets and pipes it left out."""
-    names = (".env.production", "id_rsa", "keys/credentials.json", "data/.gitignore", "data/raw.bin", "data/kept.bin")
+    names = (
+        ".env.production",
+        ".env.example",
+        "id_rsa",
+        "keys/credentials.json",
+        "data/.gitignore",
+        "data/raw.bin",
+        "data/kept.bin",
+    )
     project(root, {"worker.py": QUEUE, **dict.fromkeys(names, "secret"), "data/.gitignore": "*.bin\n!kept.bin\n"})
     os.mkfifo(root / "pipe")
     assert flash_build(root) == 0
@@ -214,6 +222,18 @@ def test_pipes_secrets_and_what_nested_ignore_files_hide_are_not_packed(
     said = capsys.readouterr().err
     assert "left out, as it may hold a secret: .env.production, id_rsa, keys/credentials.json" in said
     assert "left out, as it is neither a file nor a folder: pipe" in said
+
+
+def test_a_requirement_for_another_python_is_left_out_and_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It may be meant so: the build goes on, and names it with its place, its marker and the workers' Python."""
+    declared = QUEUE.replace('"cpu3c-1-2"', '"cpu3c-1-2", dependencies=["six; python_version<\'3.9\'"]')
+    project(root, {"worker.py": declared, "requirements.txt": "numpy\nsix; python_version >= '4'\n"})
+    assert flash_build(root) == 0
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "marker" in line]
+    assert line == (
+        "left out, as its marker does not hold for the workers, Python 3.11 on Linux x86-64:"
+        """ 'six; python_version >= "4"' (requirements.txt:2), 'six; python_version < "3.9"' (endpoint 'worker')"""
+    )
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,26 @@ def test_markers_are_judged_for_the_target(tmp_path: Path) -> None:
     assert old.install == ('idna; python_version < "3.12"',)
 
 
+def test_what_a_marker_leaves_out_is_told_in_one_line(tmp_path: Path) -> None:
+    """With who asks for it, the marker, and the target that it was judged for; each place once."""
+    project(tmp_path, {"requirements.txt": "six\n\ncolorama; sys_platform == 'win32'\nidna; python_version < '3.9'\n"})
+    settled = plan(
+        tmp_path, endpoint("a", "idna; python_version<'3.9'", "attrs; extra == 'x'", "click; python_version >= '3.12'")
+    ).settled(())
+    assert settled.install == ('click; python_version >= "3.12"', "six")
+    assert settled.notes == (
+        (
+            "left out, as its marker does not hold for the workers, Python 3.12 on Linux x86-64:"
+            """ 'colorama; sys_platform == "win32"' (requirements.txt:3), 'idna; python_version < "3.9"'"""
+            """ (requirements.txt:4), 'idna; python_version < "3.9"' (endpoint 'a'),"""
+            """ 'attrs; extra == "x"' (endpoint 'a')"""
+        ),
+    )
+    (note,) = plan(tmp_path, endpoint("a", "click; python_version >= '3.12'"), python_version="3.11").settled(()).notes
+    assert "Python 3.11" in note
+    assert note.endswith("""'click; python_version >= "3.12"' (endpoint 'a')""")
+
+
 @pytest.mark.parametrize(
     "name", ["torch", "torchvision==0.20", "Torchaudio", "triton", "runpod-flash>=1", "pytest_flash"]
 )

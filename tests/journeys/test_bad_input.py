@@ -188,6 +188,19 @@ def test_a_dependency_that_does_not_exist_is_named_with_the_endpoint_that_wants_
     assert left_in(project) == set()
 
 
+def test_a_dependency_for_another_python_is_left_out_and_told(project: Shell) -> None:
+    """The workers' Python decides, and the build goes on."""
+    offer(project, present=1)
+    depend(project, "present", "absent; python_version < '3.9'")
+
+    done = project.flash("build")
+
+    assert done.returncode == 0, done.stderr
+    here = f"Python {sys.version_info.major}.{sys.version_info.minor} on Linux x86-64"
+    told = f"left out, as its marker does not hold for the workers, {here}: 'absent; python_version < \"3.9\"'"
+    assert f"{told} (endpoint 'greeter')" in done.stderr.splitlines()
+
+
 def test_what_is_too_large_names_the_largest_distributions(project: Shell) -> None:
     """Largest first; there is no artifact."""
     offer(project, small=200_000, large=2_000_000, tiny=1)
