@@ -262,7 +262,11 @@ class _Reader:
         except UnicodeDecodeError as error:
             raise SettingsError("is not UTF-8", hint="TOML is", path=str(self.file)) from error
         except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"is not TOML: {error}", path=str(self.file)) from error
+            raise SettingsError(
+                f"is not TOML: {error}",
+                hint='correct it at that place: TOML has lines such as app = "demo" below [tool.flash]',
+                path=str(self.file),
+            ) from error
         tool = document.get("tool", {})
         table = tool.get("flash", {}) if isinstance(tool, Mapping) else {}
         if not isinstance(table, Mapping):

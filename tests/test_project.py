@@ -184,7 +184,9 @@ def test_a_broken_file_is_found_and_then_reported(root: Path) -> None:
     """Not passed over in favour of the folder above."""
     (root / "pyproject.toml").write_text("[tool.flash]\napp = \n")
     assert find_root(root) == root
-    with pytest.raises(SettingsError, match=r"pyproject\.toml: is not TOML: .*line 2"):
+    with pytest.raises(
+        SettingsError, match=r"pyproject\.toml: is not TOML: .*line 2.*\nhint: correct it at that place"
+    ):
         load_project(root)
 
 

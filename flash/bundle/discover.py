@@ -15,7 +15,7 @@ from flash.bundle.factories import Factories
 from flash.bundle.merged import evaluated
 from flash.bundle.modules import FLASH_NAMES, Modules, read_module, read_modules
 from flash.bundle.reader import Reader
-from flash.bundle.sources import FLASHIGNORE, GITIGNORE
+from flash.bundle.sources import BUILT_IN, FLASHIGNORE, GITIGNORE, NEVER, TESTS
 from flash.errors import BuildError, DeclarationError, DiscoveryError
 from flash.model.app import App
 
@@ -103,9 +103,10 @@ def _nothing_found(modules: Modules, root: Path, ignored: Mapping[str, str]) -> 
     for path in _ignored_files(root, ignored):
         rule = next(rule for hidden, rule in ignored.items() if path == hidden or path.startswith(hidden))
         if _declares(root, path):
+            overridden = f"if it should ship, write !/{path} into {FLASHIGNORE}, or change the rule"
             return DiscoveryError(
                 f"{message}, except in {path}, which is hidden: {rule}",
-                hint=f"if it should ship, write !/{path} into {FLASHIGNORE}, or change the rule",
+                hint="move it to where it ships" if rule.startswith(NEVER) else overridden,
             )
     return DiscoveryError(
         message, hint="decorate a function at the top level of a module: from flash import Endpoint; @Endpoint(name=…)"
@@ -118,7 +119,7 @@ def _ignored_files(root: Path, ignored: Mapping[str, str]) -> Iterator[str]:
     for hidden, rule in ignored.items():
         if hidden.endswith(".py"):
             found = [hidden]
-        elif hidden.endswith("/") and rule.endswith((GITIGNORE, FLASHIGNORE)):
+        elif hidden.endswith("/") and (rule.endswith((GITIGNORE, FLASHIGNORE)) or _holds_tests(hidden, rule)):
             found = sorted(file.relative_to(root).as_posix() for file in (root / hidden).rglob("*.py"))
         else:
             continue
@@ -127,6 +128,11 @@ def _ignored_files(root: Path, ignored: Mapping[str, str]) -> Iterator[str]:
             if count > _MOST_IGNORED:
                 return
             yield path
+
+
+def _holds_tests(folder: str, rule: str) -> bool:
+    """Whether it is one of the folders whose names say what is in them, and no environment or cache."""
+    return rule == TESTS or (rule == BUILT_IN and folder.rstrip("/").rpartition("/")[2] == "tests")
 
 
 def _declares(root: Path, path: str) -> bool:

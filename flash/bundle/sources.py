@@ -23,17 +23,20 @@ from flash.errors import BuildError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["BUILT_IN", "FLASHIGNORE", "GITIGNORE", "SECRET", "TESTS", "Sources", "project_files"]
+__all__ = ["BUILT_IN", "FLASHIGNORE", "GITIGNORE", "NEVER", "SECRET", "TESTS", "Sources", "project_files"]
 
 GITIGNORE: Final = ".gitignore"
 FLASHIGNORE: Final = ".flashignore"
-SECRET: Final = "never ships: it may hold a secret"  # noqa: S105  a label
-TESTS: Final = "never ships: it belongs to the tests"
+NEVER: Final = "never ships"
+"""How the rules begin that nothing overrides."""
+SECRET: Final = f"{NEVER}: it may hold a secret"
+TESTS: Final = f"{NEVER}: it belongs to the tests"
 BUILT_IN: Final = "the built-in list"
 
-_OURS = "never ships: it belongs to Flash or git"
-_VIRTUAL_ENVIRONMENT = "never ships: a virtual environment"
-_NOT_A_FILE = "never ships: not a regular file"
+_EXAMPLE = f"{NEVER}: an example of a file with secrets"
+_OURS = f"{NEVER}: it belongs to Flash or git"
+_VIRTUAL_ENVIRONMENT = f"{NEVER}: a virtual environment"
+_NOT_A_FILE = f"{NEVER}: not a regular file"
 
 # Source: what runpod-flash 1.21 leaves out (contract §4.2), and what tools of today leave behind.
 _BUILT_IN_PATTERNS = (
@@ -50,6 +53,8 @@ _SECRET_PATTERNS = (
     *("secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml", ".netrc", "_netrc", ".pypirc"),
     *(".git-credentials", ".htpasswd", ".aws/", ".azure/", ".gnupg/", ".kube/", ".ssh/"),
 )
+# No worker needs them either, but they are meant to be seen: nobody has to be warned.
+_EXAMPLE_PATTERNS = (".env*.example", ".env*.sample", ".env*.template")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ def _layer(base: str, label: str, patterns: Iterable[str]) -> _Layer:
 
 _NEVER = (
     _layer("", SECRET, _SECRET_PATTERNS),
+    _layer("", _EXAMPLE, _EXAMPLE_PATTERNS),
     _layer("", TESTS, ["/tests/"]),
     _layer("", _OURS, [".flash/", ".git/", ".hg/", ".svn/"]),
 )

@@ -442,6 +442,22 @@ def test_an_app_of_the_name_before_the_last_is_told_what_to_import(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    ("hidden", "rule", "hint"),
+    [
+        ("tests/deep/worker.py", "never ships: it belongs to the tests", "move it to where it ships"),
+        ("pkg/tests/worker.py", "the built-in list", "if it should ship, write !/pkg/tests/worker.py"),
+    ],
+)
+def test_an_endpoint_among_the_tests_is_named_with_what_leaves_it_out(
+    tmp_path: Path, hidden: str, rule: str, hint: str
+) -> None:
+    """The hint is one that helps: nothing brings back what never ships. Environments are not looked into."""
+    project(tmp_path, {hidden: QUEUE, ".venv/lib/worker.py": QUEUE, "other.py": "x = 1"})
+    with pytest.raises(DiscoveryError, match=rf"no endpoint found.*{hidden}, which is hidden: {rule}\nhint: {hint}"):
+        read(tmp_path)
+
+
+@pytest.mark.parametrize(
     ("ignore_file", "rule", "hidden"),
     [(".gitignore", "worker.py", "worker.py"), (".flashignore", "work*/", "workers/one.py"), (None, "", "test_w.py")],
 )

@@ -40,6 +40,13 @@ def test_secrets_never_ship(tmp_path: Path, secret: str) -> None:
     assert [rule for path, rule in project_files(tmp_path).ignored.items() if rule == SECRET] == [SECRET]
 
 
+@pytest.mark.parametrize("example", [".env.example", "deep/.env.sample", ".env.template", ".env.production.example"])
+def test_an_example_of_a_secret_never_ships_and_is_no_secret(tmp_path: Path, example: str) -> None:
+    """It is there to be read: a warning of it would teach people to pass over warnings."""
+    assert shipped(tmp_path, "a.py", example, flashignore=f"!{example}\n") == ("a.py",)
+    assert project_files(tmp_path).secrets == ()
+
+
 @pytest.mark.parametrize(
     "name",
     [
