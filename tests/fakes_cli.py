@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flash.project import Project, TargetName
 
 LOCAL = PlatformAddress("http://127.0.0.1:8787", "http://127.0.0.1:8787/v2", "http://127.0.0.1:8787/lb", "flash_key")
+RUNPOD = PlatformAddress("https://api", "https://data/v2", None, "key")
 DIGEST = "5f" * 32
 STATE = PlatformState(url="http://127.0.0.1:8787", api_key="flash_key", pid=4321, backend="process")
 ENDPOINTS = (
@@ -169,6 +170,8 @@ class FakePipeline:
         self.services.note(name, backend=self.wanted, **values)
 
     def settle(self, project: Project) -> str:
+        if "settle" in self.services.refuse:
+            self._note("settle")
         return "" if self.wanted == "auto" else self.wanted
 
     def check_target(
@@ -217,6 +220,7 @@ class FakeServices:
         app_records: Target → the apps there.
         swept: What there was to sweep.
         on_runpod: What there is to sweep on Runpod.
+        runpod: Where ``RUNPOD_*`` points.
     """
 
     refuse: dict[str, BaseException] = field(default_factory=dict)
@@ -231,6 +235,7 @@ class FakeServices:
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview: FakePreview | None = None
     promotion: FakePromotion | None = None
+    runpod: PlatformAddress = RUNPOD
 
     def note(self, name: str, /, **values: Any) -> None:
         """Write down what was asked; raise where that is to be refused."""
@@ -271,7 +276,7 @@ class FakeServices:
         self.note("address", target=target)
         if target == "local" and target not in self.live:
             raise NotFound("no local platform runs", hint="start it: flash platform start")
-        return PlatformAddress("https://api", "https://data/v2", None, "key") if target == "runpod" else LOCAL
+        return self.runpod if target == "runpod" else LOCAL
 
     def environments(self, project: Project, address: PlatformAddress) -> tuple[LiveEnvironment, ...]:
         return self.live.get("local" if address is LOCAL else "runpod", ())

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flash.cli.command import Context
     from flash.cli.render import EnvironmentRow
     from flash.cli.services import Services
+    from flash.cloud.address import PlatformAddress
     from flash.cloud.client import LiveEnvironment
     from flash.project import Project, TargetName
 
@@ -73,12 +74,16 @@ def possible_targets(project: Project, named: TargetName | None, services: Servi
 
 
 def _existing(project: Project, target: TargetName, services: Services) -> tuple[LiveEnvironment, ...]:
+    address = _address(project, target, services)
+    return () if address is None else services.environments(project, address)
+
+
+def _address(project: Project, target: TargetName, services: Services) -> PlatformAddress | None:
+    """Where *target* answers; None where it is a local platform and none runs: nothing is there."""
     try:
-        address = services.address(project, target)
+        return services.address(project, target)
     except NotFound:
-        # No local platform runs: nothing is there
-        return ()
-    return services.environments(project, address)
+        return None
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -116,9 +121,15 @@ def _rows(project: Project, named: TargetName | None, context: Context) -> list[
 
     configured = {name: settings.target for name, settings in project.settings.environments.items()}
     rows: dict[tuple[str, str], EnvironmentRow] = {}
+    asked: set[str] = set()
     for target in possible_targets(project, named, context.services):
         try:
-            existing = _existing(project, target, context.services)
+            address = _address(project, target, context.services)
+            if address is None or address.api_url in asked:
+                # with `flash platform env`, "runpod" is the local platform, which is listed already
+                continue
+            asked.add(address.api_url)
+            existing = context.services.environments(project, address)
         except SettingsError as error:
             if named is not None:
                 raise

@@ -34,9 +34,10 @@ def preview(project: Project, backend: Wanted, context: Context) -> int:
 
     console, services = context.console, context.services
     pipeline = services.pipeline(backend)
-    artifact = pipeline.build(project, report=console.progress)
+    # before the build: what cannot run is told at once
     if workers := pipeline.settle(project):
         console.progress(f"workers: {workers}")
+    artifact = pipeline.build(project, report=console.progress)
     running = pipeline.start_preview(project, artifact, report=console.progress)
     with interruptible():
         try:

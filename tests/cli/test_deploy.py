@@ -10,7 +10,7 @@ from fakes_cli import DIGEST, ENDPOINTS, live
 
 from flash.cli.child import Ended
 from flash.cli.main import main
-from flash.errors import NotAuthorized, PlatformUnreachable, WorkerFailed
+from flash.errors import NotAuthorized, PlatformUnreachable, PreviewError, WorkerFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -379,6 +379,17 @@ def test_a_preview_serves_until_ctrl_c(
         "stopping; Ctrl+C again stops at once",
         "✓ Preview stopped",
     ]
+
+
+@pytest.mark.parametrize("command", [["deploy", "--preview"], ["preview"]])
+def test_a_preview_whose_workers_cannot_be_what_was_asked_for_is_not_built(
+    command: list[str], project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is told at once, as pytest does."""
+    services.refuse["settle"] = PreviewError("no containers: no Docker engine answers", hint="start Docker")
+    assert main([*command, "--backend=docker"], services) == 1
+    assert services.names == ["settle"]
+    assert capsys.readouterr().err == "✗ no containers: no Docker engine answers\nhint: start Docker\n"
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_end_of_a_preview(project: Path, services: FakeServices) -> None:

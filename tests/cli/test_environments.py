@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes_cli import DIGEST, STATE, live
+from fakes_cli import DIGEST, LOCAL, STATE, live
 
 from flash.cli.main import main
 
@@ -77,6 +77,23 @@ def test_the_list_for_people(project: Path, services: FakeServices, capsys: pyte
     assert main(["env", "list"], services) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[:2] for line in lines[1:]] == [["production", "runpod"], ["staging", "local"]]
+
+
+def test_one_platform_is_listed_once(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After ``eval "$(flash platform env)"`` both targets are the local platform."""
+    monkeypatch.setenv("RUNPOD_API_KEY", "flash_key")
+    services.live, services.platform = {"local": (live("staging"), live("try"))}, STATE
+    services.runpod = replace(LOCAL)
+    services.live["runpod"] = services.live["local"]
+    assert main(["env", "list", "--json"], services) == 0
+    listed = json.loads(capsys.readouterr().out)["environments"]
+    assert [(row["name"], row["target"]) for row in listed] == [
+        ("production", "runpod"),
+        ("staging", "local"),
+        ("try", "local"),
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
