@@ -6,7 +6,7 @@ The peer has a virtual environment of its own, with pip, as ``python -m venv`` m
 runs. Both sides build the worker files of ``examples/quickstart``, which are in the peer's spelling, for one target
 Python; that the artifacts declare the same endpoints and hold the same distributions is checked. Ours and theirs run
 in turn; figures are medians of wall time in seconds, ratios are medians over neighbouring pairs. Bytecode is written
-first. The previews come last, and fewer of them where six minutes would not be enough: `n` says how many.
+first. The previews come last, and fewer of them where ten minutes would not be enough: `n` says how many.
 
 - *first build*: a new copy of the project, an empty home, nothing in any cache, ours or uv's or pip's
 - *rebuild*: there, again; and again after an edit of one worker file
@@ -47,7 +47,7 @@ REQUIREMENT = "runpod-flash==1.21.*"
 PYTHON = "3.11"  # the quickstart's
 OURS = Path(sys.executable).with_name("flash")
 COMMAND_S = 180.0
-WHOLE_S = 360.0
+WHOLE_S = 600.0
 RESERVE_S = 50.0  # a round of previews, and the one that does not start
 
 EDITED = "gpu_worker.py"
