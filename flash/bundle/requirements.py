@@ -16,19 +16,19 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from flash.bundle.asked import REQUIREMENTS_NAME, read_asked
 from flash.errors import BuildError, DependencyError
 from flash.model.hardware import AUTO_EXCLUDED, provided_by_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from flash.bundle.asked import Asked
     from flash.bundle.install import Distribution
     from flash.model.app import App, DeclaredEndpoint
 
-__all__ = ["REQUIREMENTS_NAME", "Asked", "Requirements", "plan_requirements"]
-
-REQUIREMENTS_NAME: Final = "requirements.txt"
+__all__ = ["REQUIREMENTS_NAME", "Requirements", "plan_requirements"]
 
 _OURS: Final = {
     "pytest-flash": "Flash itself ships in every artifact",
@@ -37,30 +37,6 @@ _OURS: Final = {
 _BY_GPU_IMAGE = "the GPU image ships it"
 _BY_USER = "--exclude, or exclude in [tool.flash]"
 _LEAST_PYDANTIC = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """One requirement, and where it stands.
-
-    Attributes:
-        endpoint: Whose it is; None: of all of them.
-    """
-
-    requirement: Requirement
-    path: str
-    line: int
-    endpoint: str | None = None
-
-    @property
-    def name(self) -> str:
-        """The distribution's normalised name."""
-        return str(canonicalize_name(self.requirement.name))
-
-    @property
-    def by(self) -> str:
-        """Who asked, for a message."""
-        return f"{self.path}:{self.line}" if self.endpoint is None else f"endpoint {self.endpoint!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +165,7 @@ def plan_requirements(
         BuildError: A name is both excluded and bundled, or pydantic is pinned below 2.
     """
     environment = _target_environment(python_version)
-    everything = tuple(_all_asked(app, root))
+    everything = tuple(read_asked(app, root))
     asked = tuple(each for each in everything if _applies(each.requirement, environment))
     plan = Requirements(
         install=(),
@@ -231,76 +207,6 @@ def _by_gpu_images_only(app: App) -> frozenset[str]:
 def _built(app: App) -> list[DeclaredEndpoint]:
     """The endpoints that run this artifact."""
     return [endpoint for endpoint in app if not endpoint.spec.is_client]
-
-
-def _all_asked(app: App, root: Path) -> Iterator[Asked]:
-    file = root / REQUIREMENTS_NAME
-    if file.is_file():
-        yield from _read(root, file, frozenset())
-    for endpoint in _built(app):
-        for text in endpoint.spec.dependencies:
-            yield Asked(
-                _parsed(text, endpoint.location.path, endpoint.location.line, f"endpoint {endpoint.name!r}: "),
-                endpoint.location.path,
-                endpoint.location.line,
-                endpoint.name,
-            )
-
-
-def _read(root: Path, file: Path, above: frozenset[Path]) -> Iterator[Asked]:
-    shown = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DependencyError(f"cannot read it: {error}", path=shown) from error
-    for number, line in _lines(text):
-        match = re.match(r"(?:-r|--requirement)(?:\s+|=|(?<=-r))(.+)", line)
-        if match:
-            included = (file.parent / match.group(1).strip()).resolve()
-            if included in above or included == file.resolve():
-                raise DependencyError(f"{match.group(1)!r} includes itself", path=shown, line=number)
-            if not included.is_file():
-                raise DependencyError(f"there is no {match.group(1)!r}", path=shown, line=number)
-            yield from _read(root.resolve(), included, above | {file.resolve()})
-        elif line.startswith("-") or re.search(r"\s--\w", line):
-            raise DependencyError(
-                f"the option {line[:60]!r} is not read",
-                path=shown,
-                line=number,
-                hint="only requirements and -r stand here; indexes come from UV_INDEX_URL, PIP_INDEX_URL or [tool.uv]",
-            )
-        else:
-            yield Asked(_parsed(line, shown, number), shown, number)
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, continued ones joined, without comments."""
-    begun, start = "", 0
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = re.sub(r"(^|\s)#.*$", "", raw)
-        start = start if begun else number
-        if line.rstrip().endswith("\\"):
-            begun += line.rstrip()[:-1] + " "
-            continue
-        whole = (begun + line).strip()
-        begun = ""
-        if whole:
-            yield start, whole
-    if begun.strip():
-        yield start, begun.strip()
-
-
-def _parsed(text: str, path: str, line: int, prefix: str = "") -> Requirement:
-    try:
-        return Requirement(text.strip())
-    except InvalidRequirement as error:
-        why = str(error).splitlines()[0]
-        raise DependencyError(
-            f"{prefix}{text.strip()!r} is no requirement: {why}",
-            path=path,
-            line=line,
-            hint='write NAME, NAME==1.2 or "NAME @ URL"',
-        ) from error
 
 
 def _target_environment(python_version: str) -> dict[str, str]:
