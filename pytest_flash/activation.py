@@ -43,6 +43,10 @@ def activate(config: pytest.Config, options: Options, child_environment: Mapping
 
 
 def _activate_owner(config: pytest.Config, options: Options, child_environment: Mapping[str, str]) -> None:
+    if options.owner_fd is not None:
+        from pytest_flash.owner import end_with_owner
+
+        end_with_owner(options.owner_fd)
     controller = Controller(
         config,
         options,

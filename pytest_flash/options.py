@@ -29,6 +29,7 @@ class Options(NamedTuple):
         backend: What workers are to be: ``auto``, ``docker`` or ``process``.
         exclude: Distributions to leave out of the artifact, on top of the settings.
         attach: Where an already running preview or deployment is described: this run is a child of another one.
+        owner_fd: The read end of a pipe whose end is the end of the run: this run is a child of the command line's.
         summary: Whether the block of deployed endpoints is printed.
     """
 
@@ -42,6 +43,7 @@ class Options(NamedTuple):
     report: Path | None
     allow_delete: bool
     attach: Path | None
+    owner_fd: int | None
     summary: bool
     on_demand: bool
 
@@ -80,6 +82,7 @@ class Options(NamedTuple):
             report=report,
             allow_delete=given.flash_allow_delete,
             attach=None if given.flash_attach is None else here / given.flash_attach,
+            owner_fd=given.flash_owner_fd,
             summary=given.flash_summary,
             on_demand=bool(config.getini("flash_on_demand")),
         )
@@ -128,6 +131,7 @@ def add_options(parser: pytest.Parser) -> None:
     )
     # for children of ours, and for the command line
     add("--flash-attach", metavar="FILE", help=_HIDDEN)
+    add("--flash-owner-fd", type=int, help=_HIDDEN)
     add("--flash-no-summary", action="store_false", dest="flash_summary", default=True, help=_HIDDEN)
     parser.addini(
         "flash_on_demand",

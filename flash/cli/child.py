@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -36,19 +36,39 @@ class Ended:
 
 
 def run(arguments: Sequence[str], *, cwd: Path) -> Ended:
-    """Run ``python ARGUMENTS``, stdout and stderr on our stderr, and wait for it, also when interrupted.
+    """Run ``python ARGUMENTS --flash-owner-fd=N``, stdout and stderr on our stderr, and wait, also when interrupted.
 
     The child has a session of its own, so that Ctrl+C and a signal that only this process gets mean the same to it:
-    one interruption, passed on by us, after which it cleans up.
+    one interruption, passed on by us, after which it cleans up. N is the end of a pipe that closes when we end, however
+    we do: then nobody passes anything on, and it interrupts itself.
     """
     relay = _Relay()
-    with _handling(relay):
+    with _handling(relay), _owned() as (options, descriptors):
         process = subprocess.Popen(
-            [sys.executable, *arguments], cwd=cwd, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+            [sys.executable, *arguments, *options],
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            start_new_session=True,
+            pass_fds=descriptors,
         )
         relay.attach(process.pid)
         status = process.wait()
     return Ended(status, interrupted=relay.interrupted)
+
+
+@contextmanager
+def _owned() -> Iterator[tuple[list[str], tuple[int, ...]]]:
+    """What tells a child of its owner: options, and the descriptors that it inherits."""
+    if sys.platform == "win32":
+        # descriptors are not inherited there
+        yield [], ()
+        return
+    with ExitStack() as stack:
+        read, write = os.pipe()
+        for descriptor in (read, write):
+            stack.callback(os.close, descriptor)
+        yield [f"--flash-owner-fd={read}"], (read,)
 
 
 class _Relay:

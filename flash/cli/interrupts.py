@@ -1,15 +1,29 @@
-"""Ctrl+C, where it is the way to end something."""
+"""Ctrl+C, where it is the way to end something; and SIGTERM, which ends a command as Ctrl+C does."""
 
 from __future__ import annotations
 
 import signal
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["interruptible"]
+__all__ = ["interruptible", "terminable"]
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Within the block, SIGTERM is Ctrl+C: what was begun is cleaned up. Where somebody else handles it, they do."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

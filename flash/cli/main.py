@@ -111,8 +111,11 @@ def _run(arguments: list[str], console: Console, services: Services | None) -> i
     if name is None:
         console.text(_help(arguments[0]))
         return DONE
+    from flash.cli.interrupts import terminable
+
     verb = VERBS[name]
-    return _load(verb).main(name, verb.summary, arguments[len(name.split()) :], console, services)
+    with terminable():
+        return _load(verb).main(name, verb.summary, arguments[len(name.split()) :], console, services)
 
 
 def _verb_name(arguments: list[str]) -> str | None:

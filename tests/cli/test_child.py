@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,6 +34,28 @@ def test_the_output_of_a_child_is_our_progress(tmp_path: Path, capfd: pytest.Cap
     assert run(["-c", code], cwd=tmp_path) == Ended(4, interrupted=False)
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", f"{tmp_path}\noops\n")
+
+
+# Its owner dies without a word; what it prints then is all that anybody hears of it.
+ORPHANED = """
+import os, signal, sys
+from pytest_flash.owner import end_with_owner
+end_with_owner(int(sys.argv[-1].removeprefix("--flash-owner-fd=")))
+try:
+    os.kill(os.getppid(), signal.SIGKILL)
+    while True:
+        signal.pause()
+except KeyboardInterrupt:
+    print("cleaned up")
+"""
+
+
+def test_the_child_of_a_killed_command_interrupts_itself(tmp_path: Path) -> None:
+    """Nobody is left to pass an interruption on, and a deployment must not go on unowned."""
+    program = f"from pathlib import Path; from flash.cli.child import run; run(['-c', {ORPHANED!r}], cwd=Path.cwd())"
+    # its end is that of both: the child inherits where it writes to
+    killed = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (killed.returncode, killed.stdout, killed.stderr) == (-signal.SIGKILL, "", "cleaned up\n")
 
 
 @pytest.fixture

@@ -440,14 +440,16 @@ def test_ctrl_c_while_the_preview_starts_ends_the_run(project: Shell, home: Path
     assert not list((home / "previews").glob("*"))
 
 
-def test_ctrl_c_while_installing_leaves_no_build(project: Shell) -> None:
-    """Exit status 130, as of any interrupted command."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_while_installing_leaves_no_build(number: signal.Signals, project: Shell) -> None:
+    """Exit status 130, as of any interrupted command. SIGTERM, which a supervisor sends, is one too."""
     offer(project, present=1)
     depend(project, "present")
     run = project.start("flash", "build")
     read_until(run, "resolving")
 
-    interrupt(run)
+    # Ctrl+C goes to all in the terminal, SIGTERM to one
+    os.killpg(run.pid, number) if number == signal.SIGINT else run.send_signal(number)
     rest = rest_of(run)
 
     assert run.wait() in (130, -signal.SIGINT), rest

@@ -252,6 +252,41 @@ def test_a_killed_run_leaves_no_process(project: Shell, home: Path) -> None:
     assert not list((home / "runs").iterdir())
 
 
+def test_a_killed_deployment_promotes_nothing_and_leaves_no_process(
+    project: Shell, home: Path, platform: Platform
+) -> None:
+    """Its test run ends as if it had been interrupted."""
+    project.write(
+        {
+            "tests/test_greeter.py": """
+                import signal, sys
+
+                def test_it_waits(flash_preview, capsys):
+                    with capsys.disabled():
+                        print("waiting", flush=True)
+                    signal.pause()
+            """
+        }
+    )
+    others = set(workers_of(home))
+    killed = project.start("flash", "deploy")
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if "waiting" in line:
+            break
+
+    killed.kill()
+    # its test run writes there too: the end of the pipe is the end of both
+    rest = killed.stdout.read()
+    killed.stdout.close()
+
+    assert killed.wait() == -signal.SIGKILL
+    assert "KeyboardInterrupt" in rest
+    gone([pid for pid in workers_of(home) if pid not in others])
+    assert live(platform, project) is None
+    assert not list((home / "previews").glob("preview-*"))
+
+
 WHERE_AM_I = """
     import os, sys
     from flash import Endpoint
