@@ -18,6 +18,7 @@
         WorkerFailed                    a worker died or never became ready; carries its log's tail
       DeployError                       a deployment that did not happen
         Refused                         the gate or the plan said no
+        ReceiptError (ValueError)       a receipt that cannot be read or believed
       CallError                         calling an endpoint's function
         InvalidInput (ValueError)       the input does not fit the signature; names the fields
         RemoteError                     the endpoint ran and failed
@@ -48,6 +49,7 @@ __all__ = [
     "PlatformUnreachable",
     "PortTaken",
     "PreviewError",
+    "ReceiptError",
     "Refused",
     "RemoteError",
     "SettingsError",
@@ -204,6 +206,10 @@ class Refused(DeployError):
     def __init__(self, message: str, *, reasons: Sequence[str] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint, detail="\n".join(f"- {reason}" for reason in reasons))
         self.reasons = tuple(reasons)
+
+
+class ReceiptError(DeployError, ValueError):
+    """A receipt that cannot be read or believed, or that is about something else."""
 
 
 class CallError(FlashError):
