@@ -10,15 +10,30 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flash.errors import ManifestError
 
-__all__ = ["MANIFEST_NAME", "Artifact", "CallSchema", "FunctionEntry", "Manifest", "Resource"]
+__all__ = [
+    "MANIFEST_NAME",
+    "Action",
+    "Artifact",
+    "CallSchema",
+    "DeploymentEntry",
+    "EntryState",
+    "FunctionEntry",
+    "GateWord",
+    "Manifest",
+    "Resource",
+]
 
 MANIFEST_NAME: Final = "flash_manifest.json"
+
+Action = Literal["deploy", "promote", "rollback", "candidate"]
+EntryState = Literal["staged", "activated", "verified", "rolled-back"]
+GateWord = Literal["passed", "receipt", "ungated"]
 
 
 class _Wire(BaseModel):
@@ -89,11 +104,41 @@ class Resource(_Wire):
     target_python_version: str | None = None
     provided: list[str] = Field(default_factory=list)
     """Distributions that the endpoint declares or imports, and that its image ships: left out of the artifact."""
+    fingerprint: str = ""
+    """sha256 over what its workers may run or read; empty where that is not known."""
 
     @property
     def is_gpu(self) -> bool:
         """Whether its workers have a GPU."""
         return self.gpu_ids is not None
+
+
+class DeploymentEntry(_Wire):
+    """An entry of the ledger: what a build was made for. Builds are never used twice, so each has one.
+
+    Attributes:
+        run: The journal's name of the run.
+        state: Only ever advances.
+        at: ISO-8601 in UTC, by the clock of whoever deployed; shown, never compared.
+        previous_build_id: What was live before.
+        previous_digest: Of its artifact.
+        gate: What let it through.
+        receipt: sha256 of the receipt's payload.
+        git: The commit.
+        removed: Names of endpoints that go with it: whoever deployed has agreed to that.
+    """
+
+    run: str
+    environment: str
+    action: Action
+    state: EntryState = "staged"
+    at: str = ""
+    previous_build_id: str | None = None
+    previous_digest: str | None = None
+    gate: GateWord | None = None
+    receipt: str | None = None
+    git: str | None = None
+    removed: list[str] = Field(default_factory=list)
 
 
 class Manifest(_Wire):
@@ -104,6 +149,7 @@ class Manifest(_Wire):
         source_fingerprint: sha256 over the project files that ship.
         excluded: Distributions left out of the artifact, with the reason.
         digest: sha256 of the artifact. Never in the packed manifest; sent with it when a build is finalized.
+        deployment: The ledger's entry. Never in the packed manifest either.
     """
 
     version: str = "1.0"
@@ -117,6 +163,22 @@ class Manifest(_Wire):
     excluded: dict[str, str] = Field(default_factory=dict)
     resources_endpoints: dict[str, str] | None = None
     digest: str | None = None
+    deployment: DeploymentEntry | None = None
+
+    @field_validator("deployment", mode="before")
+    @classmethod
+    def _readable(cls, value: object) -> object:
+        # an entry that somebody edited, or a later Flash wrote, must not keep the rest from being read
+        if value is None or isinstance(value, DeploymentEntry):
+            return value
+        try:
+            return DeploymentEntry.model_validate(value)
+        except ValidationError:
+            return None
+
+    def packed(self) -> Manifest:
+        """Without what only a build's manifest has: digest, URLs, and the ledger's entry."""
+        return self.model_copy(update={"digest": None, "resources_endpoints": None, "deployment": None})
 
     @classmethod
     def parse(cls, data: object, *, where: str = MANIFEST_NAME) -> Manifest:
