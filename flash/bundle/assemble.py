@@ -16,8 +16,9 @@ from flash.bundle import archive
 from flash.bundle.archive import mebibytes
 from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.discover import app_of
+from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.handlers import handler_name, handler_text
-from flash.bundle.manifests import fingerprint, manifest_of
+from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
 from flash.bundle.requirements import REQUIREMENTS_NAME, Requirements, plan_requirements
 from flash.bundle.sources import project_files
@@ -105,7 +106,15 @@ def build(request: BuildRequest, *, installer: Installer, describer: Describer, 
             app,
             requirements,
             python_version=request.python_version,
-            source_fingerprint=fingerprint(request.root, sources.files),
+            source_fingerprint=source_fingerprint(request.root, sources.files),
+            fingerprints=endpoint_fingerprints(
+                app,
+                modules,
+                root=request.root,
+                files=sources.files,
+                staging=staging,
+                python_version=request.python_version,
+            ),
         )
         manifest = _describe(staging, manifest, describer)
         for line in _about_undescribed(manifest):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from flash.bundle.handlers import handler_name
@@ -10,22 +9,39 @@ from flash.model.hardware import NetworkVolume, image_name
 from flash.model.manifest import FunctionEntry, Manifest, Resource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from flash.bundle.requirements import Requirements
     from flash.model.app import App, DeclaredEndpoint, Function
 
-__all__ = ["fingerprint", "manifest_of"]
+__all__ = ["manifest_of"]
 
 
-def manifest_of(app: App, requirements: Requirements, *, python_version: str, source_fingerprint: str = "") -> Manifest:
-    """The manifest of *app*, without schemas. The same app gives the same manifest."""
+def manifest_of(
+    app: App,
+    requirements: Requirements,
+    *,
+    python_version: str,
+    source_fingerprint: str = "",
+    fingerprints: Mapping[str, str] | None = None,
+) -> Manifest:
+    """The manifest of *app*, without schemas. The same app gives the same manifest.
+
+    *fingerprints* are the endpoints' own, by name.
+    """
+    own = fingerprints or {}
     return Manifest(
         python_version=python_version,
         project_name=app.name,
         resources={
-            endpoint.name: _resource(app, endpoint, requirements, python_version=python_version) for endpoint in app
+            endpoint.name: _resource(
+                app,
+                endpoint,
+                requirements,
+                python_version=python_version,
+                fingerprint=own.get(endpoint.name, ""),
+            )
+            for endpoint in app
         },
         function_registry={function.name: endpoint.name for endpoint in app for function in endpoint.functions},
         routes={endpoint.name: endpoint.routes for endpoint in app if endpoint.is_load_balanced},
@@ -34,20 +50,9 @@ def manifest_of(app: App, requirements: Requirements, *, python_version: str, so
     )
 
 
-def fingerprint(folder: Path, files: Iterable[str]) -> str:
-    """The sha256 over names and contents of the project's own files.
-
-    Each is preceded by its length in eight bytes, big-endian. Source: platform contract §4.6.
-    """
-    digest = hashlib.sha256()
-    for path in files:
-        for part in (path.encode("utf-8"), (folder / path).read_bytes()):
-            digest.update(len(part).to_bytes(8, "big"))
-            digest.update(part)
-    return digest.hexdigest()
-
-
-def _resource(app: App, endpoint: DeclaredEndpoint, requirements: Requirements, *, python_version: str) -> Resource:
+def _resource(
+    app: App, endpoint: DeclaredEndpoint, requirements: Requirements, *, python_version: str, fingerprint: str
+) -> Resource:
     spec = endpoint.spec
     by_default = "REQUEST_COUNT" if endpoint.is_load_balanced else "QUEUE_DELAY"
     return Resource(
@@ -76,6 +81,7 @@ def _resource(app: App, endpoint: DeclaredEndpoint, requirements: Requirements, 
         client_mode=spec.is_client,
         target_python_version=python_version,
         provided=list(requirements.provided.get(endpoint.name, ())),
+        fingerprint=fingerprint,
     )
 
 

@@ -170,21 +170,24 @@ class Modules:
 
     def third_party_imports(self, names: Iterable[str]) -> frozenset[str]:
         """Top-level names that the modules *names*, and what they import of the project, import from elsewhere."""
-        found: set[str] = set()
-        pending, seen = list(names), set[str]()
+        found = {
+            target.split(".")[0]
+            for module in self.closure(names)
+            for target in _imported_modules(module)
+            if not any(prefix in self._by_name for prefix in _prefixes(target.split(".")))
+        }
+        return frozenset(found - {""} - sys.stdlib_module_names)
+
+    def closure(self, names: Iterable[str]) -> tuple[Module, ...]:
+        """The modules *names* and what they import of the project, with the packages that those are in."""
+        pending, seen = list(names), dict[str, Module]()
         while pending:
-            name = pending.pop()
-            module = self._by_name.get(name)
-            if module is None or name in seen:
-                continue
-            seen.add(name)
-            for target in _imported_modules(module):
-                parts = target.split(".")
-                inside = [prefix for prefix in _prefixes(parts) if prefix in self._by_name]
-                pending += inside
-                if not inside and parts[0] and parts[0] not in sys.stdlib_module_names:
-                    found.add(parts[0])
-        return frozenset(found)
+            for name in _prefixes(pending.pop().split(".")):
+                module = self._by_name.get(name)
+                if module is not None and name not in seen:
+                    seen[name] = module
+                    pending += _imported_modules(module)
+        return tuple(seen.values())
 
     def _lookup(self, module: Module, name: str, hops: int) -> Meaning | None:
         if name in module.bindings:

@@ -21,7 +21,7 @@ __all__ = [
     "plan",
 ]
 
-_NOT_SETTINGS: Final = frozenset({"functions", "handler_file", "provided"})
+_NOT_SETTINGS: Final = frozenset({"fingerprint", "functions", "handler_file", "provided"})
 _SECRET: Final = frozenset({"env"})
 
 
