@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEY = "rpa_SECRETSECRETSECRET"
-ADDRESS = PlatformAddress("http://127.0.0.1:1", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/lb", KEY)
+ADDRESS = PlatformAddress("http://127.0.0.1:1", "http://127.0.0.1:1/v2", "http://127.0.0.1:1/lb", KEY, stages=True)
 
 
 class Script(httpx.MockTransport):

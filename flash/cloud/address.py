@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Final
 from urllib.parse import urlsplit
 
 __all__ = ["PlatformAddress", "redact"]
 
+_LIKE_A_KEY: Final = re.compile(r"\brpa_[A-Za-z0-9]{16,}")
+"""Source: the prefix of Runpod's keys, an account's and an endpoint's own, in Runpod docs, read 2026-08."""
+
 
 def redact(text: str, api_key: str) -> str:
-    """*text* without the key.
+    """*text* without the key, and without what looks like another one.
 
     >>> redact("no such key: rpa_123", "rpa_123")
     'no such key: ***'
+    >>> redact("aiKey rpa_ABCDEFGHIJKLMNOPQRSTUVWX", "")
+    'aiKey ***'
     """
-    return text.replace(api_key, "***") if api_key else text
+    return _LIKE_A_KEY.sub("***", text.replace(api_key, "***") if api_key else text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +34,18 @@ class PlatformAddress:
         lb_base_url: What the ids of load-balanced endpoints are appended to, ``http://127.0.0.1:8787/lb``; None where
             each has a host name of its own, as on Runpod.
         api_key: The empty string where there is none.
+        rest_url: The REST API, ``…/v1``, which network volumes need; the empty string where it is not known.
+        hapi_url: What gives the logs of workers; the empty string where it is not known.
+        stages: Whether it is Flash's own platform, spoken to with its extensions: versions beside the live ones.
     """
 
     api_url: str
     data_url: str
     lb_base_url: str | None
     api_key: str = field(repr=False)
+    rest_url: str = ""
+    hapi_url: str = ""
+    stages: bool = False
 
     @property
     def graphql_url(self) -> str:

@@ -11,13 +11,28 @@ import random
 import time
 import weakref
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx
 from gql import Client, GraphQLRequest
 from gql.client import SyncClientSession
 
+from flash.cloud.answers import checked
+from flash.cloud.control import (
+    AppRecord,
+    BuildRecord,
+    EndpointRecord,
+    EndpointSettings,
+    EnvironmentRecord,
+    HealthRecord,
+    LeaseGrant,
+    LeaseRecord,
+    LiveEnvironment,
+    LoginRecord,
+    TemplateRecord,
+    VersionRecord,
+    VersionState,
+)
 from flash.cloud.operations import OPERATIONS
 from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_options
 from flash.cloud.upload import check_artifact, put_artifact
@@ -35,17 +50,19 @@ if TYPE_CHECKING:
 __all__ = [
     "AppRecord",
     "EndpointRecord",
+    "EndpointSettings",
     "EnvironmentRecord",
     "LiveEnvironment",
     "PlatformClient",
+    "TemplateRecord",
     "VersionRecord",
     "VersionState",
 ]
 
-VersionState = Literal["STAGED", "ACTIVE", "PREVIOUS"]
-
 _ATTEMPTS: Final = 4
 _LONGEST_PAUSE_S: Final = 15.0
+_FIRST_DRAIN_S: Final = 1.0
+_LONGEST_DRAIN_S: Final = 32.0
 _PASSING: Final = (
     "try again later",
     "internal server error",
@@ -54,73 +71,6 @@ _PASSING: Final = (
     "temporarily unavailable",
 )
 """Source: what the platform's own client tries again, read 2026-08."""
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentRecord:
-    """An environment as its app lists it."""
-
-    id: str
-    name: str
-    active_build_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AppRecord:
-    """An app and its environments.
-
-    Attributes:
-        builds: How many there are.
-    """
-
-    id: str
-    name: str
-    environments: tuple[EnvironmentRecord, ...] = ()
-    builds: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointRecord:
-    """An endpoint as the platform made it."""
-
-    id: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionRecord:
-    """One version of an endpoint, on a platform that stages versions.
-
-    Attributes:
-        workers: How many run.
-        failure: Why it will not become healthy, else None.
-        log_tail: The end of the log of the worker that failed, otherwise of the one started last.
-    """
-
-    build_id: str | None
-    state: VersionState
-    is_healthy: bool
-    workers: int
-    failure: str | None = None
-    log_tail: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LiveEnvironment:
-    """An environment as it is on the platform now.
-
-    Attributes:
-        active_build_id: None before the first deployment.
-        manifest: The active build's, with the digest of its artifact where Flash deployed it.
-        endpoints: Ids by name.
-    """
-
-    id: str
-    name: str
-    app_id: str
-    active_build_id: str | None
-    manifest: Manifest | None
-    endpoints: Mapping[str, str]
 
 
 class PlatformClient(AbstractContextManager["PlatformClient"]):
@@ -287,7 +237,30 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         Shape: ``EndpointInput`` of ``flash/schema.graphql``.
         """
         saved = self._ask("saveEndpoint", input=endpoint_input)["saveEndpoint"]
-        return EndpointRecord(id=saved["id"], name=saved["name"])
+        return EndpointRecord(id=saved["id"], name=saved["name"], template_id=saved.get("templateId"))
+
+    def endpoint_settings(self, endpoint_id: str) -> EndpointSettings | None:
+        """What an update of the endpoint has to repeat, or None where it is gone."""
+        try:
+            found = self._myself("getEndpointSettings", id=endpoint_id).get("endpoint")
+        except NotFound:
+            return None
+        return None if found is None else _settings(found)
+
+    def template(self, template_id: str) -> TemplateRecord | None:
+        """A template, or None where there is none."""
+        try:
+            found = self._ask("getTemplate", id=template_id).get("podTemplate")
+        except NotFound:
+            return None
+        return None if found is None else _template(found)
+
+    def save_template(self, given: Mapping[str, Any]) -> None:
+        """Replace a template; the workers of the endpoints that use it are replaced, one after the other.
+
+        Shape: ``SaveTemplateInput`` of ``flash/schema.graphql``.
+        """
+        self._ask("saveTemplate", input=given)
 
     def has_endpoint(self, endpoint_id: str) -> bool:
         """Whether the endpoint is there."""
@@ -297,7 +270,41 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             return False
 
     def delete_endpoint(self, endpoint_id: str) -> None:
-        """Delete an endpoint. One that is gone is fine too, also where the platform's answer got lost."""
+        """Delete an endpoint. One that is gone is fine too, also where the platform's answer got lost.
+
+        On Runpod its workers go first, and it is deleted once they are gone.
+        """
+        if self.address.stages:
+            self._delete_endpoint(endpoint_id)
+            return
+        found = self.endpoint_settings(endpoint_id)
+        if found is None:
+            return
+        if found.has_workers:
+            # source: Runpod docs, "Delete an endpoint", read 2026-08: both must be zero for it to work
+            self.save_endpoint({**found.kept, "workersMin": 0, "workersMax": 0})
+        pause_s = _FIRST_DRAIN_S
+        while (refusal := self._refusal_to_delete(endpoint_id)) is not None:
+            if pause_s > _LONGEST_DRAIN_S:
+                raise PlatformError(
+                    f"endpoint {endpoint_id!r} is not deleted, although it may have no workers: {refusal.message}",
+                    operation=refusal.operation,
+                    status=refusal.status,
+                    hint="its workers may be stopping still: run the same command again in a few minutes",
+                ) from refusal
+            self._sleep(pause_s)
+            pause_s *= 2
+
+    def _refusal_to_delete(self, endpoint_id: str) -> PlatformError | None:
+        try:
+            self._delete_endpoint(endpoint_id)
+        except (NotAuthorized, PlatformUnreachable):
+            raise
+        except PlatformError as error:
+            return error
+        return None
+
+    def _delete_endpoint(self, endpoint_id: str) -> None:
         try:
             self._ask("deleteEndpoint", id=endpoint_id)
         except NotAuthorized:
@@ -339,6 +346,24 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         """
         return tuple(self._endpoint("getFlashLogs", endpoint_id, tail=tail)["flashLogs"])
 
+    # -- logging in, which needs no key
+
+    def create_login(self) -> LoginRecord:
+        """Ask for a key, which the user approves in the console."""
+        return _login(self._ask("createFlashAuthRequest")["createFlashAuthRequest"])
+
+    def login(self, login_id: str) -> LoginRecord:
+        """Where such a request stands.
+
+        Raises:
+            NotFound: The platform knows no such request.
+        """
+        name = "flashAuthRequestStatus"
+        found = self._ask("flashAuthRequestStatus", flashAuthRequestId=login_id).get(name)
+        if found is None:
+            raise NotFound(f"{name}: the platform knows nothing of this login", operation=name)
+        return _login(found)
+
     # -- asking
 
     def _endpoint(self, name: str, endpoint_id: str, **variables: object) -> dict[str, Any]:
@@ -360,7 +385,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         while True:
             attempt += 1
             try:
-                return self._session.execute(request)
+                return checked(name, self._session.execute(request))
             except PlatformError as error:
                 if attempt >= attempts or not _is_passing(error):
                     raise
@@ -383,8 +408,41 @@ def _app(data: Mapping[str, Any]) -> AppRecord:
         id=data["id"],
         name=data["name"],
         environments=tuple(
-            EnvironmentRecord(id=one["id"], name=one["name"], active_build_id=one.get("activeBuildId") or None)
+            EnvironmentRecord(
+                id=one["id"],
+                name=one["name"],
+                active_build_id=one.get("activeBuildId") or None,
+                created_at=one.get("createdAt") or "",
+            )
             for one in data.get("flashEnvironments") or ()
         ),
         builds=len(data.get("flashBuilds") or ()),
     )
+
+
+def _login(found: Mapping[str, Any]) -> LoginRecord:
+    return LoginRecord(found["id"], str(found["status"]), found.get("expiresAt"), found.get("apiKey") or None)
+
+
+def _settings(found: Mapping[str, Any]) -> EndpointSettings:
+    repeated = ("id", "name", "templateId", "gpuIds", "instanceIds")
+    return EndpointSettings(
+        id=found["id"],
+        environment_id=found.get("flashEnvironmentId"),
+        kept={key: found[key] for key in repeated if found.get(key)},
+        has_workers=found.get("workersMin") != 0 or found.get("workersMax") != 0,
+    )
+
+
+def _template(found: Mapping[str, Any]) -> TemplateRecord:
+    given = {
+        "id": found["id"],
+        # the schema asks for these, and does not promise to give them
+        "name": found.get("name") or "",
+        "imageName": found.get("imageName") or "",
+        "containerDiskInGb": found.get("containerDiskInGb") or 0,
+        "dockerArgs": found.get("dockerArgs") or "",
+        "env": [dict(entry) for entry in found.get("env") or ()],
+        "volumeInGb": 0,
+    }
+    return TemplateRecord(found["id"], {**given, "readme": found["readme"]} if found.get("readme") else given)

@@ -28,6 +28,7 @@ __all__ = [
     "LeaseGrant",
     "LeaseRecord",
     "LiveEnvironment",
+    "LoginRecord",
     "TemplateRecord",
     "VersionRecord",
     "VersionState",
@@ -125,6 +126,21 @@ class TemplateRecord:
     def env(self) -> dict[str, str]:
         """Its environment variables."""
         return {entry["key"]: entry["value"] for entry in self.given["env"]}
+
+
+@dataclass(frozen=True, slots=True)
+class LoginRecord:
+    """A request for a key.
+
+    Attributes:
+        status: ``PENDING``, ``APPROVED``, ``CONSUMED``, ``DENIED`` or ``EXPIRED``; others may come.
+        expires_at: ISO-8601, by the platform's clock, or None.
+    """
+
+    id: str
+    status: str
+    expires_at: str | None
+    api_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

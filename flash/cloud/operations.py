@@ -37,7 +37,7 @@ _DOCUMENTS: Final = (
     }""",
     """query getFlashAppByName($flashAppName: String!) {
       flashAppByName(flashAppName: $flashAppName) {
-        id name flashEnvironments { id name state activeBuildId } flashBuilds { id }
+        id name flashEnvironments { id name state activeBuildId createdAt } flashBuilds { id }
       }
     }""",
     """query getFlashEnvironmentByName($input: FlashEnvironmentByNameInput!) {
@@ -45,6 +45,13 @@ _DOCUMENTS: Final = (
     }""",
     """query getFlashBuild($input: String!) { flashBuild(flashBuildId: $input) { id manifest } }""",
     """query getEndpoint($id: String!) { myself { endpoint(id: $id) { id } } }""",
+    # the same question, for what an update of it must repeat
+    """query getEndpointSettings($id: String!) {
+      myself { endpoint(id: $id) { id name templateId flashEnvironmentId gpuIds instanceIds workersMin workersMax } }
+    }""",
+    """query getTemplate($id: String!) {
+      podTemplate(id: $id) { id containerDiskInGb dockerArgs env { key value } imageName name readme }
+    }""",
     """mutation createFlashApp($input: CreateFlashAppInput!) { createFlashApp(input: $input) { id name } }""",
     """mutation deleteFlashApp($flashAppId: String!) { deleteFlashApp(flashAppId: $flashAppId) }""",
     """mutation createFlashEnvironment($input: CreateFlashEnvironmentInput!) {
@@ -62,10 +69,18 @@ _DOCUMENTS: Final = (
     """mutation updateFlashBuildManifest($input: UpdateFlashBuildManifestInput!) {
       updateFlashBuildManifest(input: $input) { id manifest }
     }""",
-    """mutation saveEndpoint($input: EndpointInput!) { saveEndpoint(input: $input) { id name } }""",
+    """mutation saveEndpoint($input: EndpointInput!) { saveEndpoint(input: $input) { id name templateId } }""",
+    """mutation saveTemplate($input: SaveTemplateInput) {
+      saveTemplate(input: $input) { id containerDiskInGb dockerArgs env { key value } imageName name readme }
+    }""",
     """mutation deleteEndpoint($id: String!) { deleteEndpoint(id: $id) }""",
     """mutation deleteFlashEnvironment($flashEnvironmentId: String!) {
       deleteFlashEnvironment(flashEnvironmentId: $flashEnvironmentId)
+    }""",
+    # these two need no key
+    """mutation createFlashAuthRequest { createFlashAuthRequest { id status expiresAt } }""",
+    """query flashAuthRequestStatus($flashAuthRequestId: String!) {
+      flashAuthRequestStatus(flashAuthRequestId: $flashAuthRequestId) { id status expiresAt apiKey }
     }""",
     # extensions
     """query getFlashVersions($id: String!) {

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "HTTPX_ERRORS",
     "KEY_HINT",
+    "RIGHTS_HINT",
     "GraphQLTransport",
     "authorization",
     "http_options",
@@ -47,7 +48,22 @@ KEY_HINT: Final = (
 _TIMEOUT_S: Final = 300.0
 """Source: what the platform's own client waits for an answer, read 2026-08."""
 _CONNECT_TIMEOUT_S: Final = 10.0
-_UNAUTHORIZED: Final = ("unauthorized", "unauthorised", "not authorized", "unauthenticated", "invalid api key")
+RIGHTS_HINT: Final = (
+    "the key is known, and may not do this: make one that may write to the Serverless API (console, Settings, API keys)"
+)
+_UNAUTHORIZED: Final = (
+    "unauthorized",
+    "unauthorised",
+    "not authorized",
+    "unauthenticated",
+    "invalid api key",
+    "api key has expired",
+    "api key expired",
+    "api key has been revoked",
+    "api key revoked",
+)
+_FORBIDDEN: Final = ("forbidden", "permission denied", "insufficient permission", "read-only", "read only")
+"""Source: assumed; what a real key without rights is told is not known (docs/runpod.md)."""
 _LONGEST_QUOTE: Final = 500
 
 
@@ -127,12 +143,15 @@ def status_error(response: httpx.Response, *, operation: str, api_key: str) -> P
     status = response.status_code
     text = redact(said(response), api_key)
     if status in {401, 403}:
-        message = f"{operation}: the platform does not accept the API key ({status})"
+        message, hint = f"{operation}: the platform does not accept the API key ({status})", KEY_HINT
         if not api_key:
             message = f"{operation}: the platform asks for an API key ({status})"
-        return NotAuthorized(message, operation=operation, status=status, hint=KEY_HINT)
+        elif status == 403 or _says(text, _FORBIDDEN):
+            message, hint = f"{operation}: the API key may not do this ({status})", f"{RIGHTS_HINT}; or {KEY_HINT}"
+        return NotAuthorized(message, operation=operation, status=status, hint=hint, detail=text)
     kind = NotFound if status == 404 else PlatformError
-    return kind(f"{operation}: the platform answered {status}: {text}", operation=operation, status=status)
+    hint = "too many requests: wait a little, and run it again" if status == 429 else _hint(text)
+    return kind(f"{operation}: the platform answered {status}: {text}", operation=operation, status=status, hint=hint)
 
 
 def said(response: httpx.Response) -> str:
@@ -142,7 +161,7 @@ def said(response: httpx.Response) -> str:
     except ValueError:
         data = None
     if isinstance(data, dict):
-        if isinstance(data.get("errors"), list):
+        if data.get("errors"):
             return _joined(data["errors"])
         for key in ("error", "detail", "message"):
             if key in data:
@@ -150,8 +169,11 @@ def said(response: httpx.Response) -> str:
     return " ".join(response.text.split())[:_LONGEST_QUOTE] or response.reason_phrase
 
 
-def _joined(errors: list[Any]) -> str:
-    return "; ".join(str(error.get("message", error)) if isinstance(error, dict) else str(error) for error in errors)
+def _joined(errors: object) -> str:
+    """What GraphQL errors say; anything but a list of objects with messages is shown as it came."""
+    listed = errors if isinstance(errors, list) else [errors]
+    texts = [str((error.get("message") if isinstance(error, dict) else None) or error) for error in listed]
+    return "; ".join(texts)[:_LONGEST_QUOTE]
 
 
 class GraphQLTransport(Transport):
@@ -190,11 +212,22 @@ class GraphQLTransport(Transport):
         if not isinstance(answer, dict) or not ("data" in answer or "errors" in answer):
             raise self._not_graphql(operation, response)
         if answer.get("errors"):
+            # data beside errors is half an answer, and half an answer is none
             raise self._refusal(operation, _joined(answer["errors"]), response.status_code)
-        return ExecutionResult(data=answer.get("data"))
+        data = answer.get("data")
+        if not isinstance(data, dict):
+            raise PlatformError(
+                f"{operation}: the platform answered neither data nor an error",
+                operation=operation,
+                status=response.status_code,
+                hint="try again; if it stays so, see the platform's status page",
+            )
+        return ExecutionResult(data=data)
 
     def _not_graphql(self, operation: str, response: httpx.Response) -> PlatformUnreachable:
         kind = response.headers.get("content-type", "something without a content type")
+        if kind.partition(";")[0].strip() == "application/json":
+            kind = f"{kind} that is cut off or something else"
         return PlatformUnreachable(
             f"{operation}: {self._url} answered {kind}, which is no GraphQL",
             operation=operation,
@@ -204,9 +237,32 @@ class GraphQLTransport(Transport):
 
     def _refusal(self, operation: str, text: str, status: int) -> PlatformError:
         text = redact(text, self._api_key)
-        lowered = text.lower()
-        if any(words in lowered for words in _UNAUTHORIZED):
+        if _says(text, _UNAUTHORIZED):
             message = f"{operation}: the platform does not accept the API key: {text}"
             return NotAuthorized(message, operation=operation, status=status, hint=KEY_HINT)
-        kind = NotFound if "not found" in lowered else PlatformError
-        return kind(f"{operation}: {text}", operation=operation, status=status)
+        if _says(text, _FORBIDDEN):
+            message = f"{operation}: the API key may not do this: {text}"
+            return NotAuthorized(message, operation=operation, status=status, hint=RIGHTS_HINT)
+        kind = NotFound if _says(text, ("not found",)) else PlatformError
+        return kind(f"{operation}: {text}", operation=operation, status=status, hint=_hint(text))
+
+
+def _says(text: str, words: tuple[str, ...]) -> bool:
+    lowered = text.lower()
+    return any(one in lowered for one in words)
+
+
+_HINTS: Final = (
+    (("quota", "limit exceeded", "limit reached", "max workers", "worker limit"),
+     "lower `workers` of some endpoints, or delete unused ones: workersMax counts against the account's quota"),
+    (("balance", "insufficient funds", "payment"), "top up the account's balance (console, Billing)"),
+    (("no capacity", "no longer any instances", "not enough", "out of stock", "unavailable in"),
+     "name more GPUs or data centers for the endpoint: gpu=[…], datacenter=[…]"),
+    (("already exists", "exists already", "is taken", "must be unique", "duplicate"),
+     "somebody else made it meanwhile, or the name is taken: choose another, or run it again"),
+)  # fmt: skip
+"""Words of a refusal, and what would mend it. Source: assumed, see docs/runpod.md."""
+
+
+def _hint(text: str) -> str:
+    return next((hint for words, hint in _HINTS if _says(text, words)), "")

@@ -223,7 +223,13 @@ class Preview:
 def local_address(state: PlatformState) -> PlatformAddress:
     """The address of a local platform."""
     return PlatformAddress(
-        api_url=state.url, data_url=f"{state.url}/v2", lb_base_url=f"{state.url}/lb", api_key=state.api_key
+        api_url=state.url,
+        data_url=f"{state.url}/v2",
+        lb_base_url=f"{state.url}/lb",
+        api_key=state.api_key,
+        rest_url=f"{state.url}/v1",
+        hapi_url=state.url,
+        stages=True,
     )
 
 

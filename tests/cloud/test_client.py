@@ -17,7 +17,12 @@ def errors(*messages: str) -> dict[str, Any]:
     return {"errors": [{"message": message} for message in messages]}
 
 
-APP = {"id": "a1", "name": "demo", "flashEnvironments": [{"id": "e1", "name": "production", "activeBuildId": "b1"}]}
+APP = {
+    "id": "a1",
+    "name": "demo",
+    "flashEnvironments": [{"id": "e1", "name": "production", "activeBuildId": "b1"}],
+    "flashBuilds": [],
+}
 ENVIRONMENT = {"id": "e1", "name": "production", "activeBuildId": "b1", "endpoints": [{"id": "x1", "name": "gpu"}]}
 
 
