@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from flash.errors import PlatformError
+from flash.errors import NotFound, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Iterable
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ArtifactStore"]
 
 _GZIP: Final = b"\x1f\x8b"
+_BLOCK_BYTES: Final = 2**20
 
 
 class ArtifactStore:
@@ -70,15 +71,52 @@ class ArtifactStore:
             part.unlink(missing_ok=True)
         return digest.hexdigest()
 
-    def unpack(self, object_key: str, digest: str) -> Path:
-        """Unpack an upload, unless its digest is unpacked already; returns the folder.
+    def check(self, object_key: str, digest: str) -> None:
+        """Read an upload again: what lies on the disk must still be what arrived.
 
         Raises:
-            PlatformError: It is not there, it is no archive, or a member would leave the folder.
+            NotFound: It is not there.
+            PlatformError: It is something else by now.
+        """
+        try:
+            with self.upload_path(object_key).open("rb") as file:
+                found = hashlib.sha256()
+                while block := file.read(_BLOCK_BYTES):
+                    found.update(block)
+        except FileNotFoundError as error:
+            raise NotFound(f"Artifact not found: {object_key}", operation="upload") from error
+        except OSError as error:
+            raise PlatformError(f"the artifact cannot be read: {error.strerror}", operation="upload") from error
+        if found.hexdigest() != digest:
+            raise PlatformError(
+                f"the artifact was changed after its upload: its sha256 is {found.hexdigest()}, not {digest}",
+                operation="upload",
+                hint="upload it again: promote with --artifact FILE, or deploy again",
+            )
+
+    def admit(self, object_key: str, digest: str) -> None:
+        """Check an upload, and unpack it where its digest is not unpacked already.
+
+        Raises:
+            PlatformError: It is not there or was changed, it is no archive, or a member would leave the folder.
+        """
+        self.check(object_key, digest)
+        if not self.folder(digest).is_dir():
+            self._unpack(object_key, digest)
+
+    def unpack(self, object_key: str, digest: str) -> Path:
+        """Where the artifact of that digest is unpacked; the first time, that is done.
+
+        Raises:
+            PlatformError: It is not there or was changed, it is no archive, or a member would leave the folder.
         """
         final = self.folder(digest)
-        if final.is_dir():
-            return final
+        if not final.is_dir():
+            self.admit(object_key, digest)
+        return final
+
+    def _unpack(self, object_key: str, digest: str) -> None:
+        final = self.folder(digest)
         part = Path(tempfile.mkdtemp(prefix=".part-", dir=self._unpacked))
         try:
             with tarfile.open(self.upload_path(object_key), "r:gz") as archive:
@@ -94,7 +132,6 @@ class ArtifactStore:
             raise PlatformError(f"the artifact cannot be unpacked: {error}", operation="unpack") from error
         finally:
             shutil.rmtree(part, ignore_errors=True)
-        return final
 
     def keep_only(self, object_keys: Iterable[str], digests: Iterable[str]) -> None:
         """Remove uploads and unpacked artifacts that nothing refers to any more."""

@@ -10,7 +10,7 @@ import pytest
 from fakes_emulator import archive, digest_of
 
 from flash.emulator.artifacts import ArtifactStore, check_member
-from flash.errors import PlatformError
+from flash.errors import NotFound, PlatformError
 
 
 def _store(tmp_path: Path, content: bytes) -> tuple[ArtifactStore, str]:
@@ -84,6 +84,27 @@ def test_a_broken_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(PlatformError, match="cannot be unpacked"):
         store.unpack("artifacts/a.tar.gz", digest)
     assert not list((tmp_path / "artifacts").iterdir())
+
+
+@pytest.mark.parametrize("was_unpacked", [False, True])
+def test_a_flipped_byte_is_noticed(tmp_path: Path, *, was_unpacked: bool) -> None:
+    """Whoever wants to make a build of what was changed on the disk is refused."""
+    content = archive({"a": "b"})
+    store, digest = _store(tmp_path, content)
+    if was_unpacked:
+        store.admit("artifacts/a.tar.gz", digest)
+    store.upload_path("artifacts/a.tar.gz").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(PlatformError, match="changed after its upload"):
+        store.admit("artifacts/a.tar.gz", digest)
+    assert store.folder(digest).is_dir() == was_unpacked
+
+
+def test_an_upload_that_is_gone_is_told_as_such(tmp_path: Path) -> None:
+    """So that a client that has the bytes sends them again."""
+    store, digest = _store(tmp_path, archive({"a": "b"}))
+    store.upload_path("artifacts/a.tar.gz").unlink()
+    with pytest.raises(NotFound, match="Artifact not found"):
+        store.admit("artifacts/a.tar.gz", digest)
 
 
 def test_a_fresh_start_removes_what_nothing_refers_to(tmp_path: Path) -> None:

@@ -161,6 +161,11 @@ async def test_a_build_must_be_of_the_artifact_that_its_manifest_names(bench: Be
     assert len(ids) == 2
     reply = await bench.graphql(FINALIZE, input={**body, "manifest": {"resources": 5}})
     assert "is not a manifest" in reply["errors"][0]["message"]
+    stored = bench.platform.artifacts.upload_path(upload["objectKey"])
+    stored.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    reply = await bench.graphql(FINALIZE, input={**body, "manifest": described})
+    assert "changed after its upload" in reply["errors"][0]["message"]
+    assert len(bench.platform.state.builds(bench.app_id)) == 2
 
 
 async def test_a_workers_token_opens_its_own_jobs_only(bench: Bench) -> None:
