@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from flash.deploy.deployment import DeployedEndpoint, tried_route
 
-__all__ = ["deployed_block"]
+__all__ = ["call_to_try", "deployed_block"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)(?::path)?\}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -44,12 +44,20 @@ def deployed_block(deployment: HasEndpoints, *, is_local: bool, program: str = "
         for endpoint in balanced:
             lines.append(_line(endpoint))
             lines += [_route_line(route) for route in endpoint.routes]
-        blocks += ["\n".join(lines), *_try_it(_route_call(balanced), key=key)]
+        tried = next((endpoint for endpoint in balanced if endpoint.routes), balanced[0])
+        blocks += ["\n".join(lines), *_try_it(call_to_try(tried), key=key)]
     if queues:
         blocks.append("\n".join(["Queue-based endpoints:", *map(_line, queues)]))
-        job = queues[0].example if queues[0].example is not None else {"input": {}}
-        blocks += _try_it(_curl("POST", f"{queues[0].url}/runsync", job), key=key)
+        blocks += _try_it(call_to_try(queues[0]), key=key)
     return "\n\n".join(blocks)
+
+
+def call_to_try(endpoint: DeployedEndpoint) -> list[str]:
+    """A call of an endpoint for a shell, a line each; nothing where it serves nothing that could be called."""
+    if endpoint.kind == "queue":
+        return _curl("POST", f"{endpoint.url}/runsync", {"input": {}} if endpoint.example is None else endpoint.example)
+    route = tried_route(endpoint.routes)
+    return [] if route is None else _route_call(endpoint, route)
 
 
 def _line(endpoint: DeployedEndpoint) -> str:
@@ -64,14 +72,10 @@ def _route_line(route: str) -> str:
 def _try_it(call: list[str], *, key: str) -> list[str]:
     if not call:
         return []
-    return ["\n".join(["  Try it:", *([f"    {key}"] if key else []), *call])]
+    return ["\n".join(["  Try it:", *(f"    {line}" for line in ([key] if key else []) + call)])]
 
 
-def _route_call(endpoints: Sequence[DeployedEndpoint]) -> list[str]:
-    endpoint = next((endpoint for endpoint in endpoints if endpoint.routes), None)
-    route = None if endpoint is None else tried_route(endpoint.routes)
-    if endpoint is None or route is None:
-        return []
+def _route_call(endpoint: DeployedEndpoint, route: str) -> list[str]:
     method, _, template = route.partition(" ")
     arguments = dict(endpoint.example) if isinstance(endpoint.example, Mapping) else {}
 
@@ -97,5 +101,5 @@ def _curl(method: str, url: str, body: Any) -> list[str]:
         text = json.dumps(body, ensure_ascii=False).replace("'", "'\\''")
         parts.append(f"-d '{text}'")
     first, *rest = parts
-    lines = [f"    {first}", *(f"        {part}" for part in rest)]
+    lines = [first, *(f"    {part}" for part in rest)]
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
