@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import tarfile
+import zlib
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from flash.model.manifest import Artifact
 
-__all__ = ["Contents", "Part", "read"]
+__all__ = ["Contents", "Locked", "Part", "locked", "read"]
 
 _GENERATED: Final = frozenset({MANIFEST_NAME, "requirements.txt"})
 
@@ -37,6 +39,19 @@ class Part:
     files: int
     size_bytes: int
     version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A distribution in an artifact.
+
+    Attributes:
+        record_sha256: Of its ``RECORD``, which lists the sha256 of each of its files.
+    """
+
+    name: str
+    version: str
+    record_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +87,29 @@ def read(path: Path) -> Contents:
         ManifestError: The manifest in it is missing, or is none.
     """
     artifact = archive.read(path)
+    sizes, records = _read(path)
+    texts = {name: content.decode("utf-8", errors="replace") for name, content in records.items()}
+    return _contents(artifact, sizes, texts)
+
+
+def locked(path: Path) -> tuple[Locked, ...]:
+    """The distributions in an artifact, by name and version.
+
+    Raises:
+        BuildError: It cannot be read, or is no archive.
+    """
+    _, records = _read(path)
+    found = {
+        Locked(*_name_and_version(PurePosixPath(name).parent), hashlib.sha256(content).hexdigest())
+        for name, content in records.items()
+    }
+    return tuple(sorted(found, key=lambda one: (one.name, one.version, one.record_sha256)))
+
+
+def _read(path: Path) -> tuple[dict[str, int], dict[str, bytes]]:
+    """Unpacked sizes by path, and the content of every ``RECORD``."""
     sizes: dict[str, int] = {}
-    records: dict[str, str] = {}
+    records: dict[str, bytes] = {}
     try:
         with tarfile.open(path, mode="r:gz") as tar:
             for member in tar:
@@ -82,10 +118,10 @@ def read(path: Path) -> Contents:
                 sizes[member.name] = member.size
                 if PurePosixPath(member.name).match("*.dist-info/RECORD"):
                     packed = tar.extractfile(member)
-                    records[member.name] = "" if packed is None else packed.read().decode("utf-8", errors="replace")
-    except (OSError, tarfile.TarError, EOFError) as error:
+                    records[member.name] = b"" if packed is None else packed.read()
+    except (OSError, tarfile.TarError, EOFError, zlib.error) as error:
         raise BuildError(f"cannot read the artifact: {error}", hint="build it again", path=str(path)) from error
-    return _contents(artifact, sizes, records)
+    return sizes, records
 
 
 def _contents(artifact: Artifact, sizes: Mapping[str, int], records: Mapping[str, str]) -> Contents:
@@ -105,11 +141,16 @@ def _contents(artifact: Artifact, sizes: Mapping[str, int], records: Mapping[str
 
 def _distribution(record: str, text: str, left: dict[str, int]) -> Part:
     folder = PurePosixPath(record).parent
-    name, _, version = folder.name.removesuffix(".dist-info").partition("-")
+    name, version = _name_and_version(folder)
     # a record's paths are relative to where the distribution was installed
     listed = [str(folder.parent / row[0]) for row in csv.reader(io.StringIO(text)) if row]
     own = [path for path in left if PurePosixPath(path).is_relative_to(folder)]
-    return _taken(name.replace("_", "-").lower(), dict.fromkeys([*listed, *own]), left, version)
+    return _taken(name, dict.fromkeys([*listed, *own]), left, version)
+
+
+def _name_and_version(folder: PurePosixPath) -> tuple[str, str]:
+    name, _, version = folder.name.removesuffix(".dist-info").partition("-")
+    return name.replace("_", "-").lower(), version
 
 
 def _taken(name: str, paths: Iterable[str], left: dict[str, int], version: str = "") -> Part:

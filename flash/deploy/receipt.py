@@ -318,14 +318,13 @@ def _receipt_of(statement: Mapping[str, Any]) -> Receipt:
 
 
 def manifest_digest(manifest: Manifest) -> str:
-    """sha256 of a packed manifest, however it came: what a deployment adds to it does not count."""
-    data = manifest.as_json()
-    for added in _ADDED:
-        data.pop(added, None)
+    """sha256 of a packed manifest, however it came.
+
+    Neither what a deployment adds to it counts, nor what is as it is by default: a later Flash may know more settings.
+    """
+    packed = manifest.packed()
+    data = packed.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
     return hashlib.sha256(_canonical(data)).hexdigest()
-
-
-_ADDED: Final = ("digest", "deployment", "resources_endpoints")
 
 
 def _canonical(data: object) -> bytes:

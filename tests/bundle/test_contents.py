@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
 from pathlib import Path
@@ -115,3 +116,15 @@ def test_what_is_no_artifact_is_an_error(tmp_path: Path) -> None:
             contents.read(path)
     with pytest.raises(ManifestError):
         contents.read(packed(tmp_path, {"a.py": ""}))
+
+
+def test_every_distribution_is_locked_by_what_it_lists(tmp_path: Path) -> None:
+    """Also those of a set of their own; a record names the sha256 of each file."""
+    found = contents.locked(packed(tmp_path, FILES))
+    assert [(one.name, one.version) for one in found] == [
+        ("big-thing", "1.0"),
+        ("old", "0.1"),
+        ("typing-extensions", "4.15.0"),
+    ]
+    record = FILES["Big_Thing-1.0.dist-info/RECORD"].encode()
+    assert found[0].record_sha256 == hashlib.sha256(record).hexdigest()
