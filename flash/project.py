@@ -30,13 +30,18 @@ __all__ = [
     "TargetName",
     "api_key",
     "app_name_of",
+    "console_url",
+    "credentials_file",
     "environment",
     "environment_name",
     "find_root",
     "flash_home",
     "load_project",
     "program",
+    "runpod_services",
     "runpod_urls",
+    "save_key",
+    "signing_key",
     "target_of",
 ]
 
@@ -47,6 +52,11 @@ DEFAULT_API_URL: Final = "https://api.runpod.io"
 
 DEFAULT_DATA_URL: Final = "https://api.runpod.ai/v2"
 """The data plane. Same source."""
+
+_DEFAULT_REST_URL: Final = "https://rest.runpod.io/v1"
+_DEFAULT_HAPI_URL: Final = "https://hapi.runpod.net"
+_DEFAULT_CONSOLE_URL: Final = "https://console.runpod.io"
+# same source
 
 DEFAULT_ENVIRONMENT: Final = "production"
 """What is deployed to where nothing else is configured or named."""
@@ -67,10 +77,12 @@ class EnvironmentSettings:
     Attributes:
         target: Where the environment lives; None: on Runpod, if there is a key.
         accept_host_wheels: Whether a preview with wheels for this machine instead of the worker's counts as tested.
+        receipt_keys: Public keys whose receipts count here; None: those of the whole project.
     """
 
     target: TargetName | None = None
     accept_host_wheels: bool = False
+    receipt_keys: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ class Settings:
         bundle: Distributions that ship although they would be left out.
         size_limit_mib: What the artifact may be, in units of 2^20 bytes.
         environments: By name, in the order of the file.
+        receipt_keys: Public keys whose receipts count; where there is none, receipts need no signature.
     """
 
     app: str
@@ -92,11 +105,17 @@ class Settings:
     bundle: tuple[str, ...] = ()
     size_limit_mib: int = DEFAULT_SIZE_LIMIT_MIB
     environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
+    receipt_keys: tuple[str, ...] = ()
 
     @property
     def size_limit_bytes(self) -> int:
         """The size limit in bytes."""
         return self.size_limit_mib * 2**20
+
+    def receipt_keys_for(self, environment: str) -> tuple[str, ...]:
+        """Public keys whose receipts count in *environment*."""
+        own = self.environments.get(environment, EnvironmentSettings()).receipt_keys
+        return self.receipt_keys if own is None else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +210,9 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
     root = root.resolve()
     reader = _Reader(root / "pyproject.toml")
     table = reader.table()
-    reader.refuse_unknown(table, "", ("app", "python", "exclude", "bundle", "size-limit-mib", "environments"))
+    reader.refuse_unknown(
+        table, "", ("app", "python", "exclude", "bundle", "size-limit-mib", "environments", "receipt-keys")
+    )
     configured, bundle = reader.names(table, "exclude"), reader.names(table, "bundle")
     for name in configured:
         if name in bundle:
@@ -206,6 +227,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
             bundle=tuple(name for name in bundle if name not in given),
             size_limit_mib=reader.size_limit(table),
             environments=reader.environments(table),
+            receipt_keys=reader.receipt_keys(table),
         ),
     )
 
@@ -300,6 +322,14 @@ class _Reader:
             raise self.error(f"{key} is {given!r}, which is no list of names", hint=f'write {key} = ["…"]')
         return tuple(dict.fromkeys(name.strip() for name in given))
 
+    def receipt_keys(self, table: Mapping[str, Any], prefix: str = "") -> tuple[str, ...]:
+        given = table.get("receipt-keys", [])
+        if not isinstance(given, list) or not all(isinstance(key, str) and key.strip() for key in given):
+            # not the value: somebody may have written a private key there
+            hint = 'write receipt-keys = ["ssh-ed25519 AAAA…"]'
+            raise self.error(f"{prefix}receipt-keys is no list of public keys", hint=hint)
+        return tuple(key.strip() for key in given)
+
     def size_limit(self, table: Mapping[str, Any]) -> int:
         given = table.get("size-limit-mib", DEFAULT_SIZE_LIMIT_MIB)
         if isinstance(given, bool) or not isinstance(given, int) or given < 1:
@@ -319,7 +349,7 @@ class _Reader:
             raise self.error(f"environment name {name!r} is not 1 to 63 of A-Z a-z 0-9 . _ -")
         if not isinstance(given, Mapping):
             raise self.error(f"environments.{name} is {given!r}, which is no table")
-        self.refuse_unknown(given, f"environments.{name}.", ("target", "accept-host-wheels"))
+        self.refuse_unknown(given, f"environments.{name}.", ("target", "accept-host-wheels", "receipt-keys"))
         target = given.get("target")
         if target is not None and target not in _TARGETS:
             raise self.error(
@@ -329,7 +359,8 @@ class _Reader:
         accept = given.get("accept-host-wheels", False)
         if not isinstance(accept, bool):
             raise self.error(f"environments.{name}.accept-host-wheels is {accept!r}, which is not true or false")
-        return EnvironmentSettings(cast("TargetName | None", target), accept)
+        keys = self.receipt_keys(given, f"environments.{name}.") if "receipt-keys" in given else None
+        return EnvironmentSettings(cast("TargetName | None", target), accept, keys)
 
 
 # ---------------------------------------------------------------------------------------------- Where it is deployed to
@@ -409,8 +440,38 @@ def _key_in_dotenv(file: Path) -> str | None:
     return _text(dotenv_values(stream=StringIO(content)).get("RUNPOD_API_KEY"))
 
 
+def credentials_file() -> Path:
+    """Where ``flash login`` leaves the key."""
+    return flash_home() / "credentials.json"
+
+
+def save_key(key: str) -> Path:
+    """Write down the key that a login has given, so that nobody else on this machine can read it; returns where.
+
+    Raises:
+        SettingsError: It cannot be written.
+    """
+    import json
+
+    file = credentials_file()
+    part = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part.unlink(missing_ok=True)
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as opened:
+            json.dump({"api_key": key}, opened)
+        part.replace(file)
+    except OSError as error:
+        raise SettingsError(
+            f"the key cannot be kept: {error.strerror}",
+            hint="set FLASH_HOME to a folder that can be written",
+            path=str(file),
+        ) from error
+    return file
+
+
 def _key_of_login() -> str | None:
-    file = flash_home() / "credentials.json"
+    file = credentials_file()
     if not file.is_file():
         return None
     import json
@@ -424,6 +485,27 @@ def _key_of_login() -> str | None:
     if not isinstance(key, str):
         raise SettingsError("has no api_key", hint="delete it, and log in again", path=str(file))
     return _text(key)
+
+
+def signing_key() -> bytes | None:
+    """The private key that receipts are signed with: ``FLASH_SIGNING_KEY`` is a file, or the text of one.
+
+    Raises:
+        SettingsError: The file cannot be read.
+    """
+    given = _text(os.environ.get("FLASH_SIGNING_KEY"))
+    if given is None:
+        return None
+    if given.startswith("-----BEGIN "):
+        # some vaults hand line ends out as two characters
+        return (given.replace("\\n", "\n") + "\n").encode()
+    try:
+        return Path(given).expanduser().read_bytes()
+    except (OSError, ValueError, RuntimeError):
+        # neither the value nor the error, which quotes it: it may be a key in another form
+        raise SettingsError(
+            "FLASH_SIGNING_KEY names no file that can be read", hint="set it to a key's file, or to its PEM text"
+        ) from None
 
 
 def environment() -> dict[str, str]:
@@ -476,6 +558,27 @@ def runpod_urls() -> tuple[str, str, str | None]:
             stacklevel=2,
         )
     return api or DEFAULT_API_URL, data or DEFAULT_DATA_URL, _base_url("FLASH_LB_BASE_URL")
+
+
+def runpod_services() -> tuple[str, str]:
+    """The bases of Runpod's REST API, which network volumes need, and of what gives the logs of workers.
+
+    From ``RUNPOD_REST_API_URL`` and ``RUNPOD_HAPI_URL``. One that is unset is empty where ``RUNPOD_API_BASE_URL`` names
+    another platform: that platform's key is not for Runpod.
+
+    Raises:
+        SettingsError: One is no ``http`` or ``https`` URL.
+    """
+    is_moved = _base_url("RUNPOD_API_BASE_URL") is not None
+    return (
+        _base_url("RUNPOD_REST_API_URL") or ("" if is_moved else _DEFAULT_REST_URL),
+        _base_url("RUNPOD_HAPI_URL") or ("" if is_moved else _DEFAULT_HAPI_URL),
+    )
+
+
+def console_url() -> str:
+    """Where people look at what is deployed: ``RUNPOD_CONSOLE_URL``, formerly ``CONSOLE_BASE_URL``."""
+    return _base_url("RUNPOD_CONSOLE_URL") or _base_url("CONSOLE_BASE_URL") or _DEFAULT_CONSOLE_URL
 
 
 def _base_url(variable: str) -> str | None:

@@ -220,6 +220,7 @@ class FakeServices:
         app_records: Target → the apps there.
         swept: What there was to sweep.
         on_runpod: What there is to sweep on Runpod.
+        has_browser: Whether a browser can be opened.
         runpod: Where ``RUNPOD_*`` points.
     """
 
@@ -232,6 +233,7 @@ class FakeServices:
     app_records: dict[str, tuple[AppRecord, ...]] = field(default_factory=dict)
     swept: Swept = field(default_factory=Swept)
     on_runpod: str = ""
+    has_browser: bool = True
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview: FakePreview | None = None
     promotion: FakePromotion | None = None
@@ -271,6 +273,15 @@ class FakeServices:
     ) -> tuple[str, ...]:
         self.note("undeploy", environment=environment, target=target)
         return tuple(sorted(endpoint.name for endpoint in ENDPOINTS))
+
+    def open_browser(self, url: str) -> bool:
+        self.note("open_browser", url=url)
+        return self.has_browser
+
+    def log_in(self, console_url: str, *, show: Callable[[str], None], timeout_s: float) -> str:
+        show(f"{console_url}/flash/login?request=login-1")
+        self.note("log_in", timeout_s=timeout_s)
+        return "rpa_FROMTHECONSOLE"
 
     def address(self, project: Project, target: TargetName) -> PlatformAddress:
         self.note("address", target=target)

@@ -43,6 +43,7 @@ VERBS: Final = {
     "preview": Verb("flash.cli.preview:PREVIEW", "serve every endpoint on this machine until Ctrl+C"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),
     "undeploy": Verb("flash.cli.undeploy:UNDEPLOY", "remove an environment and its endpoints"),
+    "login": Verb("flash.cli.login:LOGIN", "get an API key for Runpod from the console, and keep it"),
     "logs": Verb("flash.cli.logs:LOGS", "show what the workers of an environment wrote"),
     "app list": Verb("flash.cli.apps:LIST", "list the apps"),
     "app get": Verb("flash.cli.apps:GET", "show an app and its environments"),

@@ -57,6 +57,20 @@ class Services(Protocol):
         """Remove an environment; names the endpoints that went."""
         ...
 
+    def open_browser(self, url: str) -> bool:
+        """Show *url* in the user's browser; False where there is none."""
+        ...
+
+    def log_in(self, console_url: str, *, show: Callable[[str], None], timeout_s: float) -> str:
+        """Ask Runpod for a key, wait until the user has approved it, and return it.
+
+        Args:
+            console_url: Where the user approves it.
+            show: Told the address to open.
+            timeout_s: How long the user may take.
+        """
+        ...
+
     def address(self, project: Project, target: TargetName) -> PlatformAddress:
         """Where *target* answers; starts nothing."""
         ...
@@ -159,6 +173,31 @@ class RealServices:
         from flash.preview import promote
 
         return promote.undeploy(project, environment=environment, target=target, report=report)
+
+    def open_browser(self, url: str) -> bool:
+        """Show *url* in the user's browser; False where there is none."""
+        import webbrowser
+
+        return webbrowser.open(url)
+
+    def log_in(self, console_url: str, *, show: Callable[[str], None], timeout_s: float) -> str:
+        """Ask Runpod for a key, wait until the user has approved it, and return it."""
+        import time
+
+        from flash.cloud.address import PlatformAddress
+        from flash.cloud.auth import approval_url, log_in
+        from flash.cloud.client import PlatformClient
+        from flash.project import runpod_urls
+
+        api_url, data_url, lb_base_url = runpod_urls()
+        with PlatformClient(PlatformAddress(api_url, data_url, lb_base_url, "")) as client:
+            return log_in(
+                client,
+                show=lambda login: show(approval_url(console_url, login)),
+                now=time.time,
+                sleep=time.sleep,
+                timeout_s=timeout_s,
+            )
 
     def address(self, project: Project, target: TargetName) -> PlatformAddress:
         """Where *target* answers; starts nothing."""

@@ -36,6 +36,7 @@ from flash.cloud.control import (
 from flash.cloud.operations import OPERATIONS
 from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_options
 from flash.cloud.upload import check_artifact, put_artifact
+from flash.cloud.workers import WorkerView
 from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
 from flash.model.manifest import Manifest
 
@@ -82,6 +83,9 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         sleep: Waits between attempts.
         jitter: A number from 0 to 1, to spread attempts.
         attempts: How often a query is sent at most.
+
+    Attributes:
+        workers: What is asked beside GraphQL.
     """
 
     def __init__(
@@ -98,6 +102,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         self._jitter = jitter
         self._attempts = attempts
         self._http = httpx.Client(transport=transport, **http_options(address.api_url))
+        self.workers = WorkerView(self._http, address)
         graphql = GraphQLTransport(self._http, address.graphql_url, address.api_key)
         self._session = SyncClientSession(Client(transport=graphql))
         # a client that nobody closes must not be a ResourceWarning in the user's tests

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.cloud.address import PlatformAddress
+    from flash.cloud.workers import WorkerView
     from flash.model.manifest import Manifest
 
 __all__ = [
@@ -236,12 +237,25 @@ class LiveEnvironment:
     siblings: tuple[EnvironmentRecord, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """An app and one of its environments, in one look; either may be missing."""
+
+    app: AppRecord | None
+    live: LiveEnvironment | None
+
+
 class ControlPlane(Protocol):
     """A platform's control plane, as far as deployments need it. Everything raises ``PlatformError``."""
 
     @property
     def address(self) -> PlatformAddress:
         """Where it is, and the key."""
+        ...
+
+    @property
+    def workers(self) -> WorkerView:
+        """What is asked beside GraphQL."""
         ...
 
     # -- apps and environments
@@ -252,6 +266,10 @@ class ControlPlane(Protocol):
 
     def create_app(self, name: str) -> AppRecord:
         """Make an app."""
+        ...
+
+    def look(self, app_name: str, environment_name: str) -> Look:
+        """The app, and the environment with what is live in it."""
         ...
 
     def environment(self, app_name: str, environment_name: str) -> LiveEnvironment | None:
@@ -282,6 +300,10 @@ class ControlPlane(Protocol):
 
     def builds(self, app_id: str) -> tuple[BuildRecord, ...]:
         """All builds of an app, the newest first."""
+        ...
+
+    def build(self, build_id: str) -> BuildRecord | None:
+        """One build, or None where it is not there."""
         ...
 
     def build_manifest(self, build_id: str) -> Manifest | None:

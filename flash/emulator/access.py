@@ -50,6 +50,11 @@ class Access:
         self._api_key = api_key
         self._tokens: dict[str, Grant] = {}
 
+    @property
+    def api_key(self) -> str:
+        """The platform's key."""
+        return self._api_key
+
     def issue(self, grant: Grant) -> str:
         """A new token for a worker. It lives in memory only: no worker outlives the platform."""
         token = _PREFIX + secrets.token_urlsafe(32)

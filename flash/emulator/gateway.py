@@ -40,6 +40,7 @@ def application(platform: Platform) -> ASGIApp:
         Route("/upload/{ticket}", _upload, methods=["PUT"]),
         Route("/artifacts/{name}", _download, methods=["GET"]),
         Route("/v1/pod/{worker_id}/logs", _pod_logs, methods=["GET"]),
+        Route("/flash/login", _login, methods=["POST"]),
         Route("/flash/healthz", _healthz, methods=["GET"]),
         Route("/flash/owner", _owner, methods=["GET"]),
         *jobs.ROUTES,
@@ -124,6 +125,22 @@ async def _pod_logs(request: Request) -> Response:
         return error(401, _UNAUTHORIZED)
     lines = platform_of(request).logs.of_worker(str(request.path_params["worker_id"]), _POD_LOG_LINES)
     return error(404, "worker not found") if lines is None else JSONResponse({"container": lines, "system": []})
+
+
+async def _login(request: Request) -> Response:
+    """Approve the login that the query names, as on Runpod's console; with ``?deny=1``, refuse it."""
+    platform, grant = platform_of(request), grant_of(request)
+    if not grant.is_owner:
+        return error(401, _UNAUTHORIZED)
+    wanted = request.query_params.get("request", "")
+    try:
+        if request.query_params.get("deny"):
+            platform.logins.deny(wanted)
+        else:
+            platform.logins.approve(wanted, platform.access.api_key)
+    except FlashError as problem:
+        return refusal(problem)
+    return Response(status_code=204)
 
 
 async def _healthz(request: Request) -> Response:

@@ -59,7 +59,8 @@ def address(
             hint="export RUNPOD_API_KEY=your_api_key_here, or add it to your .env file",
         )
     api_url, data_url, lb_base_url = settings.runpod_urls()
-    return PlatformAddress(api_url=api_url, data_url=data_url, lb_base_url=lb_base_url, api_key=key)
+    rest_url, hapi_url = settings.runpod_services()
+    return PlatformAddress(api_url, data_url, lb_base_url, key, rest_url=rest_url, hapi_url=hapi_url)
 
 
 def _start(project: Project, report: Report, wanted: Wanted) -> PlatformState:
