@@ -26,6 +26,7 @@ from flash.project import (
     load_project,
     program,
     runpod_urls,
+    signing_key,
     target_of,
 )
 
@@ -117,6 +118,8 @@ def test_every_key_is_read(root: Path) -> None:
         ("[tool.flash]\nexclude = ['a']\nbundle = ['a']", "exclude and bundle both have 'a'"),
         ("[tool.flash]\nsize-limit-mib = 0", "size-limit-mib is 0"),
         ("[tool.flash]\nsize-limit-mib = true", "size-limit-mib is True"),
+        ("[tool.flash]\nreceipt-keys = 'ssh-ed25519 A'", "receipt-keys is no list of public keys"),
+        ("[tool.flash.environments.a]\nreceipt-keys = [3]", "environments.a.receipt-keys is no list of public keys"),
         ("[tool]\nflash = 3", "3 is no table"),
         ("[tool.flash\n", "is not TOML"),
     ],
@@ -127,6 +130,39 @@ def test_wrong_settings_are_refused(root: Path, text: str, expected: str) -> Non
         _settings(root, text)
     assert expected in str(caught.value)
     assert caught.value.path == str(root / "pyproject.toml")
+
+
+def test_an_environment_s_receipt_keys_replace_the_project_s(root: Path) -> None:
+    """An empty list too: there, receipts need no signature."""
+    settings = _settings(
+        root,
+        """
+        [tool.flash]
+        receipt-keys = ["ssh-ed25519 A"]
+        [tool.flash.environments.production]
+        receipt-keys = ["ssh-ed25519 B"]
+        [tool.flash.environments.staging]
+        receipt-keys = []
+        """,
+    )
+    assert settings.receipt_keys_for("production") == ("ssh-ed25519 B",)
+    assert settings.receipt_keys_for("staging") == ()
+    assert settings.receipt_keys_for("other") == ("ssh-ed25519 A",)
+
+
+def test_the_signing_key_is_a_file_or_its_text(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A vault may hand out line ends as two characters; a value that is neither is not repeated."""
+    monkeypatch.delenv("FLASH_SIGNING_KEY", raising=False)
+    assert signing_key() is None
+    (root / "key.pem").write_bytes(b"a key")
+    monkeypatch.setenv("FLASH_SIGNING_KEY", str(root / "key.pem"))
+    assert signing_key() == b"a key"
+    monkeypatch.setenv("FLASH_SIGNING_KEY", r"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----")
+    assert signing_key() == b"-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
+    monkeypatch.setenv("FLASH_SIGNING_KEY", "hunter2")
+    with pytest.raises(SettingsError, match="names no file") as caught:
+        signing_key()
+    assert "hunter2" not in str(caught.value)
 
 
 def test_a_file_that_is_not_utf8_is_refused(root: Path) -> None:
