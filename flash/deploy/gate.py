@@ -9,12 +9,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+from flash.deploy.decision import Condition, Outcome, Verdict
+from flash.deploy.surroundings import Surroundings, judge_surroundings
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Condition", "ContractOutcome", "GateFacts", "Outcome", "Verdict", "evaluate"]
+__all__ = [
+    "Condition",
+    "ContractOutcome",
+    "GateFacts",
+    "Outcome",
+    "Surroundings",
+    "Verdict",
+    "before_building",
+    "evaluate",
+]
 
-Outcome = Literal["pass", "refused", "inconclusive"]
 ContractOutcome = Literal["passed", "failed", "error", "skipped", "not-run", "not-applicable"]
 """``not-applicable``: an image of somebody else's has no schemas to check."""
 
@@ -33,16 +44,24 @@ class GateFacts:
         skipped: Reasons by id.
         xfailed: Reasons by id of those that failed as expected.
         xpassed: Ids of those that were expected to fail, passed, and did not have to fail.
-        deselected: How many were left out by ``-k``, ``-m``, ``--lf`` and the like.
+        reruns: How many attempts failed before the one that passed, by id.
+        without_outcome: Ids of those that were to run, and of which nothing was heard.
+        deselected: Ids of those left out by ``-k``, ``-m``, ``--lf`` and the like.
+        dropped: Ids of those that a hook took out of the run without a word.
+        unknown_selection: Why it is not known what was left out, or the empty string.
         is_interrupted: Whether somebody stopped the run.
         cut_short: Why pytest stopped before the end (``-x``, ``--maxfail``), or the empty string.
         narrowed_by: Arguments that make the run cover less than the project.
+        left_out: Files that the project's own settings and hooks keep from being collected.
         contract: The worst outcome of each endpoint's contract checks, by endpoint.
         has_tests: Whether the project has tests of its own.
         digest_built: Of the artifact that would be promoted.
         digest_tested: Of the artifact that the preview ran; None where none ran.
         has_host_wheels: Whether the preview ran wheels of this machine instead of the artifact's own.
         accepts_host_wheels: Whether the environment's settings say that this is enough.
+        marked: Of each required marker, the outcome of each test that has it and is to run before the promotion; empty
+            where there was none.
+        surroundings: What is known without the tests.
     """
 
     collected: int
@@ -52,72 +71,45 @@ class GateFacts:
     skipped: Mapping[str, str] = field(default_factory=dict)
     xfailed: Mapping[str, str] = field(default_factory=dict)
     xpassed: tuple[str, ...] = ()
-    deselected: int = 0
+    reruns: Mapping[str, int] = field(default_factory=dict)
+    without_outcome: tuple[str, ...] = ()
+    deselected: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
+    unknown_selection: str = ""
     is_interrupted: bool = False
     cut_short: str = ""
     narrowed_by: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     contract: Mapping[str, ContractOutcome] = field(default_factory=dict)
     has_tests: bool = True
     digest_built: str = ""
     digest_tested: str | None = None
     has_host_wheels: bool = False
     accepts_host_wheels: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """One condition, judged.
-
-    Attributes:
-        code: Stable; documentation and reports refer to it.
-        title: What must hold.
-        evidence: What was seen, in one line.
-        remedy: What would change the outcome; empty for a pass.
-    """
-
-    code: str
-    title: str
-    outcome: Outcome
-    evidence: str
-    remedy: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """All conditions, and what passed with a note.
-
-    Attributes:
-        notes: Skips and expected failures, a line each: they pass, and are listed.
-    """
-
-    conditions: tuple[Condition, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether the artifact may be promoted."""
-        return all(condition.outcome == "pass" for condition in self.conditions)
-
-    @property
-    def in_the_way(self) -> tuple[Condition, ...]:
-        """The conditions that are refused or inconclusive."""
-        return tuple(condition for condition in self.conditions if condition.outcome != "pass")
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """``FLASH-G002 nothing failed: 1 test failed: test_app.py::test_x``, a line each."""
-        return tuple(
-            f"{condition.code} {condition.title}: {condition.evidence}"
-            + (" (inconclusive)" if condition.outcome == "inconclusive" else "")
-            for condition in self.in_the_way
-        )
+    marked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
 
 
 def evaluate(facts: GateFacts) -> Verdict:
     """Judge a run."""
-    judges = (_something_passed, _nothing_failed, _not_cut_short, _nothing_deselected, _not_narrowed, _contract_passed)
     return Verdict(
-        conditions=(*(judge(facts) for judge in judges), _same_digest(facts), _own_wheels(facts)), notes=_notes(facts)
+        conditions=(*(judge(facts) for judge in _JUDGES), *judge_surroundings(facts.surroundings)),
+        notes=_notes(facts),
+        environment=facts.surroundings.environment,
+        digest=facts.digest_built,
+    )
+
+
+def before_building(surroundings: Surroundings) -> Verdict:
+    """Judge what is known before anything was built or run; the other conditions are *not-judged*."""
+    facts = GateFacts(collected=0, passed=0, surroundings=surroundings)
+    titles = [(condition.code, condition.title) for condition in (judge(facts) for judge in _JUDGES)]
+    return Verdict(
+        conditions=(
+            *(Condition(code, title, "not-judged", "nothing was built or run") for code, title in titles),
+            *judge_surroundings(surroundings),
+        ),
+        environment=surroundings.environment,
     )
 
 
@@ -140,7 +132,8 @@ def _nothing_failed(facts: GateFacts) -> Condition:
         if ids
     ]
     if seen:
-        return Condition(code, title, "refused", "; ".join(seen), "mend what fails, and run all tests again")
+        remedy = "mend what fails, and run all tests again"
+        return Condition(code, title, "refused", "; ".join(seen), remedy, (*facts.failed, *facts.errors))
     return Condition(code, title, "pass", "no failure, no error")
 
 
@@ -150,21 +143,25 @@ def _not_cut_short(facts: GateFacts) -> Condition:
         return Condition(code, title, "refused", "it was interrupted", "let it run to its end")
     if facts.cut_short:
         return Condition(code, title, "refused", f"it was cut short: {facts.cut_short}", "run without -x and --maxfail")
-    seen = facts.passed + sum(
-        len(some) for some in (facts.failed, facts.errors, facts.skipped, facts.xfailed, facts.xpassed)
-    )
-    if seen < facts.collected:
-        missing = facts.collected - seen
-        evidence = f"{missing} of {facts.collected} tests have no outcome"
-        return Condition(code, title, "inconclusive", evidence, "see whether a test worker died, and run again")
+    if facts.without_outcome:
+        missing = facts.without_outcome
+        evidence = f"{len(missing)} of {_count(facts.collected, 'test')} without an outcome: {_named(missing)}"
+        remedy = "see whether a test worker died, or something kept tests from running, and run again"
+        return Condition(code, title, "inconclusive", evidence, remedy, missing)
     return Condition(code, title, "pass", f"{_count(facts.collected, 'test')} had an outcome")
 
 
 def _nothing_deselected(facts: GateFacts) -> Condition:
     code, title = "FLASH-G004", "nothing was deselected"
-    if facts.deselected:
-        evidence = f"{_count(facts.deselected, 'test')} deselected"
-        return Condition(code, title, "refused", evidence, "run without -k, -m, --lf, --deselect")
+    told = f"{_count(len(facts.deselected), 'test')} deselected: {_named(facts.deselected)}"
+    untold = f"{_count(len(facts.dropped), 'test')} taken out of the run by a hook: {_named(facts.dropped)}"
+    seen = "; ".join(text for text, ids in ((told, facts.deselected), (untold, facts.dropped)) if ids)
+    if seen:
+        remedy = "run without -k, -m, --lf, --deselect, or a hook that leaves tests out"
+        return Condition(code, title, "refused", seen, remedy, (*facts.deselected, *facts.dropped))
+    if facts.unknown_selection:
+        remedy = "see why a test worker ended without a word, and run again"
+        return Condition(code, title, "inconclusive", facts.unknown_selection, remedy)
     return Condition(code, title, "pass", "all tests that were collected ran")
 
 
@@ -172,7 +169,8 @@ def _not_narrowed(facts: GateFacts) -> Condition:
     code, title = "FLASH-G005", "the run covers the project"
     if facts.narrowed_by:
         evidence = f"narrowed by {', '.join(facts.narrowed_by)}"
-        return Condition(code, title, "refused", evidence, "name no paths, or all of testpaths")
+        remedy = "name no paths, or all of testpaths, and let the project's own settings say what is collected"
+        return Condition(code, title, "refused", evidence, remedy, facts.narrowed_by)
     return Condition(code, title, "pass", "no argument narrows it")
 
 
@@ -225,11 +223,53 @@ def _own_wheels(facts: GateFacts) -> Condition:
     )
 
 
+_RAN: Final = {"passed", "failed", "error", "xfailed", "xpassed"}
+
+
+def _required_passed(facts: GateFacts) -> Condition:
+    code, title = "FLASH-G009", "the tests of the required markers passed"
+    wanted = facts.surroundings.required_markers
+    if not wanted:
+        return Condition(code, title, "pass", "no marker is required")
+    bad: list[str] = []
+    unseen: list[str] = []
+    for marker in wanted:
+        outcomes = facts.marked.get(marker, {})
+        ran = [nodeid for nodeid, outcome in outcomes.items() if outcome in _RAN and outcome != "passed"]
+        not_run = [nodeid for nodeid, outcome in outcomes.items() if outcome not in _RAN]
+        if ran:
+            bad.append(f"{marker}: {_count(len(ran), 'test')} did not pass: {_named(ran)}")
+        if not outcomes:
+            unseen.append(f"{marker}: no test has it")
+        elif not_run:
+            unseen.append(f"{marker}: {_count(len(not_run), 'test')} did not run: {_named(not_run)}")
+    if bad or unseen:
+        remedy = f"let them run and pass, or change required-markers in {facts.surroundings.table}"
+        return Condition(code, title, "refused" if bad else "inconclusive", "; ".join((*bad, *unseen)), remedy)
+    counts = (f"{marker}: {len(facts.marked[marker])} passed" for marker in wanted)
+    return Condition(code, title, "pass", "; ".join(counts))
+
+
+_JUDGES: Final = (
+    _something_passed,
+    _nothing_failed,
+    _not_cut_short,
+    _nothing_deselected,
+    _not_narrowed,
+    _contract_passed,
+    _same_digest,
+    _own_wheels,
+    _required_passed,
+)
+
+
 def _notes(facts: GateFacts) -> tuple[str, ...]:
     return (
         *(f"skipped: {nodeid}{_because(reason)}" for nodeid, reason in facts.skipped.items()),
         *(f"failed as expected: {nodeid}{_because(reason)}" for nodeid, reason in facts.xfailed.items()),
         *(f"passed although expected to fail: {nodeid}" for nodeid in facts.xpassed),
+        *(f"passed after {_count(number, 'failed attempt')}: {nodeid}" for nodeid, number in facts.reruns.items()),
+        *(f"not collected, as the project's own settings want it: {path}" for path in facts.left_out),
     )
 
 

@@ -23,10 +23,10 @@ def in_the_way(**changes: Any) -> Condition:
 
 
 def test_a_full_run_that_passed_passes():
-    """Eight conditions with stable codes."""
+    """Thirteen conditions with stable codes."""
     verdict = evaluate(GOOD)
     assert verdict.passed
-    assert [condition.code for condition in verdict.conditions] == [f"FLASH-G00{number}" for number in range(1, 9)]
+    assert [condition.code for condition in verdict.conditions] == [f"FLASH-G{number:03}" for number in range(1, 14)]
     assert verdict.in_the_way == verdict.reasons == verdict.notes == ()
     assert {condition.remedy for condition in verdict.conditions} == {""}
 
@@ -37,7 +37,8 @@ REFUSED = {
     "an error": ({"passed": 4, "errors": ("t.py::a",)}, "FLASH-G002", "1 error: t.py::a"),
     "interrupted": ({"is_interrupted": True}, "FLASH-G003", "it was interrupted"),
     "maxfail": ({"cut_short": "stopping after 1 failures"}, "FLASH-G003", "stopping after 1 failures"),
-    "deselected": ({"deselected": 1}, "FLASH-G004", "1 test deselected"),
+    "deselected": ({"deselected": ("t.py::a",)}, "FLASH-G004", "1 test deselected: t.py::a"),
+    "dropped": ({"dropped": ("t.py::a",)}, "FLASH-G004", "1 test taken out of the run by a hook: t.py::a"),
     "narrowed": ({"narrowed_by": ("tests/test_a.py",)}, "FLASH-G005", "tests/test_a.py"),
     "contract": ({"contract": {"b": "failed", "a": "error", "c": "passed"}}, "FLASH-G006", "broken by a, b"),
     "other digest": ({"digest_tested": "e" * 64}, "FLASH-G007", "tested eeeeeeeeeeee, would promote dddddddddddd"),
@@ -54,7 +55,12 @@ def test_what_was_seen_to_be_wrong_is_refused(changes: dict[str, Any], code: str
 
 
 INCONCLUSIVE = {
-    "tests without an outcome": ({"passed": 3}, "FLASH-G003", "2 of 5 tests have no outcome"),
+    "tests without an outcome": (
+        {"without_outcome": ("a", "b")},
+        "FLASH-G003",
+        "2 of 5 tests without an outcome: a, b",
+    ),
+    "a silent worker": ({"unknown_selection": "gw0 ended without a word"}, "FLASH-G004", "gw0 ended without a word"),
     "contract skipped": ({"contract": {"gpu": "skipped"}}, "FLASH-G006", "not checked: gpu"),
     "contract not run": ({"contract": {"gpu": "not-run", "lb": "passed"}}, "FLASH-G006", "not checked: gpu"),
     "no contract": ({"contract": {}}, "FLASH-G006", "there was no contract check"),
@@ -77,10 +83,10 @@ def test_what_was_not_seen_is_inconclusive_and_no_pass(changes: dict[str, Any], 
 
 def test_everything_that_stands_in_the_way_is_told_at_once():
     """One run, one list."""
-    verdict = evaluate(GateFacts(collected=0, passed=0, deselected=3, narrowed_by=("a",)))
+    verdict = evaluate(GateFacts(collected=0, passed=0, deselected=("a", "b", "c"), narrowed_by=("a",)))
     codes = [condition.code for condition in verdict.in_the_way]
     assert codes == ["FLASH-G001", "FLASH-G004", "FLASH-G005", "FLASH-G006", "FLASH-G007"]
-    assert verdict.reasons[1] == "FLASH-G004 nothing was deselected: 3 tests deselected"
+    assert verdict.reasons[1] == "FLASH-G004 nothing was deselected: 3 tests deselected: a, b, c"
 
 
 def test_skips_and_expected_failures_pass_but_are_listed():

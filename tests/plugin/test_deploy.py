@@ -69,7 +69,7 @@ def test_what_passed_is_promoted_verified_and_kept(project: FlashProject) -> Non
         "outcome": "deployed",
         "error": None,
     }
-    assert [condition["outcome"] for condition in report["gate"]] == ["pass"] * 8
+    assert [condition["outcome"] for condition in report["gate"]] == ["pass"] * 13
     assert [(stage["id"], stage["outcome"]) for stage in report["stages"]] == [
         ("flash::build", "passed"),
         ("flash::preview[process]", "passed"),
