@@ -11,7 +11,14 @@ from flash.emulator.launchers.base_images import BaseImages
 from flash.emulator.launchers.containers import ContainerRequest
 from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, archived
 from flash.emulator.launchers.leftovers import Labels, lock_of
-from flash.preview.local import DESCRIBE_DEADLINE_S, by_base, crashed, read_description, too_slow
+from flash.preview.local import (
+    DESCRIBE_DEADLINE_S,
+    by_base,
+    crashed,
+    declared_environment,
+    read_description,
+    too_slow,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -44,6 +51,7 @@ class ContainerDescriber:
         """By endpoint and function, ``{method or "": schema}``.
 
         Raises:
+            BuildError: A module raises when it is imported, and would in a worker.
             PreviewError: The engine says no, or the description itself failed.
         """
         described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
@@ -53,19 +61,20 @@ class ContainerDescriber:
             try:
                 for (python_version, provided), names in by_base(manifest).items():
                     image = self._images.tag(python_version, provided)
-                    described.update(self._describe(image, staging, names, labels))
+                    declared = declared_environment(manifest, names)
+                    described.update(self._describe(image, staging, names, labels, declared))
             finally:
                 self._containers.close()
         return described
 
     def _describe(
-        self, image: str, staging: Path, names: Sequence[str], labels: Mapping[str, str]
+        self, image: str, staging: Path, names: Sequence[str], labels: Mapping[str, str], declared: Mapping[str, str]
     ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         request = ContainerRequest(
             name="",
             image=image,
             command=("sh", "-c", _SCRIPT, "sh", *names),
-            environment={"PYTHONPATH": LIBRARY_FOLDER, "PYTHONDONTWRITEBYTECODE": "1"},
+            environment={**declared, "PYTHONPATH": LIBRARY_FOLDER, "PYTHONDONTWRITEBYTECODE": "1"},
             labels=labels,
             alias="describe",
             hostname="describe",

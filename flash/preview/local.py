@@ -28,7 +28,7 @@ from filelock import FileLock
 
 from flash import project
 from flash.bundle.evaluation import end_session
-from flash.errors import PlatformUnreachable, PortTaken, PreviewError
+from flash.errors import BuildError, PlatformUnreachable, PortTaken, PreviewError
 from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
 
@@ -398,16 +398,18 @@ class Describer:
         """By endpoint and function, ``{method or "": schema}``.
 
         Raises:
-            PreviewError: The description itself failed; a handler that cannot be imported is not a failure, but
-                described as such.
+            BuildError: A module raises when it is imported, and would in a worker. What only a worker may have, as a
+                library of its image, is no failure: it is described as missing.
+            PreviewError: The description itself failed.
         """
         described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
         for (python_version, provided), names in by_base(manifest).items():
-            described.update(self._describe(self._bases.python(python_version, provided), staging, names))
+            python = self._bases.python(python_version, provided)
+            described.update(self._describe(python, staging, names, declared_environment(manifest, names)))
         return described
 
     def _describe(
-        self, python: Path, staging: Path, names: Sequence[str]
+        self, python: Path, staging: Path, names: Sequence[str], declared: Mapping[str, str]
     ) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
         from tempfile import TemporaryDirectory
 
@@ -417,14 +419,16 @@ class Describer:
             out, output = scratch / "described.json", scratch / "output"
             # the fault handler: what hangs is to say where
             arguments = ["-X", "faulthandler", "-m", "flash.runtime.describe", str(out), *names]
-            status = self._run([str(python), *arguments], staging, scratch, output)
+            status = self._run([str(python), *arguments], staging, scratch, output, declared)
             if status is None:
                 raise too_slow(names, self._deadline_s, place=_place(output.read_bytes(), staging))
             if status != 0 or not out.exists():
                 raise crashed(names, output.read_bytes(), f" with status {status}")
             return read_description(json.loads(out.read_text(encoding="utf-8")))
 
-    def _run(self, command: Sequence[str], staging: Path, scratch: Path, output: Path) -> int | None:
+    def _run(
+        self, command: Sequence[str], staging: Path, scratch: Path, output: Path, declared: Mapping[str, str]
+    ) -> int | None:
         """Run it to its end, and end whatever it has started; its exit status, or None where it took too long."""
         # a file, not a pipe: a process that a module leaves behind would hold a pipe open
         with output.open("wb") as written:
@@ -432,6 +436,7 @@ class Describer:
                 command,
                 cwd=staging,
                 env={
+                    **declared,
                     "PATH": os.defpath,
                     "HOME": str(scratch),
                     "LANG": "C.UTF-8",
@@ -474,6 +479,19 @@ def by_base(manifest: Manifest) -> dict[tuple[str, tuple[str, ...]], list[str]]:
     return groups
 
 
+def declared_environment(manifest: Manifest, names: Sequence[str]) -> dict[str, str]:
+    """The variables that endpoints declare: their modules may need them as they are imported.
+
+    Those of one base are imported by one process: where two endpoints declare one variable, either value will do.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        resource = manifest.resources[name]
+        found.update((each["key"], each["value"]) for each in (resource.template or {}).get("env", ()))
+        found.update(resource.env)
+    return {key: value for key, value in found.items() if not key.startswith("PYTHON")}
+
+
 def too_slow(
     names: Sequence[str], deadline_s: float = DESCRIBE_DEADLINE_S, *, place: tuple[str, int] | None = None
 ) -> PreviewError:
@@ -498,15 +516,21 @@ def crashed(names: Sequence[str], said: bytes, how: str = "") -> PreviewError:
 
 
 def read_description(data: Mapping[str, Any]) -> dict[str, Mapping[str, Mapping[str, CallSchema]]]:
-    """What ``flash.runtime.describe`` wrote."""
+    """What ``flash.runtime.describe`` wrote.
+
+    Raises:
+        BuildError: It wrote that an endpoint could never be served.
+    """
     from flash.model.manifest import CallSchema
 
+    if "failure" in data:
+        raise BuildError(**data["failure"])
     return {
         endpoint: {
             function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
             for function, methods in functions.items()
         }
-        for endpoint, functions in data.items()
+        for endpoint, functions in data["endpoints"].items()
     }
 
 

@@ -1,8 +1,9 @@
 """What each function accepts and returns: ``python -m flash.runtime.describe OUT.json [endpoint ...]``.
 
 Runs in the staged tree, before it is packed, in the base environment of the target Python. It imports the user's
-modules and reads signatures; it constructs no class, serves nothing and calls nothing. What cannot be imported here, as
-a library that only the image has, is reported as untyped with the reason: describing never fails a build.
+modules and reads signatures; it constructs no class, serves nothing and calls nothing. What cannot be imported here but
+perhaps by a worker, as a library that only the image has, is reported as untyped with the reason; what could never be
+served is a failure.
 """
 
 from __future__ import annotations
@@ -11,24 +12,26 @@ import faulthandler
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from flash.errors import FlashError
+from flash.errors import BuildError, FlashError, ManifestError
 from flash.model.manifest import CallSchema
 from flash.model.schema import call_schema
 from flash.model.signature import public_methods
 from flash.runtime import loading
+from flash.runtime.excuses import failure, has_excuse
 from flash.runtime.job import described
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
-    from flash.model.manifest import FunctionEntry, Manifest
+    from flash.model.manifest import FunctionEntry, Manifest, Resource
 
 __all__ = ["describe", "main"]
 
 # longer than anybody waits for it: who started it may be gone, and a module may never end
 _END_S: Final = 300.0
+_SOURCE_FOLDER: Final = "src"
 
 
 def describe(manifest: Manifest, endpoints: Collection[str] = ()) -> dict[str, dict[str, dict[str, CallSchema]]]:
@@ -37,9 +40,12 @@ def describe(manifest: Manifest, endpoints: Collection[str] = ()) -> dict[str, d
     Args:
         manifest: What there is to describe.
         endpoints: Only these; all by default.
+
+    Raises:
+        BuildError: A module raises when it is imported, and would in a worker.
     """
     return {
-        name: {entry.name: _entry_schemas(entry) for entry in resource.functions}
+        name: {entry.name: _entry_schemas(name, entry, resource, manifest) for entry in resource.functions}
         for name, resource in manifest.resources.items()
         if not endpoints or name in endpoints
     }
@@ -48,40 +54,75 @@ def describe(manifest: Manifest, endpoints: Collection[str] = ()) -> dict[str, d
 def main(end_s: float = _END_S) -> None:
     """Describe the tree in the working directory and write the file that the first argument names.
 
+    It holds ``{"endpoints": …}``, or ``{"failure": …}`` with the attributes of an error.
+
     Args:
         end_s: Seconds after which the process ends, whatever it does.
     """
     faulthandler.dump_traceback_later(end_s, exit=True)
     out, *endpoints = sys.argv[1:]
-    root = str(loading.artifact_root())
-    if root not in sys.path:
-        sys.path.insert(0, root)
+    root = loading.artifact_root()
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    if any(_lies_in_source_folder(root, entry.module) for entry in _entries(loading.artifact_manifest())):
+        # last, as handlers put it
+        sys.path.append(str(root / _SOURCE_FOLDER))
     import flash.alias
 
     flash.alias.take_over()
-    schemas = describe(loading.artifact_manifest(), endpoints)
-    data = {
-        endpoint: {
-            function: {
-                method: schema.model_dump(mode="json", by_alias=True, exclude_none=True)
-                for method, schema in methods.items()
-            }
-            for function, methods in functions.items()
-        }
-        for endpoint, functions in schemas.items()
-    }
     target = Path(out)
     part = target.with_name(f"{target.name}.part")
-    part.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(_data(endpoints), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     part.replace(target)
 
 
-def _entry_schemas(entry: FunctionEntry) -> dict[str, CallSchema]:
+def _entries(manifest: Manifest) -> Iterator[FunctionEntry]:
+    for resource in manifest.resources.values():
+        yield from resource.functions
+
+
+def _lies_in_source_folder(root: Path, module: str) -> bool:
+    """Whether a module is imported from ``src`` instead of from the root."""
+    first = module.partition(".")[0]
+
+    def is_in(folder: Path) -> bool:
+        return (folder / first).is_dir() or (folder / f"{first}.py").is_file()
+
+    return not is_in(root) and is_in(root / _SOURCE_FOLDER)
+
+
+def _data(endpoints: Collection[str]) -> dict[str, Any]:
+    try:
+        schemas = describe(loading.artifact_manifest(), endpoints)
+    except BuildError as error:
+        told = {name: getattr(error, name) for name in ("message", "hint", "path", "line", "detail")}
+        return {"failure": told}
+    return {
+        "endpoints": {
+            endpoint: {
+                function: {
+                    method: schema.model_dump(mode="json", by_alias=True, exclude_none=True)
+                    for method, schema in methods.items()
+                }
+                for function, methods in functions.items()
+            }
+            for endpoint, functions in schemas.items()
+        }
+    }
+
+
+def _entry_schemas(
+    endpoint: str, entry: FunctionEntry, resource: Resource, manifest: Manifest
+) -> dict[str, CallSchema]:
     try:
         target = loading.original(entry.module, entry.name)
         functions = public_methods(target) if isinstance(target, type) else {"": target}
+    except ManifestError as error:
+        return {name: CallSchema(error=f"untyped: {error.message}") for name in entry.class_methods or [""]}
     # one that exits ends this too: it could never serve
-    except Exception as error:  # noqa: BLE001  # why: importing the user's module may raise anything
+    except Exception as error:  # why: importing the user's module may raise anything
+        if not has_excuse(error, resource, manifest):
+            raise failure(endpoint, error, loading.artifact_root()) from error
         return {name: CallSchema(error=f"untyped: {described(error)}") for name in entry.class_methods or [""]}
     schemas: dict[str, CallSchema] = {}
     for name, function in functions.items():

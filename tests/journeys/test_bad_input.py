@@ -11,6 +11,7 @@ import socket
 import sys
 import zipfile
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
@@ -130,6 +131,24 @@ def test_sources_that_are_wrong_are_told_by_the_place(
 
     assert_told(done, message, hint)
     assert "resolving" not in done.stderr
+    assert left_in(project) == set()
+
+
+def test_a_module_that_raises_is_told_with_the_users_own_part_of_the_traceback(project: Shell) -> None:
+    """It could never serve: nothing is packed."""
+    project.write({"lib.py": "x = 1\nTABLE = {}['a']\n", "greeter.py": "import lib\n" + dedent(GREETER)})
+
+    done = project.flash("build")
+
+    assert done.returncode == 1
+    told, hint, *detail = done.stderr[done.stderr.index("✗") :].splitlines()
+    assert told == "✗ lib.py:2: endpoint 'greeter' cannot be imported: KeyError: 'a'"
+    assert hint.startswith("hint: a worker would raise it too: correct it")
+    assert [line for line in detail if "File" in line] == [
+        '  File "greeter.py", line 1, in <module>',
+        '  File "lib.py", line 2, in <module>',
+    ]
+    assert detail[-1] == "KeyError: 'a'"
     assert left_in(project) == set()
 
 

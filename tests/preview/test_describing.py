@@ -9,7 +9,7 @@ from fakes_docker import FakeContainers
 from fakes_preview import FakeUv
 
 from flash.emulator.launchers.containers import Ended
-from flash.errors import PreviewError
+from flash.errors import BuildError, PreviewError
 from flash.model.manifest import Manifest
 from flash.preview.bases import Bases
 from flash.preview.describing import ContainerDescriber
@@ -19,7 +19,11 @@ MANIFEST = Manifest.parse(
         "python_version": "3.11",
         "project_name": "demo",
         "resources": {
-            "cpu": {"functions": [{"name": "f", "module": "m"}]},
+            "cpu": {
+                "functions": [{"name": "f", "module": "m"}],
+                "env": {"MODE": "fast", "PYTHONPATH": "/nowhere"},
+                "template": {"env": [{"key": "MODE", "value": "slow"}, {"key": "TOKEN", "value": "t"}]},
+            },
             "gpu": {"functions": [{"name": "g", "module": "m"}], "provided": ["torch"]},
             "image": {},
         },
@@ -50,7 +54,7 @@ def test_each_base_describes_its_endpoints_over_a_copy_of_the_artifact(
     engine: FakeContainers, staging: Path, tmp_path: Path
 ) -> None:
     """No network of ours, nothing mounted; labelled, in case the build is killed; connections are let go."""
-    engine.answer = Ended(0, b'{"cpu": {"f": {"": {"untyped": ["x"]}}}}', b"chatter")
+    engine.answer = Ended(0, b'{"endpoints": {"cpu": {"f": {"": {"untyped": ["x"]}}}}}', b"chatter")
 
     described = describer(engine, tmp_path)(staging, MANIFEST)
 
@@ -63,6 +67,19 @@ def test_each_base_describes_its_endpoints_over_a_copy_of_the_artifact(
     assert cpu.labels["flash.home"] == str(tmp_path.resolve())
     assert not Path(cpu.labels["flash.folder"]).exists()
     assert engine.closed == 1
+    # what endpoints declare, its modules may need as they are imported
+    assert (cpu.environment["MODE"], cpu.environment["TOKEN"]) == ("fast", "t")
+    assert cpu.environment["PYTHONPATH"] != "/nowhere"
+    assert "MODE" not in gpu.environment
+
+
+def test_one_that_could_never_be_served_is_an_error(engine: FakeContainers, staging: Path, tmp_path: Path) -> None:
+    """As it was told in there."""
+    engine.answer = Ended(
+        0, b'{"failure": {"message": "boom", "path": "m.py", "line": 3, "hint": "", "detail": ""}}', b""
+    )
+    with pytest.raises(BuildError, match=r"^m.py:3: boom$"):
+        describer(engine, tmp_path)(staging, MANIFEST)
 
 
 def test_one_that_takes_too_long_is_an_error(engine: FakeContainers, staging: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from flash.errors import PortTaken, PreviewError
+from flash.errors import BuildError, PortTaken, PreviewError
 from flash.preview import local
 
 
@@ -244,6 +244,22 @@ def test_a_module_that_ends_the_interpreter_is_a_named_error(tmp_path: Path) -> 
         described(staging)
 
     assert "bye" in raised.value.detail
+
+
+def test_a_module_that_raises_at_import_is_an_error_with_its_place(tmp_path: Path) -> None:
+    """Not where it needs a variable that its endpoint declares."""
+    staging = staged(tmp_path, "import os\n\nos.environ['TOKEN']\ndef f(): ...\n")
+
+    with pytest.raises(
+        BuildError, match=r"^mod.py:3: endpoint 'w' cannot be imported: KeyError: 'TOKEN'\nhint: .*env="
+    ):
+        described(staging)
+
+    path = staging / "flash_manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    manifest["resources"]["w"]["env"] = {"TOKEN": "t"}
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    assert described(staging)["w"]["f"][""].error is None
 
 
 def test_schemas_come_from_the_staged_tree(tmp_path: Path) -> None:

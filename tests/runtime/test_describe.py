@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes_runtime import importable, lb_resource, make_artifact, queue_resource
 
+from flash.errors import BuildError
 from flash.model.manifest import CallSchema, FunctionEntry, Resource
 from flash.runtime.describe import describe
 
@@ -79,11 +80,11 @@ def test_only_the_endpoints_asked_for_are_described(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_imported_is_untyped_with_the_reason(tmp_path: Path) -> None:
-    """A library that only the image has; a name that is not there."""
+    """A library that only the image may have; a name that is not there."""
     entry = FunctionEntry(name="Model", module="seen_torch", is_class=True, class_methods=["a", "b"])
     manifest = make_artifact(
         tmp_path,
-        {"seen_torch.py": "import torch_is_not_here", "seen_empty.py": ""},
+        {"seen_torch.py": "raise ModuleNotFoundError('no torch', name='torch')", "seen_empty.py": ""},
         {
             "t": queue_resource("seen_torch", "f"),
             "m": Resource(functions=[entry]),
@@ -92,10 +93,19 @@ def test_what_cannot_be_imported_is_untyped_with_the_reason(tmp_path: Path) -> N
     )
     with importable(tmp_path):
         found = describe(manifest)
-    missing = CallSchema(error="untyped: ModuleNotFoundError: No module named 'torch_is_not_here'")
+    missing = CallSchema(error="untyped: ModuleNotFoundError: no torch")
     assert found["t"]["f"][""] == missing
     assert found["m"]["Model"] == {"a": missing, "b": missing}
     assert "no 'f'" in (found["e"]["f"][""].error or "")
+
+
+def test_a_module_that_raises_is_a_failure_with_its_place(tmp_path: Path) -> None:
+    """It could never serve, whatever a worker has."""
+    manifest = make_artifact(
+        tmp_path, {"seen_raises.py": "x = 1\nraise RuntimeError('boom')"}, {"x": queue_resource("seen_raises", "f")}
+    )
+    with importable(tmp_path), pytest.raises(BuildError, match="endpoint 'x' cannot be imported: RuntimeError: boom"):
+        describe(manifest)
 
 
 def test_a_module_that_exits_ends_the_description(tmp_path: Path) -> None:
@@ -110,19 +120,41 @@ def test_it_runs_as_a_program_in_the_staged_tree(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     make_artifact(
         tree,
-        {"seen_web.py": WEB, "seen_broken.py": "1 / 0"},
+        {"seen_web.py": WEB, "seen_broken.py": "open('/nowhere/weights')"},
         {"web": lb_resource("seen_web", "process", "item"), "b": queue_resource("seen_broken", "f")},
         with_flash=True,
     )
-    out = tmp_path / "schemas.json"
+    data = described(tree)["endpoints"]
+    assert CallSchema.model_validate(data["web"]["item"][""]).example == {"id": 0}
+    assert data["b"]["f"][""]["error"].startswith("untyped: FileNotFoundError: ")
+    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+def test_a_failure_is_written_for_who_started_it(tmp_path: Path) -> None:
+    """As an error's attributes."""
+    make_artifact(tmp_path / "t", {"seen_zero.py": "\n1 / 0"}, {"b": queue_resource("seen_zero", "f")}, with_flash=True)
+    failure = described(tmp_path / "t")["failure"]
+    assert (failure["path"], failure["line"]) == ("seen_zero.py", 2)
+    assert failure["message"] == "endpoint 'b' cannot be imported: ZeroDivisionError: division by zero"
+
+
+def test_modules_of_a_source_folder_are_found(tmp_path: Path) -> None:
+    """As the handlers find them."""
+    tree = tmp_path / "tree"
+    make_artifact(tree, {}, {"q": queue_resource("seen_queue", "double")}, with_flash=True)
+    (tree / "src").mkdir()
+    (tree / "src" / "seen_queue.py").write_text(QUEUE, encoding="utf-8")
+    assert described(tree)["endpoints"]["q"]["double"][""]["example"] == {"x": 0}
+
+
+def described(tree: Path) -> Any:
+    """What the program writes about *tree*."""
+    out = tree.with_name("schemas.json")
     command = [sys.executable, "-m", "flash.runtime.describe", str(out)]
     env = {"PATH": os.environ.get("PATH", "")}
     done = subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
-    data = json.loads(out.read_text())
-    assert CallSchema.model_validate(data["web"]["item"][""]).example == {"id": 0}
-    assert data["b"]["f"][""]["error"] == "untyped: ZeroDivisionError: division by zero"
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+    return json.loads(out.read_text())
 
 
 def test_it_ends_by_itself_whatever_a_module_does(tmp_path: Path) -> None:
