@@ -88,7 +88,7 @@ def _template(name: str, resource: Resource, placement: Placement, *, fingerprin
     given = dict(resource.template or {})
     disk_gb = given.get("containerDiskInGb")
     if disk_gb is None:
-        disk_gb = container_disk_gb(None if resource.is_gpu else resource.instance_ids)
+        disk_gb = container_disk_gb(None if resource.is_gpu else resource.instance_ids or None)
     own = {entry["key"]: entry["value"] for entry in given.get("env", ())}
     environment = {**own, **resource.env, **_platform_variables(name, resource, placement, fingerprint=fingerprint)}
     return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from flash.errors import ManifestError
 
@@ -37,7 +37,13 @@ GateWord = Literal["passed", "receipt", "ungated"]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(populate_by_name=True, extra="allow")
+    # platforms, other tools and people write numbers for text, and null for what is not set
+    model_config = ConfigDict(populate_by_name=True, extra="allow", coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class CallSchema(_Wire):
@@ -106,6 +112,18 @@ class Resource(_Wire):
     """Distributions that the endpoint declares or imports, and that its image ships: left out of the artifact."""
     fingerprint: str = ""
     """sha256 over what its workers may run or read; empty where that is not known."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_volume_is_a_list(cls, data: object) -> object:
+        # as ``runpod-flash`` writes one; source: its manifests, 1.21.0, read 2026-08
+        if not isinstance(data, dict) or data.get("networkVolumes") or data.get("network_volumes"):
+            return data
+        if isinstance(data.get("networkVolume"), dict):
+            return {**data, "networkVolumes": [data["networkVolume"]]}
+        if data.get("networkVolumeId"):
+            return {**data, "networkVolumes": [{"id": data["networkVolumeId"]}]}
+        return data
 
     @property
     def is_gpu(self) -> bool:
