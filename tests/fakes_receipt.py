@@ -18,8 +18,13 @@ from flash.deploy.receipt import (
 
 DIGEST = "d" * 64
 GATE = {
-    "passed": True,
-    "conditions": [{"code": "FLASH-G001", "title": "something passed", "outcome": "pass", "evidence": "2 passed"}],
+    "outcome": "pass",
+    "environment": "staging",
+    "digest": DIGEST,
+    "conditions": [
+        {"code": "FLASH-G001", "title": "t", "outcome": "pass", "evidence": ["2 passed"], "remedy": "", "items": []}
+    ],
+    "notes": [],
 }
 
 

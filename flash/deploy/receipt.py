@@ -116,6 +116,7 @@ class Receipt(_Part):
         python: The workers' interpreter.
         environment: What the gate was judged for; None: for none, so that a promotion judges what is about its own.
         outcomes: By node id, contract checks included.
+        markers: Node ids by the name of a marker, so that a promotion can judge what its environment requires.
         gate: The gate's decision document.
         seeds: What made the run's random choices.
         waivers: What was let through on purpose.
@@ -131,6 +132,7 @@ class Receipt(_Part):
     python: str
     environment: str | None = None
     outcomes: dict[str, NodeOutcome]
+    markers: dict[str, list[str]] = Field(default_factory=dict)
     gate: dict[str, Any]
     seeds: dict[str, str | int | bool | None] = Field(default_factory=dict)
     waivers: list[dict[str, Any]] = Field(default_factory=list)
