@@ -1,0 +1,76 @@
+"""Which request of which deployment meets which fault: the table, and how it is thinned out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from faults.proxy import FAULTS
+
+RECORDED: Final = Path(__file__).with_name("requests.json")
+"""The requests of undisturbed runs, by scenario, as ``test_recorded.py`` writes them."""
+SCENARIOS: Final = ("first", "redeploy", "rollback")
+KILLS: Final = ("killed-before", "killed-after")
+ONCE: Final = (*(name for name in FAULTS if name not in KILLS), "refused")
+LASTING: Final = ("refused", "closed", "answer-lost", "silent", "401", "500", "html")
+# what meets every request; of the rest, each request meets some, and each fault some requests
+_ALWAYS: Final = frozenset({("closed", False), ("answer-lost", False), ("500", True)})
+_SPREAD: Final = 4
+IS_WHOLE: Final = os.environ.get("FAULTS") == "all"
+"""Everything, in about a quarter of an hour, instead of a part that meets every request and uses every fault."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One fault at one request of a scenario.
+
+    Attributes:
+        persists: Whether all requests after it meet it too.
+        is_elsewhere: Whether the next run is from another checkout.
+    """
+
+    scenario: str
+    at: str
+    fault: str
+    persists: bool = False
+    is_elsewhere: bool = False
+
+    def __str__(self) -> str:
+        lasting = "-from-there-on" if self.persists else ""
+        elsewhere = "-then-elsewhere" if self.is_elsewhere else ""
+        return f"{self.scenario}-{self.at}-{self.fault}{lasting}{elsewhere}"
+
+
+def recorded() -> dict[str, list[str]]:
+    """The requests by scenario."""
+    return dict(json.loads(RECORDED.read_text(encoding="utf-8")))
+
+
+def _kinds() -> list[tuple[str, bool]]:
+    return [*((name, False) for name in ONCE), *((name, True) for name in LASTING)]
+
+
+def faults() -> Iterator[Case]:
+    """Faults that the deployer survives."""
+    kinds = _kinds()
+    turn = 0
+    for scenario, requests in recorded().items():
+        for at in requests:
+            turn += 1
+            for place, (fault, persists) in enumerate(kinds):
+                if IS_WHOLE or (fault, persists) in _ALWAYS or (place + turn) % _SPREAD == 0:
+                    yield Case(scenario, at, fault, persists)
+
+
+def kills() -> Iterator[Case]:
+    """SIGKILL at each request, before and after it was heard; the next run in turns from here and from elsewhere."""
+    for scenario, requests in recorded().items():
+        for place, at in enumerate(requests):
+            for fault in KILLS:
+                yield Case(scenario, at, fault)
+                if IS_WHOLE or place % 3 == 0:
+                    yield Case(scenario, at, fault, is_elsewhere=True)

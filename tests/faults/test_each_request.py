@@ -1,0 +1,55 @@
+"""Whatever becomes of a request: an environment serves one version, what is reported is true, the next run converges."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from faults import cases
+from faults.cases import Case
+from faults.conftest import Scene
+from faults.world import KEY, Outcome
+
+pytestmark = pytest.mark.faults
+
+_TIMEOUT_S = 0.4
+
+
+@pytest.mark.parametrize("case", list(cases.faults()), ids=str)
+def test_a_fault_leaves_the_old_version_or_the_new_one(scene: Scene, case: Case) -> None:
+    """One request goes wrong, or all from there on."""
+    outcome = scene.run(case.at, case.fault, persists=case.persists, timeout_s=_TIMEOUT_S)
+
+    check_told(outcome, scene, scene.live())
+    scene.check_converges()
+
+
+@pytest.mark.parametrize("case", list(cases.kills()), ids=str)
+def test_a_kill_leaves_the_old_version_or_the_new_one(scene: Scene, case: Case) -> None:
+    """SIGKILL strikes before a request is heard, or before its answer is."""
+    outcome = scene.run(case.at, case.fault)
+
+    assert outcome.status == -9, outcome
+    scene.live()
+    if case.is_elsewhere:
+        # whoever comes from elsewhere cannot know that the run is dead before its lease has ended
+        scene.world.pass_time(60)
+        scene.check_converges(scene.world.checkout(scene.app))
+    # what the journal says of the dead run is no news any more, where another run has cleaned up
+    scene.check_converges()
+
+
+def check_told(outcome: Outcome, scene: Scene, live: str | None) -> None:
+    """What was reported is what is served."""
+    assert outcome.has_struck or "refused" in str(outcome.said), outcome
+    assert "crash" not in outcome.said, outcome
+    assert KEY not in json.dumps(outcome.said)
+    served = {
+        "check": scene.before,
+        "promote": scene.before,
+        "finish": scene.after,
+        "deployed": scene.after,
+        "roll back": scene.before,
+        "rolled back": scene.after,
+    }
+    assert live == served[outcome.phase], f"{live} is live; {outcome}"
