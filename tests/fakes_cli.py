@@ -12,6 +12,7 @@ from flash.cli.child import Ended
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import AppRecord, LiveEnvironment
 from flash.deploy.deployment import DeployedEndpoint, Deployment
+from flash.deploy.plan import Plan, plan
 from flash.errors import NotFound
 from flash.model.manifest import Artifact, FunctionEntry, Manifest, Resource
 from flash.preview.local import PlatformState
@@ -191,6 +192,15 @@ class FakePipeline:
         self.services.preview = FakePreview(attachment, lambda: self.services.note("close"))
         return self.services.preview
 
+    def look(self, project: Project, environment: str, target: TargetName) -> LiveEnvironment | None:
+        self._note("look", environment=environment, target=target)
+        return next((found for found in self.services.live.get(target, ()) if found.name == environment), None)
+
+    def plan(self, project: Project, artifact: Artifact, *, environment: str, target: TargetName) -> Plan:
+        self._note("plan")
+        live = self.look(project, environment, target)
+        return plan(artifact.manifest, live, digest=artifact.sha256, app=project.settings.app, environment=environment)
+
     def promote(
         self,
         project: Project,
@@ -200,8 +210,10 @@ class FakePipeline:
         target: TargetName,
         report: Callable[[str], None],
         allow_delete: bool,
+        planned: Plan | None = None,
     ) -> FakePromotion:
-        self._note("promote", environment=environment, target=target, allow_delete=allow_delete)
+        plans = {} if planned is None else {"planned": planned}
+        self._note("promote", environment=environment, target=target, allow_delete=allow_delete, **plans)
         made = FakePromotion(deployment(project.settings.app, environment), target == "local")
         self.services.promotion = made
         return made

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cli.command import Context
     from flash.cli.report import Report
+    from flash.deploy.plan import Plan
     from flash.preview.pipeline import Pipeline
     from flash.project import Project, TargetName
 
@@ -43,6 +44,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_backend_option(parser)
     add_project_options(parser, builds=True)
     parser.add_argument("--allow-delete", action="store_true", help="let endpoints go that the project no longer has")
+    parser.add_argument(
+        "--plan", type=Path, metavar="FILE", help="do what flash plan --out FILE said, and refuse anything else"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="deploy nothing: build, and serve here until Ctrl+C")
     how.add_argument("--no-gate", action="store_true", help="deploy without running any test")
@@ -58,14 +62,28 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     from flash.cli.environments import choose_environment
     from flash.project import target_of
 
+    planned = _planned(options)
     named = wanted_target(options)
-    environment = choose_environment(project, options.env, named, context.services)
+    wanted = options.env if options.env is not None or planned is None else planned.environment
+    environment = choose_environment(project, wanted, named, context.services)
     target = target_of(project, environment, named)
     pipeline = context.services.pipeline(options.backend)
     pipeline.check_target(project, environment, target, report=context.console.progress)
+    if planned is not None:
+        # the promotion checks it again, with the artifact; what is wrong already is told before anything is built
+        live = pipeline.look(project, environment, target)
+        planned.check(live, app=project.settings.app, environment=environment)
     if options.no_gate:
-        return _ungated(pipeline, project, environment, target, options, context)
+        return _ungated(pipeline, project, environment, target, options, context, planned)
     return _gated(project, environment, options, context)
+
+
+def _planned(options: argparse.Namespace) -> Plan | None:
+    if options.plan is None:
+        return None
+    from flash.preview.planning import read_plan
+
+    return read_plan(options.plan)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -94,6 +112,7 @@ def pytest_arguments(root: Path, environment: str, report: Path, options: argpar
         "--flash-backend": None if options.backend == "auto" else options.backend,
         "--flash-app": options.app,
         "--flash-exclude": ",".join(options.exclude),
+        "--flash-planned": "" if options.plan is None else str(options.plan.absolute()),
     }
     return [
         "-m",
@@ -167,6 +186,7 @@ def _ungated(
     target: TargetName,
     options: argparse.Namespace,
     context: Context,
+    planned: Plan | None,
 ) -> int:
     from flash.cli import render
     from flash.deploy.summary import deployed_block
@@ -182,6 +202,7 @@ def _ungated(
         target=target,
         report=console.progress,
         allow_delete=options.allow_delete,
+        planned=planned,
     )
     promotion.finish()
     deployment = promotion.deployment
@@ -202,7 +223,7 @@ def _ungated(
 
 
 def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
-    for name in ("env", "target", "allow_delete"):
+    for name in ("env", "target", "allow_delete", "plan"):
         if getattr(options, name):
             raise UsageError(
                 f"flash deploy: --{name.replace('_', '-')} has no meaning with --preview",

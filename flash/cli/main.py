@@ -41,6 +41,7 @@ VERBS: Final = {
     "build": Verb("flash.cli.build:BUILD", "package the project into .flash/artifact.tar.gz"),
     "inspect": Verb("flash.cli.inspect:INSPECT", "show what is in an artifact, and how large it is"),
     "preview": Verb("flash.cli.preview:PREVIEW", "serve every endpoint on this machine until Ctrl+C"),
+    "plan": Verb("flash.cli.plan:PLAN", "show what a deployment would change, and what that would cost"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),
     "undeploy": Verb("flash.cli.undeploy:UNDEPLOY", "remove an environment and its endpoints"),
     "login": Verb("flash.cli.login:LOGIN", "get an API key for Runpod from the console, and keep it"),

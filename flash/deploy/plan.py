@@ -18,6 +18,9 @@ from flash.deploy.steps import (
     Staged,
     Step,
     UpdateEndpoint,
+    step_from_json,
+    text_of,
+    text_or_none,
 )
 from flash.errors import DeployError, Refused
 from flash.model.prices import PRICES_AS_OF, PRICES_SOURCE
@@ -138,9 +141,8 @@ class Plan:
         """As JSON; :meth:`from_json` reads it again.
 
         Shape: ``{"format": 1, "app", "environment", "environment_id", "digest", "base": {"build", "digest"},
-        "is_empty", "summary": {ACTION: int}, "steps": [{"action", "name", "id", "reasons": [str], "is_other_type",
-        "cost": COST, "cost_before": COST}], "cost": COST, "cost_before": COST, "prices": {"as_of", "source",
-        "currency"}, "notes": [str]}`` with COST as :meth:`flash.deploy.cost.Cost.as_json` has it.
+        "is_empty", "summary": {ACTION: int}, "steps": [STEP], "cost": COST, "cost_before": COST, "prices": {"as_of",
+        "source", "currency"}, "notes": [str]}``, STEP and COST as ``as_json`` of a step and of a ``Cost`` has them.
         """
         return {
             "format": _FORMAT,
@@ -151,18 +153,7 @@ class Plan:
             "base": {"build": self.base_build_id, "digest": self.base_digest},
             "is_empty": self.is_empty,
             "summary": {kind.action: len(self._names(kind)) for kind in ACTIONS},
-            "steps": [
-                {
-                    "action": step.action,
-                    "name": step.name,
-                    "id": step.id or None,
-                    "reasons": list(step.reasons),
-                    "is_other_type": isinstance(step, ReplaceEndpoint) and step.is_other_type,
-                    "cost": step.cost.as_json(),
-                    "cost_before": step.cost_before.as_json(),
-                }
-                for step in self.steps
-            ],
+            "steps": [step.as_json() for step in self.steps],
             "cost": self.cost.as_json(),
             "cost_before": self.cost_before.as_json(),
             "prices": {"as_of": PRICES_AS_OF, "source": PRICES_SOURCE, "currency": "USD"},
@@ -180,14 +171,14 @@ class Plan:
             if not isinstance(data, dict) or data["format"] != _FORMAT:
                 raise ValueError(f"its format is not {_FORMAT}")
             return cls(
-                tuple(map(_read_step, data["steps"])),
-                _text(data["digest"]),
-                base_build_id=_maybe(data["base"]["build"]),
-                base_digest=_maybe(data["base"]["digest"]),
-                app=_text(data["app"]),
-                environment=_text(data["environment"]),
-                environment_id=_maybe(data["environment_id"]),
-                notes=tuple(map(_text, data["notes"])),
+                tuple(map(step_from_json, data["steps"])),
+                text_of(data["digest"]),
+                base_build_id=text_or_none(data["base"]["build"]),
+                base_digest=text_or_none(data["base"]["digest"]),
+                app=text_of(data["app"]),
+                environment=text_of(data["environment"]),
+                environment_id=text_or_none(data["environment_id"]),
+                notes=tuple(map(text_of, data["notes"])),
             )
         except KeyError as error:
             raise _no_plan(f"{error} is missing") from error
@@ -215,14 +206,14 @@ class Plan:
         """Whether the environment is still as it was when the plan was made."""
         return not self.misfits(live)
 
-    def check(self, live: LiveEnvironment | None, *, app: str, environment: str, digest: str | None = None) -> None:
+    def check(self, live: LiveEnvironment | None, *, app: str, environment: str, now: Plan | None = None) -> None:
         """Refuse what this plan does not say: another environment, another artifact, or a base that has changed.
 
         Args:
             live: The environment as it is now.
             app: Whose environment is about to be deployed to.
             environment: Its name.
-            digest: Of the artifact that is about to be deployed; None where that is not known yet.
+            now: What would be done, where the artifact is known already.
 
         Raises:
             Refused: With each difference as a reason.
@@ -232,14 +223,25 @@ class Plan:
             reasons.append(f"it is for {self.environment!r} of {self.app!r}, not {environment!r} of {app!r}")
         else:
             reasons += self.misfits(live)
-        if digest is not None and digest != self.digest:
-            reasons.append(f"the artifact is {digest[:12]}, the plan's is {self.digest[:12]}")
+        if now is not None and now.digest != self.digest:
+            reasons.append(f"the artifact is {now.digest[:12]}, the plan's is {self.digest[:12]}")
+        elif now is not None and not reasons:
+            # the same artifact over the same base: only somebody who edited one of them gets here
+            reasons += self._other_steps(now)
         if reasons:
             raise Refused(
                 f"the plan no longer fits: {reasons[0]}" + (f", and {len(reasons) - 1} more" if reasons[1:] else ""),
                 reasons=reasons,
                 hint=f"look at a new one: flash plan --env {environment} --out FILE",
             )
+
+    def _other_steps(self, now: Plan) -> list[str]:
+        said, done = ({step.name: step.action for step in one.steps} for one in (self, now))
+        return [
+            f"endpoint {name!r}: the plan says {said.get(name, 'nothing')}, it would be {done.get(name, 'nothing')}"
+            for name in {**said, **done}
+            if said.get(name) != done.get(name)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,34 +292,6 @@ def plan(
         environment_id=None if live is None else live.id,
         notes=tuple(notes),
     )
-
-
-def _read_step(data: Mapping[str, Any]) -> Step:
-    kind = next((kind for kind in ACTIONS if kind.action == data["action"]), None)
-    if kind is None:
-        raise ValueError(f"there is no action {data['action']!r}")
-    step = kind(
-        _text(data["name"]),
-        tuple(map(_text, data["reasons"])),
-        _maybe(data["id"]) or "",
-        cost=Cost.from_json(data["cost"]),
-        cost_before=Cost.from_json(data["cost_before"]),
-    )
-    if isinstance(step, CreateEndpoint) == bool(step.id):
-        raise ValueError(f"{step.action} {step.name!r} has {'an' if step.id else 'no'} id")
-    if isinstance(step, ReplaceEndpoint):
-        return replace(step, is_other_type=data["is_other_type"] is True)
-    return step
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    return value
-
-
-def _maybe(value: object) -> str | None:
-    return None if value is None else _text(value)
 
 
 def _no_plan(why: str) -> DeployError:

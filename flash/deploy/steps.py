@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from flash.deploy.cost import NOTHING, Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "ACTIONS",
@@ -16,6 +19,9 @@ __all__ = [
     "Staged",
     "Step",
     "UpdateEndpoint",
+    "step_from_json",
+    "text_of",
+    "text_or_none",
 ]
 
 
@@ -44,6 +50,22 @@ class _Step:
         """All reasons in one line."""
         return "; ".join(self.reasons)
 
+    def as_json(self) -> dict[str, Any]:
+        """As JSON.
+
+        Shape: ``{"action", "name", "id": str | null, "reasons": [str], "is_other_type": bool, "cost": COST,
+        "cost_before": COST}``
+        """
+        return {
+            "action": self.action,
+            "name": self.name,
+            "id": self.id or None,
+            "reasons": list(self.reasons),
+            "is_other_type": False,
+            "cost": self.cost.as_json(),
+            "cost_before": self.cost_before.as_json(),
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class CreateEndpoint(_Step):
@@ -71,6 +93,11 @@ class ReplaceEndpoint(_Step):
     """
 
     is_other_type: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON."""
+        # super() without arguments does not work in a class with slots before 3.14
+        return {**_Step.as_json(self), "is_other_type": self.is_other_type}
 
     action: ClassVar[str] = "replace"
     sign: ClassVar[str] = "±"
@@ -103,3 +130,46 @@ ACTIONS: Final[tuple[type[Step], ...]] = (
     KeepEndpoint,
 )
 """All kinds of steps, in the order in which they are counted."""
+
+
+def step_from_json(data: Mapping[str, Any]) -> Step:
+    """What ``as_json`` of a step gave.
+
+    Raises:
+        KeyError, TypeError, ValueError: It is something else.
+    """
+    kind = next((kind for kind in ACTIONS if kind.action == data["action"]), None)
+    if kind is None:
+        raise ValueError(f"there is no action {data['action']!r}")
+    step = kind(
+        text_of(data["name"]),
+        tuple(map(text_of, data["reasons"])),
+        text_or_none(data["id"]) or "",
+        cost=Cost.from_json(data["cost"]),
+        cost_before=Cost.from_json(data["cost_before"]),
+    )
+    if isinstance(step, CreateEndpoint) == bool(step.id):
+        raise ValueError(f"{step.action} {step.name!r} has {'an' if step.id else 'no'} id")
+    if isinstance(step, ReplaceEndpoint):
+        return replace(step, is_other_type=data["is_other_type"] is True)
+    return step
+
+
+def text_of(value: object) -> str:
+    """Text that must be text.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
+
+
+def text_or_none(value: object) -> str | None:
+    """Text, or null.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    return None if value is None else text_of(value)

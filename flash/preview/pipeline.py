@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.bundle.install import Report
+    from flash.cloud.client import LiveEnvironment
     from flash.deploy.deployment import Deployment
+    from flash.deploy.plan import Plan
     from flash.model.app import App
     from flash.model.manifest import Artifact
     from flash.preview.backend import Backend, Wanted
@@ -89,6 +91,14 @@ class Pipeline(Protocol):
         """Serve the artifact on a platform of its own."""
         ...
 
+    def look(self, project: Project, environment: str, target: TargetName) -> LiveEnvironment | None:
+        """What is live in an environment; makes and starts nothing."""
+        ...
+
+    def plan(self, project: Project, artifact: Artifact, *, environment: str, target: TargetName) -> Plan:
+        """What promoting the artifact would change; makes and starts nothing."""
+        ...
+
     def promote(
         self,
         project: Project,
@@ -98,8 +108,9 @@ class Pipeline(Protocol):
         target: TargetName,
         report: Report,
         allow_delete: bool,
+        planned: Plan | None = None,
     ) -> Promotion:
-        """Make the artifact live."""
+        """Make the artifact live; where a plan is given, what it says and nothing else."""
         ...
 
     def attach(self, path: Path) -> Attachment:
@@ -155,6 +166,18 @@ class RealPipeline:
 
         return session.start_preview(project, artifact, report=report, backend=self._backend or PROCESSES)
 
+    def look(self, project: Project, environment: str, target: TargetName) -> LiveEnvironment | None:
+        """What is live in an environment."""
+        from flash.preview import planning
+
+        return planning.look(project, environment, target)
+
+    def plan(self, project: Project, artifact: Artifact, *, environment: str, target: TargetName) -> Plan:
+        """What promoting the artifact would change."""
+        from flash.preview import planning
+
+        return planning.make_plan(project, artifact, environment=environment, target=target)
+
     def promote(
         self,
         project: Project,
@@ -164,6 +187,7 @@ class RealPipeline:
         target: TargetName,
         report: Report,
         allow_delete: bool,
+        planned: Plan | None = None,
     ) -> Promotion:
         """Make the artifact live."""
         from flash.preview import promote
@@ -175,6 +199,7 @@ class RealPipeline:
             target=target,
             report=report,
             allow_delete=allow_delete,
+            planned=planned,
             wanted=self._wanted,
         )
 

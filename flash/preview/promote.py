@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.bundle.install import Report
+    from flash.deploy.plan import Plan
     from flash.model.manifest import Artifact
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
@@ -107,12 +108,16 @@ def promote(
     target: TargetName,
     report: Report,
     allow_delete: bool = False,
+    planned: Plan | None = None,
     wanted: Wanted = "auto",
 ) -> Promotion:
     """Make *artifact* live in *environment*; what was live before can still be put back.
 
+    Where *planned* is given, what it says is done, and nothing else.
+
     Raises:
-        Refused: An endpoint that is live is not in the artifact, and *allow_delete* is false.
+        Refused: An endpoint that is live is not in the artifact, and *allow_delete* is false; or the plan no longer
+            fits. Nothing has been touched.
         WorkerFailed: A worker of the new version died; the old version is live still.
         PlatformError: The platform said no; the old version is live still.
     """
@@ -121,7 +126,10 @@ def promote(
     where = address(project, target, start=True, report=report, wanted=wanted)
     with PlatformClient(where) as client:
         live = client.environment(project.settings.app, environment)
-        steps = plan(artifact.manifest, live, digest=artifact.sha256)
+        app = project.settings.app
+        steps = plan(artifact.manifest, live, digest=artifact.sha256, app=app, environment=environment)
+        if planned is not None:
+            planned.check(live, app=app, environment=environment, now=steps)
         doomed = [step.name for step in steps.steps if isinstance(step, DeleteEndpoint)]
         if doomed and not allow_delete:
             raise Refused(

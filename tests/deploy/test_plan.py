@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from flash.deploy.steps import (
     ReplaceEndpoint,
     UpdateEndpoint,
 )
-from flash.errors import Refused
+from flash.errors import DeployError, Refused
 from flash.model.manifest import Manifest, Resource
 
 
@@ -277,7 +278,7 @@ BASE = live(manifest("a", "old"))
 
 def test_a_plan_fits_what_it_was_made_of():
     """With an environment, and without one."""
-    planned(BASE).check(BASE, app="demo", environment="prod", digest="d2")
+    planned(BASE).check(BASE, app="demo", environment="prod", now=planned(BASE))
     planned(None).check(None, app="demo", environment="prod")
 
 
@@ -296,7 +297,7 @@ def test_a_plan_that_no_longer_fits_is_refused_with_what_changed(now: LiveEnviro
     """Before anything is done."""
     assert not planned(BASE).fits(now)
     with pytest.raises(Refused, match="the plan no longer fits") as refused:
-        planned(BASE).check(now, app="demo", environment="prod", digest="d2")
+        planned(BASE).check(now, app="demo", environment="prod", now=planned(now))
     assert said in refused.value.reasons
     assert "flash plan --env prod" in refused.value.hint
 
@@ -306,20 +307,60 @@ def test_a_plan_for_an_environment_that_came_meanwhile_is_refused():
     assert planned(None).misfits(live(None)) == ("environment 'prod' was made",)
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"digest": "d3"}, "the artifact is d3, the plan's is d2"),
-        ({"environment": "staging"}, "it is for 'prod' of 'demo', not 'staging' of 'demo'"),
-        ({"app": "other"}, "it is for 'prod' of 'demo', not 'prod' of 'other'"),
-    ],
-    ids=["another artifact", "another environment", "another app"],
-)
-def test_a_plan_is_for_one_artifact_and_one_environment(given: dict[str, str], said: str):
+def test_a_plan_is_for_one_artifact() -> None:
     """Whoever looked at it has agreed to that, and to nothing else."""
+    other = plan(manifest("a", "b"), BASE, digest="d3")
     with pytest.raises(Refused) as refused:
-        planned(BASE).check(BASE, **{"app": "demo", "environment": "prod", "digest": "d2", **given})
-    assert refused.value.reasons == (said,)
+        planned(BASE).check(BASE, app="demo", environment="prod", now=other)
+    assert refused.value.reasons == ("the artifact is d3, the plan's is d2",)
+
+
+@pytest.mark.parametrize("there", [("demo", "staging"), ("other", "prod")], ids=["another environment", "another app"])
+def test_a_plan_is_for_one_environment(there: tuple[str, str]) -> None:
+    """Of one app."""
+    app, environment = there
+    with pytest.raises(Refused) as refused:
+        planned(BASE).check(BASE, app=app, environment=environment)
+    assert refused.value.reasons == (f"it is for 'prod' of 'demo', not {environment!r} of {app!r}",)
+
+
+def test_a_plan_that_was_edited_is_refused() -> None:
+    """The steps of a file are compared with what would be done."""
+    data = planned(BASE).as_json()
+    data["steps"] = [step for step in data["steps"] if step["action"] != "delete"]
+    data["steps"][0]["action"] = "keep"
+    edited = Plan.from_json(data)
+    with pytest.raises(Refused) as refused:
+        edited.check(live(manifest("a"), {"a": "id_a"}), app="demo", environment="prod", now=planned(BASE))
+    assert refused.value.reasons == (
+        "endpoint 'a': the plan says keep, it would be update",
+        "endpoint 'old': the plan says nothing, it would be delete",
+    )
+
+
+def test_a_plan_of_another_format_is_told() -> None:
+    """With how to make one."""
+    with pytest.raises(DeployError, match=r"that is no plan: its format is not 1") as error:
+        Plan.from_json({**planned(BASE).as_json(), "format": 2})
+    assert error.value.hint == "make one: flash plan --out FILE"
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(JSON, st.data())
+def test_what_is_no_plan_is_told(junk: Any, data: st.DataObject) -> None:
+    """Whatever a file holds: it is a plan, or an error of ours, and nothing else."""
+    whole = planned(BASE).as_json()
+    place = data.draw(st.sampled_from([whole, whole["base"], whole["steps"][0], whole["steps"][0]["cost"]]))
+    place[data.draw(st.sampled_from(sorted(place)))] = junk
+    for what in (whole, junk):
+        with suppress(DeployError):
+            Plan.from_json(what)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,99 @@
+"""Plans of a project: what is live is looked at, and nothing is made or started. And plans that were kept in files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from flash.cloud.client import PlatformClient
+from flash.deploy.plan import Plan, plan
+from flash.errors import DeployError, NotFound
+from flash.preview.promote import address
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from flash.cloud.client import LiveEnvironment
+    from flash.model.manifest import Artifact
+    from flash.project import Project, TargetName
+
+__all__ = ["look", "make_plan", "read_plan", "write_plan"]
+
+_NO_PLATFORM = "no local platform runs, so nothing is live there: what it served before it was stopped is not looked at"
+
+
+def look(project: Project, environment: str, target: TargetName) -> LiveEnvironment | None:
+    """What is live; None where there is no such environment, no such app, or no local platform that runs.
+
+    Raises:
+        SettingsError: Target runpod without a key.
+        PlatformError: The platform said no, or does not answer.
+    """
+    return _look(project, environment, target)[0]
+
+
+def make_plan(project: Project, artifact: Artifact, *, environment: str, target: TargetName) -> Plan:
+    """What deploying *artifact* would change.
+
+    Raises:
+        SettingsError: Target runpod without a key.
+        PlatformError: The platform said no, or does not answer.
+    """
+    live, is_running = _look(project, environment, target)
+    notes = [] if is_running else [_NO_PLATFORM]
+    return plan(
+        artifact.manifest,
+        live,
+        digest=artifact.sha256,
+        app=project.settings.app,
+        environment=environment,
+        notes=notes,
+    )
+
+
+def _look(project: Project, environment: str, target: TargetName) -> tuple[LiveEnvironment | None, bool]:
+    """What is live, and whether there is a platform at all."""
+    try:
+        where = address(project, target, start=False, report=_unheard)
+    except NotFound:
+        return None, False
+    with PlatformClient(where) as client:
+        return client.environment(project.settings.app, environment), True
+
+
+def read_plan(path: Path) -> Plan:
+    """Read what :func:`write_plan` wrote.
+
+    Raises:
+        DeployError: It cannot be read, or is no plan.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DeployError(
+            f"cannot read the plan: {error.strerror}", path=str(path), hint=f"make one: flash plan --out {path}"
+        ) from error
+    except ValueError as error:
+        raise DeployError(
+            f"that is no plan: {error}", path=str(path), hint=f"make one: flash plan --out {path}"
+        ) from error
+    try:
+        return Plan.from_json(data)
+    except DeployError as error:
+        raise DeployError(error.message, path=str(path), hint=f"make one: flash plan --out {path}") from error
+
+
+def write_plan(made: Plan, path: Path) -> None:
+    """Write a plan for ``flash deploy --plan`` and for programs.
+
+    Raises:
+        DeployError: The file cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(made.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise DeployError(f"cannot write the plan: {error.strerror}", path=str(path)) from error
+
+
+def _unheard(line: str) -> None:
+    """Nothing is started, so nothing is reported."""
