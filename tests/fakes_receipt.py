@@ -42,7 +42,7 @@ def receipt(**changes: Any) -> Receipt:
         "gate": GATE,
         "seeds": {"PYTHONHASHSEED": "0", "hypothesis": 7},
         "lock": [LockedDistribution(name="humanize", version="4.9.0", record_sha256="e" * 64)],
-        "git": GitState(commit="c" * 40, branch="main", is_dirty=False),
+        "git": GitState(commit="c" * 40, branch="main", changed=[]),
         "versions": {"flash": "0.5", "python": "3.11.7", "pytest": "9.0"},
         "promoted": Promoted(environment="staging", target="local", build_id="build9", object_key="object9"),
     }

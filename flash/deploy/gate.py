@@ -23,6 +23,7 @@ __all__ = [
     "Surroundings",
     "Verdict",
     "before_building",
+    "before_promotion",
     "evaluate",
 ]
 
@@ -109,6 +110,35 @@ def before_building(surroundings: Surroundings) -> Verdict:
             *(Condition(code, title, "not-judged", "nothing was built or run") for code, title in titles),
             *judge_surroundings(surroundings),
         ),
+        environment=surroundings.environment,
+    )
+
+
+def before_promotion(
+    surroundings: Surroundings,
+    *,
+    marked: Mapping[str, Mapping[str, str]],
+    has_host_wheels: bool,
+    accepts_host_wheels: bool,
+) -> Verdict:
+    """Judge what depends on where an artifact goes that was tested before; the run that tested it has judged the rest.
+
+    Args:
+        surroundings: Of the environment that it goes to, and of the checkout that was tested.
+        marked: As in :class:`GateFacts`.
+        has_host_wheels: The same.
+        accepts_host_wheels: The same.
+    """
+    facts = GateFacts(
+        collected=0,
+        passed=0,
+        marked=marked,
+        has_host_wheels=has_host_wheels,
+        accepts_host_wheels=accepts_host_wheels,
+        surroundings=surroundings,
+    )
+    return Verdict(
+        conditions=(_own_wheels(facts), _required_passed(facts), *judge_surroundings(surroundings)),
         environment=surroundings.environment,
     )
 

@@ -72,12 +72,12 @@ class GitState(_Part):
 
     Attributes:
         branch: None where no branch was checked out.
-        is_dirty: Whether it held changes that were not committed.
+        changed: Files that differed from the commit.
     """
 
     commit: str
     branch: str | None = None
-    is_dirty: bool = False
+    changed: list[str] = Field(default_factory=list)
 
 
 class LockedDistribution(_Part):
@@ -116,6 +116,7 @@ class Receipt(_Part):
         python: The workers' interpreter.
         environment: What the gate was judged for; None: for none, so that a promotion judges what is about its own.
         outcomes: By node id, contract checks included.
+        host_wheels: Whether the preview ran wheels of the machine that tested, instead of the artifact's own.
         markers: Node ids by the name of a marker, so that a promotion can judge what its environment requires.
         gate: The gate's decision document.
         seeds: What made the run's random choices.
@@ -132,6 +133,7 @@ class Receipt(_Part):
     python: str
     environment: str | None = None
     outcomes: dict[str, NodeOutcome]
+    host_wheels: bool = False
     markers: dict[str, list[str]] = Field(default_factory=dict)
     gate: dict[str, Any]
     seeds: dict[str, str | int | bool | None] = Field(default_factory=dict)

@@ -35,8 +35,8 @@ def test_it_is_an_in_toto_statement_about_the_artifact() -> None:
     assert statement["subject"] == [{"name": "demo/artifact.tar.gz", "digest": {"sha256": DIGEST}}]
     assert statement["predicateType"] == "pytest-flash:receipt/v1"
     assert sorted(statement["predicate"]) == [
-        *("app", "environment", "fingerprint", "gate", "git", "lock", "manifestSha256", "markers", "outcomes"),
-        *("promoted", "python", "seeds", "sizeBytes", "versions", "waivers"),
+        *("app", "environment", "fingerprint", "gate", "git", "hostWheels", "lock", "manifestSha256", "markers"),
+        *("outcomes", "promoted", "python", "seeds", "sizeBytes", "versions", "waivers"),
     ]
     assert statement["predicate"]["waivers"] == []
     assert statement["predicate"]["promoted"]["objectKey"] == "object9"
