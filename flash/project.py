@@ -18,6 +18,8 @@ from typing import Any, Final, Literal, cast
 
 from flash.errors import BuildError, SettingsError
 from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS, did_you_mean
+from flash.protection.settings import KEYS as PROTECTION_KEYS
+from flash.protection.settings import Protection, read_protection
 
 __all__ = [
     "DEFAULT_API_URL",
@@ -32,6 +34,7 @@ __all__ = [
     "app_name_of",
     "console_url",
     "credentials_file",
+    "dotenv",
     "environment",
     "environment_name",
     "find_root",
@@ -78,11 +81,13 @@ class EnvironmentSettings:
         target: Where the environment lives; None: on Runpod, if there is a key.
         accept_host_wheels: Whether a preview with wheels for this machine instead of the worker's counts as tested.
         receipt_keys: Public keys whose receipts count here; None: those of the whole project.
+        protection: What it asks of a deployment beside its tests.
     """
 
     target: TargetName | None = None
     accept_host_wheels: bool = False
     receipt_keys: tuple[str, ...] | None = None
+    protection: Protection = field(default_factory=Protection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +354,8 @@ class _Reader:
             raise self.error(f"environment name {name!r} is not 1 to 63 of A-Z a-z 0-9 . _ -")
         if not isinstance(given, Mapping):
             raise self.error(f"environments.{name} is {given!r}, which is no table")
-        self.refuse_unknown(given, f"environments.{name}.", ("target", "accept-host-wheels", "receipt-keys"))
+        own = ("target", "accept-host-wheels", "receipt-keys")
+        self.refuse_unknown(given, f"environments.{name}.", (*own, *PROTECTION_KEYS))
         target = given.get("target")
         if target is not None and target not in _TARGETS:
             raise self.error(
@@ -360,7 +366,8 @@ class _Reader:
         if not isinstance(accept, bool):
             raise self.error(f"environments.{name}.accept-host-wheels is {accept!r}, which is not true or false")
         keys = self.receipt_keys(given, f"environments.{name}.") if "receipt-keys" in given else None
-        return EnvironmentSettings(cast("TargetName | None", target), accept, keys)
+        protection = read_protection(self, given, f"environments.{name}")
+        return EnvironmentSettings(cast("TargetName | None", target), accept, keys, protection)
 
 
 # ---------------------------------------------------------------------------------------------- Where it is deployed to
@@ -425,8 +432,21 @@ def _text(given: str | None) -> str | None:
 
 
 def _key_in_dotenv(file: Path) -> str | None:
+    return _text(_dotenv(file).get("RUNPOD_API_KEY"))
+
+
+def dotenv(project: Project) -> dict[str, str]:
+    """What the ``.env`` in the project's root says; nothing where there is none.
+
+    Raises:
+        SettingsError: It is there, and cannot be read.
+    """
+    return {name: value for name, value in _dotenv(project.root / ".env").items() if value is not None}
+
+
+def _dotenv(file: Path) -> Mapping[str, str | None]:
     if not file.is_file():
-        return None
+        return {}
     from io import StringIO
 
     from dotenv import dotenv_values
@@ -437,7 +457,7 @@ def _key_in_dotenv(file: Path) -> str | None:
         raise SettingsError(
             "cannot be read as text", hint="RUNPOD_API_KEY is looked up in it", path=str(file)
         ) from error
-    return _text(dotenv_values(stream=StringIO(content)).get("RUNPOD_API_KEY"))
+    return dotenv_values(stream=StringIO(content))
 
 
 def credentials_file() -> Path:

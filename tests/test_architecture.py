@@ -24,7 +24,7 @@ SKELETON = ROOT / "flash/cli/skeleton"  # what `flash init` copies: a project of
 LAYERS = (
     {"flash"},
     {"flash.errors"},
-    {"flash.model"},
+    {"flash.model", "flash.protection"},
     {
         "flash.alias",
         "flash.project",
@@ -35,7 +35,7 @@ LAYERS = (
         "flash.contract",
     },
     {"flash.deploy"},
-    {"flash.preview"},
+    {"flash.preview", "flash.report"},
     {"flash.cli", "pytest_flash"},
     {"flash.__main__"},
 )
@@ -101,6 +101,7 @@ PLACES = {
             "flash.bundle.evaluation",  # imports a module whose declarations cannot be read, never in this process
             "flash.emulator.launchers.",
             "flash.preview.local",
+            "flash.preview.checkout",  # git
             "pytest_flash.stages",
             "flash.cli.child",  # `flash deploy` is a pytest run in a child
         },
