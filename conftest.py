@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 pytest_plugins = ["pytester"]
 
 _OURS = ("FLASH_", "RUNPOD_")
-# pytest prints more where one of the last two is set, and goldens would differ
-_PYTESTS = ("PYTEST_ADDOPTS", "BUILD_NUMBER", "CI")
+# pytest, or our plugin, prints more where one of the others is set, and goldens would differ
+_PYTESTS = ("PYTEST_ADDOPTS", "BUILD_NUMBER", "CI", "GITHUB_ACTIONS", "GITLAB_CI")
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flash.preview.pipeline import Pipeline, RealPipeline
+from pytest_flash.ci import detect
 from pytest_flash.connection import Connection, FromFile, LogSections
 from pytest_flash.contract import ContractItems
 from pytest_flash.controller import Controller, Doorkeeper
@@ -16,6 +17,7 @@ from pytest_flash.fixtures import connection_key, root_key
 from pytest_flash.options import options_key
 from pytest_flash.smoke import Recorder, results_path
 from pytest_flash.subject import Subject
+from pytest_flash.teller import Teller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,18 +49,21 @@ def _activate_owner(config: pytest.Config, options: Options, child_environment: 
         from pytest_flash.owner import end_with_owner
 
         end_with_owner(options.owner_fd)
+    teller = Teller(options.reports, detect(child_environment), child_environment, config.rootpath)
     controller = Controller(
         config,
         options,
         root=config.stash[root_key],
         pipeline=lambda: _pipeline(config),
         child_environment=child_environment,
+        teller=teller,
     )
     connection = Connection(controller)
     _connect(config, connection)
     register = config.pluginmanager.register
     register(controller, "flash-controller")
     register(controller.observer, "flash-observer")
+    register(teller.chronicle, "flash-chronicle")
     # each of the two finds out later whether it is the one: xdist decides after us
     register(Doorkeeper(controller), "flash-doorkeeper")
     register(Distribution(controller), "flash-distribution")

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from flash.preview.pipeline import Pipeline
     from flash.preview.session import Attachment
 
-__all__ = ["Connection", "FlashDeployment", "FlashPreview", "FromFile", "LogSections", "Source"]
+__all__ = ["LOG_SECTION", "Connection", "FlashDeployment", "FlashPreview", "FromFile", "LogSections", "Source"]
+
+LOG_SECTION: Final = "flash log of "
+"""What the title of a report's section begins with that holds the end of an endpoint's log."""
 
 _LOG_LINES: Final = 40
 
@@ -263,7 +266,7 @@ class LogSections:
             fixtures = getattr(item, "fixturenames", ())
             of_fixtures = any(name.startswith("flash_") for name in fixtures)
             for name, tail in self._connection.log_tails(of_fixtures=of_fixtures):
-                report.sections.append((f"flash log of {name}", tail))
+                report.sections.append((f"{LOG_SECTION}{name}", tail))
         return report
 
     def pytest_unconfigure(self) -> None:

@@ -13,7 +13,7 @@ from pytest_flash.facts import Observer
 from pytest_flash.report import Failure, StageFailed, StageReporter
 from pytest_flash.stages import Stages
 from pytest_flash.subject import Subject, subjects
-from pytest_flash.verdict import Verdict, write_json, write_summary
+from pytest_flash.verdict import Verdict, write_summary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from flash.preview.pipeline import Pipeline
     from flash.preview.session import Attachment
     from flash.project import Project, TargetName
+    from pytest_flash.ci import Ci
     from pytest_flash.options import Options
+    from pytest_flash.teller import Teller
 
 __all__ = ["Controller", "Doorkeeper"]
 
@@ -51,6 +53,7 @@ class Controller:
         root: Path,
         pipeline: Callable[[], Pipeline],
         child_environment: Mapping[str, str],
+        teller: Teller,
     ) -> None:
         self.subjects: tuple[Subject, ...] = ()
         self.collected: tuple[str, ...] = ()
@@ -60,6 +63,7 @@ class Controller:
         self._root = root
         self._pipeline = pipeline
         self._child_environment = child_environment
+        self._teller = teller
         self._verdict = Verdict(environment=options.deploy)
         self._run: _Run | None = None
         self._endpoints: tuple[str, ...] = ()
@@ -106,7 +110,7 @@ class Controller:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Read the settings, ask the target, read the sources. xdist starts its workers after that."""
         try:
-            self._run = _Run(session)
+            self._run = _Run(session, self._teller.ci)
         except OSError as error:
             raise pytest.UsageError(
                 f"cannot make a folder for this run: {error}\nhint: set FLASH_HOME to a folder that can be written"
@@ -260,6 +264,7 @@ class Controller:
             run.reporter.fail(name, Failure.of(error))
             raise
         refusal = self._verdict.take(verdict)
+        run.reporter.told[f"flash::{name}"] = list(verdict.properties())
         if refusal is not None:
             run.reporter.fail(name, refusal)
         return refusal is None
@@ -268,6 +273,7 @@ class Controller:
         """Promote, verify, keep or put back."""
         stages = self._stages
         promotion = stages.deploy(environment, target, allow_delete=self._options.allow_delete)
+        self._verdict.previous_digest = promotion.deployment.previous
         try:
             stages.smoke(environment, promotion, self._config)
         except StageFailed as error:
@@ -299,8 +305,8 @@ class Controller:
         self._verdict.digest = None if run.stages is None else run.stages.digest
         self._verdict.stages = tuple(run.reporter.stages)
         self._verdict.untyped = dict(self.observer.seen.untyped)
-        if self._options.report is not None:
-            write_json(self._verdict, self._options.report)
+        if self._options.has_stages or self._verdict.stages:
+            self._teller.tell(self._verdict, run.stages)
 
     def pytest_report_header(self) -> list[str]:
         """Say what will happen."""
@@ -312,10 +318,13 @@ class Controller:
 
     def pytest_terminal_summary(self, terminalreporter: TerminalReporter) -> None:
         """The verdict, and what follows from it."""
+        self._teller.write_log(terminalreporter)
         write_summary(self._verdict, terminalreporter, with_block=self._options.summary)
 
     def pytest_unconfigure(self) -> None:
         """Remove the run's folder."""
+        # where no terminal reporter had a summary
+        self._teller.write_log(None)
         if self._run is not None:
             self._run.close()
 
@@ -341,12 +350,12 @@ class _Run:
             removed by the next one.
     """
 
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session: pytest.Session, ci: Ci | None) -> None:
         from flash.preview.claims import claimed_folder, remove_abandoned
         from flash.project import flash_home
 
         self.session = session
-        self.reporter = StageReporter(session)
+        self.reporter = StageReporter(session, ci)
         self.stages: Stages | None = None
         runs = flash_home() / "runs"
         remove_abandoned(runs, _RUN_PREFIX)

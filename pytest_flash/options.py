@@ -28,6 +28,7 @@ class Options(NamedTuple):
         target: Overrides where that environment lives.
         backend: What workers are to be: ``auto``, ``docker`` or ``process``.
         exclude: Distributions to leave out of the artifact, on top of the settings.
+        reports: Files to write what came of the run to; their endings say how.
         attach: Where an already running preview or deployment is described: this run is a child of another one.
         owner_fd: The read end of a pipe whose end is the end of the run: this run is a child of the command line's.
         summary: Whether the block of deployed endpoints is printed.
@@ -40,7 +41,7 @@ class Options(NamedTuple):
     root: Path | None
     app: str | None
     exclude: tuple[str, ...]
-    report: Path | None
+    reports: tuple[Path, ...]
     allow_delete: bool
     attach: Path | None
     owner_fd: int | None
@@ -68,9 +69,10 @@ class Options(NamedTuple):
         if given.flash_deploy is not None and not given.flash_deploy.strip():
             raise pytest.UsageError("--flash-deploy needs the name of an environment: --flash-deploy=production")
         here = config.invocation_params.dir
-        report = None if given.flash_report is None else here / given.flash_report
-        if report is not None and not report.parent.is_dir():
-            raise pytest.UsageError(f"--flash-report: there is no folder {report.parent}")
+        reports = tuple(here / name for name in given.flash_report)
+        for report in reports:
+            if not report.parent.is_dir():
+                raise pytest.UsageError(f"--flash-report: there is no folder {report.parent}")
         return cls(
             preview=given.flash_preview,
             deploy=given.flash_deploy,
@@ -79,7 +81,7 @@ class Options(NamedTuple):
             root=_explicit_root(given.flash_root, here),
             app=given.flash_app,
             exclude=tuple(name.strip() for part in given.flash_exclude for name in part.split(",") if name.strip()),
-            report=report,
+            reports=reports,
             allow_delete=given.flash_allow_delete,
             attach=None if given.flash_attach is None else here / given.flash_attach,
             owner_fd=given.flash_owner_fd,
@@ -122,7 +124,13 @@ def add_options(parser: pytest.Parser) -> None:
         default=[],
         help="distributions to leave out of the artifact, on top of [tool.flash] exclude",
     )
-    add("--flash-report", metavar="FILE", help="write the verdict to FILE, as JSON")
+    add(
+        "--flash-report",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write what came of the run to FILE: .json, .html, .md or .env; can be given more than once",
+    )
     add(
         "--flash-allow-delete",
         action="store_true",

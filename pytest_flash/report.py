@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import pytest
 
-from flash.errors import FlashError
+from flash.errors import FlashError, WorkerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from _pytest._io import TerminalWriter
     from _pytest.terminal import TerminalReporter
+
+    from pytest_flash.ci import Ci
 
 __all__ = ["Failure", "Representation", "Skip", "Stage", "StageFailed", "StageReporter", "is_stage"]
 
@@ -29,16 +31,23 @@ class Failure:
     Attributes:
         message: One line.
         detail: Evidence of more than one line.
+        path: The file that it is about, where it is about one.
+        line: The line in it, from 1.
+        endpoint: Whose log the detail is the end of; empty where it is something else.
     """
 
     message: str
     hint: str = ""
     detail: str = ""
+    path: str | None = None
+    line: int | None = None
+    endpoint: str = ""
 
     @classmethod
     def of(cls, error: FlashError) -> Failure:
         """What an error says."""
-        return cls(error.headline, error.hint, error.detail)
+        endpoint = error.endpoint if isinstance(error, (WorkerFailed, StageFailed)) else ""
+        return cls(error.headline, error.hint, error.detail, error.path, error.line, endpoint)
 
     def __str__(self) -> str:
         return "\n".join(
@@ -53,18 +62,28 @@ class Stage:
     Attributes:
         id: ``flash::build``, ``flash::deploy[production]``, …
         message: Why it failed or was skipped, or what came of it.
+        started_at: Seconds since the epoch.
+        failure: Why it failed, where it did.
     """
 
     id: str
     outcome: Outcome
     message: str
+    started_at: float = 0.0
+    duration_s: float = 0.0
+    failure: Failure | None = None
 
 
 class StageFailed(FlashError):
-    """A stage failed and was reported; nothing after it happens."""
+    """A stage failed and was reported; nothing after it happens.
+
+    Attributes:
+        endpoint: Whose log ``detail`` is the end of, where it is that.
+    """
 
     def __init__(self, error: FlashError) -> None:
-        super().__init__(error.headline, hint=error.hint, detail=error.detail)
+        super().__init__(error.message, hint=error.hint, path=error.path, line=error.line, detail=error.detail)
+        self.endpoint = error.endpoint if isinstance(error, WorkerFailed) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +129,19 @@ class StageReporter:
 
     Attributes:
         stages: Those that ended, in their order.
+        told: More properties for JUnit XML, by the id of a stage that has not been reported yet.
+
+    Args:
+        session: Of the run.
+        ci: The CI system whose log the run writes, where it folds what a stage tells.
     """
 
-    def __init__(self, session: pytest.Session) -> None:
+    def __init__(self, session: pytest.Session, ci: Ci | None = None) -> None:
         self.stages: list[Stage] = []
         self.session = session
+        self.told: dict[str, list[tuple[str, object]]] = {}
+        self._ci = ci
+        self._is_folding = False
 
     def run(self, name: str, work: Callable[[], _T], tell: Callable[[_T], str] = lambda _: "") -> _T:
         """Do *work* as the stage ``flash::NAME``, which is skipped where it returns a :class:`Skip`.
@@ -132,8 +159,7 @@ class StageReporter:
         try:
             value = work()
         except FlashError as error:
-            failure = Failure.of(error)
-            self._report(name, "failed", failure.message, longrepr=Representation(failure), start=start)
+            self._report(name, "failed", "", failure=Failure.of(error), start=start)
             raise StageFailed(error) from error
         if isinstance(value, Skip):
             longrepr = (_id(name), 0, f"Skipped: {value.reason}")
@@ -144,8 +170,8 @@ class StageReporter:
 
     def fail(self, name: str, failure: Failure) -> None:
         """Report the stage ``flash::NAME``, which was not begun, as failed."""
-        self._start(name)
-        self._report(name, "failed", failure.message, longrepr=Representation(failure), start=time.time())
+        self._start(name, folds=False)
+        self._report(name, "failed", "", failure=failure, start=time.time())
 
     def begin_line(self) -> None:
         """Begin a line of the stages' own after the tests, whose line has its progress already."""
@@ -158,11 +184,13 @@ class StageReporter:
             terminal.ensure_newline()
 
     def progress(self, message: str) -> None:
-        """Tell what long work is at, where somebody watches: on a terminal, or with ``-v``."""
+        """Tell what long work is at, where somebody watches: on a terminal, with ``-v``, or in a fold of a log."""
         terminal = self._terminal
         if terminal is None:
             return
-        if terminal.verbosity > 0:
+        if self._is_folding:
+            terminal.write_line(f"  flash: {message}")
+        elif terminal.verbosity > 0:
             # the stage's own line is written again below
             terminal.write_ensure_prefix("  flash: ", message)
         elif terminal.verbosity == 0 and terminal.isatty:
@@ -173,14 +201,39 @@ class StageReporter:
         found: TerminalReporter | None = self.session.config.pluginmanager.get_plugin("terminalreporter")
         return found
 
-    def _start(self, name: str) -> None:
+    def _start(self, name: str, *, folds: bool = True) -> None:
+        terminal = self._terminal
+        if self._ci is not None and folds and terminal is not None and terminal.verbosity >= 0:
+            terminal.ensure_newline()
+            terminal.write_line(self._ci.section_start(_id(name), _id(name), time.time()))
+            self._is_folding = True
         self.session.config.hook.pytest_runtest_logstart(nodeid=_id(name), location=_location(name))
 
-    def _report(self, name: str, outcome: Outcome, message: str, *, start: float, longrepr: Any = None) -> None:
+    def _stop_folding(self, name: str) -> None:
+        terminal = self._terminal
+        if self._ci is not None and self._is_folding and terminal is not None:
+            self._is_folding = False
+            terminal.ensure_newline()
+            terminal.write_line(self._ci.section_end(_id(name), time.time()))
+
+    def _report(
+        self,
+        name: str,
+        outcome: Outcome,
+        message: str,
+        *,
+        start: float,
+        longrepr: Any = None,
+        failure: Failure | None = None,
+    ) -> None:
+        self._stop_folding(name)
         # one more than was collected, or progress would run over 100%
         self.session.testscollected += 1
         stop = time.time()
-        self.stages.append(Stage(_id(name), outcome, message))
+        if failure is not None:
+            message, longrepr = failure.message, Representation(failure)
+        stage = Stage(_id(name), outcome, message, start, stop - start, failure)
+        self.stages.append(stage)
         hook = self.session.config.hook
         phases: Sequence[Literal["setup", "call", "teardown"]] = ("setup", "call", "teardown")
         for phase in phases:
@@ -195,10 +248,20 @@ class StageReporter:
                 duration=stop - start if is_call else 0.0,
                 start=start,
                 stop=stop,
+                # JUnit XML takes them from the phase that it opens a test case with
+                user_properties=list(self.properties(stage)) if is_call else (),
                 flash_stage=True,
             )
             hook.pytest_runtest_logreport(report=report)
         hook.pytest_runtest_logfinish(nodeid=_id(name), location=_location(name))
+
+    def properties(self, stage: Stage) -> Iterator[tuple[str, object]]:
+        """What a stage's test case in JUnit XML says beside its outcome."""
+        if stage.message:
+            yield "flash.message", stage.message
+        if stage.failure is not None and stage.failure.hint:
+            yield "flash.hint", stage.failure.hint
+        yield from self.told.get(stage.id, ())
 
 
 def _id(name: str) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from flash.errors import DeployError
+from pytest_flash.chronicle import tell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pytest
@@ -27,12 +28,20 @@ class Result:
 
     Attributes:
         text: The failure as pytest shows it, or the reason of a skip.
+        reason: Of a skip; the last line of a failure.
+        path: The test's file, relative to pytest's root.
+        line: Where it failed in that file, else where it begins; from 1.
+        logs: The ends of workers' logs, by endpoint.
     """
 
     id: str
     outcome: Outcome
     text: str
     duration_s: float
+    reason: str = ""
+    path: str | None = None
+    line: int | None = None
+    logs: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def results_path(attachment: Path) -> Path:
@@ -67,13 +76,22 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep the worst phase of each test."""
+        told = tell(report)
+        now = Result(
+            report.nodeid,
+            report.outcome,
+            _text(report),
+            report.duration,
+            told.reason,
+            told.path,
+            told.line,
+            dict(told.logs),
+        )
         before = self._results.get(report.nodeid)
-        duration_s = report.duration + (before.duration_s if before else 0.0)
-        outcome = report.outcome
-        text = _text(report)
-        if before is not None and _BADNESS.index(before.outcome) > _BADNESS.index(outcome):
-            outcome, text = before.outcome, before.text
-        self._results[report.nodeid] = Result(report.nodeid, outcome, text, duration_s)
+        if before is not None:
+            is_worse = _BADNESS.index(before.outcome) > _BADNESS.index(now.outcome)
+            now = replace(before if is_worse else now, duration_s=before.duration_s + now.duration_s)
+        self._results[report.nodeid] = now
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep what could not be collected."""

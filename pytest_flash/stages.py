@@ -36,6 +36,7 @@ class Stages:
 
     Attributes:
         project: Whose they are.
+        smoke_results: What came of each test of the smoke run.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Stages:
         self._artifact: Artifact | None = None
         self._preview: Preview | None = None
         self._is_closed = False
+        self.smoke_results: tuple[smoke.Result, ...] = ()
 
     # -- what the tests of this process ask for
 
@@ -104,6 +106,16 @@ class Stages:
         """The artifact's sha256, where one was built."""
         return None if self._artifact is None else self._artifact.sha256
 
+    @property
+    def built(self) -> Artifact | None:
+        """The artifact, where one was built."""
+        return self._artifact
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys of the platforms that were used, which no report may show."""
+        return () if self._preview is None else (self._preview.attachment.address.api_key,)
+
     # -- stages; each is reported, and raises StageFailed
 
     def build(self) -> None:
@@ -138,7 +150,7 @@ class Stages:
 
         def run() -> Skip | str:
             status, output = self._run_pytest(smoke.arguments(config, path), cwd=config.invocation_params.dir)
-            results = smoke.read_results(smoke.results_path(path))
+            results = self.smoke_results = smoke.read_results(smoke.results_path(path))
             if status == _NO_TESTS:
                 return Skip("no test is marked flash_smoke or flash_deployed_only")
             failed = [result for result in results if result.outcome == "failed"]

@@ -1,16 +1,13 @@
-"""What came of a run, for people and as JSON."""
+"""What came of a run: filled in while it goes on, told on the terminal. ``reporting`` makes a document of it."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from pytest_flash.report import Failure
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from _pytest.terminal import TerminalReporter
 
     from flash.deploy.gate import Condition
@@ -20,7 +17,7 @@ if TYPE_CHECKING:
     from flash.project import TargetName
     from pytest_flash.report import Stage
 
-__all__ = ["Verdict", "write_json", "write_summary"]
+__all__ = ["Verdict", "write_summary"]
 
 Outcome = Literal["deployed", "passed", "refused", "failed", "rolled-back", "interrupted"]
 
@@ -36,6 +33,7 @@ class Verdict:
         live: What is live after a rollback, in words.
         notes: What else people should know.
         untyped: What contract checks left out, by node id.
+        previous_digest: What was live before the promotion, where that is known.
     """
 
     environment: str | None
@@ -50,6 +48,7 @@ class Verdict:
     live: str = ""
     notes: list[str] = field(default_factory=list)
     untyped: dict[str, str] = field(default_factory=dict)
+    previous_digest: str | None = None
 
     @property
     def in_the_way(self) -> tuple[Condition, ...]:
@@ -79,37 +78,6 @@ class Verdict:
     def deployed(self, promotion: Promotion) -> None:
         """It is live, and verified."""
         self.outcome, self.promotion, self.failure = "deployed", promotion, None
-
-
-def write_json(verdict: Verdict, path: Path) -> None:
-    """Write the verdict for programs.
-
-    Shape: ``{"app", "environment", "target", "digest", "outcome", "error": {"message", "hint", "detail"} | null,
-    "gate": [{"code", "outcome", "title", "evidence": [str], "remedy"}], "stages": [{"id", "outcome", "message"}],
-    "endpoints": [{"name", "kind", "id", "url", "routes": [str], "example"}]}``
-    """
-    endpoints = verdict.promotion.deployment.endpoints if verdict.promotion is not None else ()
-    data: dict[str, Any] = {
-        "app": verdict.app,
-        "environment": verdict.environment,
-        "target": verdict.target,
-        "digest": verdict.digest,
-        "outcome": verdict.outcome,
-        "error": None if verdict.failure is None else asdict(verdict.failure),
-        "gate": [
-            {
-                "code": condition.code,
-                "outcome": condition.outcome,
-                "title": condition.title,
-                "evidence": [condition.evidence],
-                "remedy": condition.remedy,
-            }
-            for condition in (verdict.gate.conditions if verdict.gate is not None else ())
-        ],
-        "stages": [asdict(stage) for stage in verdict.stages],
-        "endpoints": [endpoint.as_json() for endpoint in endpoints],
-    }
-    path.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
 
 
 def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: bool) -> None:

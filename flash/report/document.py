@@ -21,6 +21,7 @@ __all__ = [
     "Artifact",
     "Case",
     "Condition",
+    "Distribution",
     "Endpoint",
     "Failure",
     "Git",
@@ -65,11 +66,18 @@ class Git(_Value):
     is_dirty: bool = Field(description="whether files that git knows differ from the commit")
 
 
+class Distribution(_Value):
+    """A distribution in the artifact."""
+
+    name: str = Field(description="in lower case, with `-`")
+    version: str = Field(description="as installed")
+
+
 class Lock(_Value):
     """What was installed into the artifact."""
 
     digest: str = Field(description="sha256 over the sorted lines `NAME==VERSION`, each with its newline")
-    distributions: dict[str, str] = Field(description="version by name, as `Requires-Dist` spells names")
+    distributions: tuple[Distribution, ...] = Field(description="sorted; two versions of one where endpoints disagree")
 
 
 class Stage(_Value):
@@ -87,10 +95,13 @@ class Condition(_Value):
     """One condition of the gate."""
 
     code: str = Field(description="stable: `FLASH-G001`, …")
-    outcome: str = Field(description="`pass`, `refused` or `inconclusive`; only the first lets a promotion through")
+    outcome: Literal["pass", "refused", "inconclusive", "not-judged"] = Field(
+        description="`pass`, `refused`, `inconclusive` (not seen, which is no pass) or `not-judged` (nothing was run)"
+    )
     title: str = Field(description="what must hold")
     evidence: tuple[str, ...] = Field(description="what was seen, a line each")
     remedy: str = Field(description="what would change the outcome; empty for a pass")
+    items: tuple[str, ...] = Field(default=(), description="all that the evidence counts, such as node ids")
 
 
 class Endpoint(_Value):
@@ -168,6 +179,9 @@ class Report(_Value):
     git: Git | None = Field(default=None, description="null outside of a checkout")
     stages: tuple[Stage, ...] = Field(default=(), description="those that ended, in their order")
     gate: tuple[Condition, ...] = Field(default=(), description="every condition; empty where the gate was not asked")
+    gate_outcome: Literal["pass", "refused", "inconclusive"] | None = Field(
+        default=None, description="the worst of them in one word; null where the gate was not asked"
+    )
     gate_notes: tuple[str, ...] = Field(
         default=(), description="skips and expected failures, which pass and are listed"
     )
@@ -197,7 +211,7 @@ class Report(_Value):
     @property
     def in_the_way(self) -> tuple[Condition, ...]:
         """The gate's conditions that did not pass."""
-        return tuple(condition for condition in self.gate if condition.outcome != "pass")
+        return tuple(condition for condition in self.gate if condition.outcome in {"refused", "inconclusive"})
 
     @property
     def failed(self) -> tuple[Case, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from flash.deploy.gate import Condition, Verdict
 from flash.deploy.summary import call_to_try
-from flash.report.words import conditions_first, duration, headline, plan_rows, printable, tally
+from flash.report.words import duration, headline, plan_rows, printable, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -17,12 +18,9 @@ __all__ = ["as_markdown"]
 
 _SIGNS: Final = {
     "passed": "✅",
-    "pass": "✅",
     "failed": "❌",
     "error": "❌",
-    "refused": "❌",
     "skipped": "⏭️",
-    "inconclusive": "❔",
 }
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@])")
 _MOST_FAILURES: Final = 20
@@ -60,8 +58,8 @@ def _sections(report: Report) -> Iterator[str]:
     if report.stages:
         yield _stages(report)
     if report.gate and not report.in_the_way:
-        yield _folded(f"Gate: {len(report.gate)} conditions passed", _gate_table(report))
-    if report.notes or report.untyped or report.gate_notes:
+        yield _gate(report)
+    if report.notes or report.untyped:
         yield _notes(report)
 
 
@@ -92,21 +90,18 @@ def _verdict(report: Report) -> str:
 
 
 def _gate(report: Report) -> str:
-    passed = len(report.gate) - len(report.in_the_way)
-    return f"### Gate: {passed} of {len(report.gate)} conditions passed\n\n{_gate_table(report)}\n"
-
-
-def _gate_table(report: Report) -> str:
-    rows = [
-        (
-            f"{_SIGNS.get(condition.outcome, '')} {_cell(condition.code)}",
-            _cell(condition.title),
-            _cell("; ".join(condition.evidence)),
-            _cell(condition.remedy),
+    conditions = tuple(
+        Condition(
+            condition.code,
+            condition.title,
+            condition.outcome,
+            "; ".join(condition.evidence),
+            condition.remedy,
+            condition.items,
         )
-        for condition in conditions_first(report.gate)
-    ]
-    return _table(("condition", "what must hold", "what was seen", "what would change it"), rows)
+        for condition in report.gate
+    )
+    return Verdict(conditions, report.gate_notes, report.environment or "", report.digest or "").markdown()
 
 
 def _failures(failed: Sequence[Case]) -> Iterator[str]:
@@ -120,7 +115,7 @@ def _failures(failed: Sequence[Case]) -> Iterator[str]:
 
 
 def _endpoints(report: Report) -> str:
-    rows = [(_cell(endpoint.name), _cell(endpoint.kind), _code(endpoint.url)) for endpoint in report.endpoints]
+    rows = [(_text(endpoint.name), _text(endpoint.kind), _code(endpoint.url)) for endpoint in report.endpoints]
     lines = ["### Endpoints", "", _table(("name", "kind", "URL"), rows), ""]
     calls = [(endpoint.name, call_to_try(endpoint.deployed())) for endpoint in report.endpoints]
     for name, call in calls:
@@ -131,10 +126,12 @@ def _endpoints(report: Report) -> str:
 
 
 def _plan(report: Report) -> str:
-    rows = [(_cell(verb), _cell(name), _cell(reason)) for verb, name, reason in plan_rows(report.plan)]
-    if not rows:
-        return "### Plan\n\nNothing changes.\n"
-    return f"### Plan\n\n{_table(('step', 'endpoint', 'because'), rows)}\n"
+    rows = [
+        (_text(step.action), _text(step.name), _text(step.because), _text(step.cost)) for step in plan_rows(report.plan)
+    ]
+    if not rows or (report.plan or {}).get("is_empty"):
+        return "### Plan\n\nNothing changes: what was tested is live already.\n"
+    return f"### Plan\n\n{_table(('step', 'endpoint', 'because', 'an hour, idle to busiest'), rows)}\n"
 
 
 def _stages(report: Report) -> str:
@@ -142,7 +139,7 @@ def _stages(report: Report) -> str:
         (
             f"{_SIGNS[stage.outcome]} {_code(stage.id.removeprefix('flash::'))}",
             duration(stage.duration_s),
-            _cell(stage.message.partition("\n")[0]),
+            _text(stage.message.partition("\n")[0]),
         )
         for stage in report.stages
     ]
@@ -151,7 +148,7 @@ def _stages(report: Report) -> str:
 
 def _notes(report: Report) -> str:
     told = [f"{nodeid}: {left_out}" for nodeid, left_out in sorted(report.untyped.items())]
-    lines = [f"- {_text(note)}" for note in (*report.notes, *told, *report.gate_notes)]
+    lines = [f"- {_text(note)}" for note in (*report.notes, *told)]
     return _folded(f"Notes ({len(lines)})", "\n".join(lines)) + "\n"
 
 
@@ -174,10 +171,6 @@ def _code(text: str) -> str:
     fence = "`" * (_longest_run(flat) + 1)
     space = " " if flat.startswith("`") or flat.endswith("`") else ""
     return f"{fence}{space}{flat}{space}{fence}"
-
-
-def _cell(text: str) -> str:
-    return _text(text)
 
 
 def _fence(text: str, language: str = "text") -> str:

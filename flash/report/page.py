@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import datetime, timezone
 from importlib.resources import files
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import Element, tostring
 
 from flash.deploy.summary import call_to_try
-from flash.report.words import conditions_first, duration, headline, plan_rows, printable, tally
+from flash.report.elements import card, folded, mark, moment, section, table, tag
+from flash.report.timeline import time_line
+from flash.report.words import conditions_first, duration, headline, hourly, plan_rows, size, tally
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from flash.report.document import Case, Endpoint, Report
 
@@ -32,20 +33,6 @@ _VERDICTS: Final = {
     "rolled-back": ("warn", "↺ Rolled back"),
     "interrupted": ("warn", "■ Interrupted"),
 }
-_MARKS: Final = {
-    "passed": ("good", "✓"),
-    "pass": ("good", "✓"),
-    "failed": ("bad", "✗"),
-    "error": ("bad", "✗"),
-    "refused": ("bad", "✗"),
-    "inconclusive": ("warn", "?"),
-    "skipped": ("idle", "·"),
-    "xfailed": ("idle", "·"),
-    "xpassed": ("warn", "!"),
-}
-_WIDTH: Final = 1000.0
-_NARROWEST: Final = 4.0
-_MIB: Final = 2**20
 
 
 def as_page(report: Report) -> str:
@@ -53,24 +40,24 @@ def as_page(report: Report) -> str:
     style = files("flash.report").joinpath("page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    # not a tag(): what is hashed is what is written, to the letter
     css = Element("style")
     css.text = style
-    title = headline(report)
-    page = _e(
+    page = tag(
         "html",
-        _e(
+        tag(
             "head",
-            _e("meta", charset="utf-8"),
-            _e("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
-            _e("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            _e("meta", name="referrer", content="no-referrer"),
-            _e("meta", name="color-scheme", content="light dark"),
+            tag("meta", charset="utf-8"),
+            tag("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("meta", name="referrer", content="no-referrer"),
+            tag("meta", name="color-scheme", content="light dark"),
             # or a browser asks the server for one
-            _e("link", rel="icon", href="data:,"),
-            _e("title", title),
+            tag("link", rel="icon", href="data:,"),
+            tag("title", headline(report)),
             css,
         ),
-        _e("body", _e("main", *_sections(report), _footer(report))),
+        tag("body", tag("main", *_sections(report), _footer(report))),
         lang="en",
     )
     return f"<!doctype html>\n{tostring(page, encoding='unicode', method='html')}\n"
@@ -78,8 +65,8 @@ def as_page(report: Report) -> str:
 
 def _sections(report: Report) -> Iterator[Element]:
     yield _verdict(report)
-    for make in (_failures, _time_line, _gate, _plan, _endpoints, _contract, _tests, _smoke, _logs, _notes, _built):
-        yield from make(report)
+    for part in (_failures, time_line, _gate, _plan, _endpoints, _contract, _tests, _smoke, _logs, _notes, _artifact):
+        yield from part(report)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -87,36 +74,37 @@ def _sections(report: Report) -> Iterator[Element]:
 
 
 def _verdict(report: Report) -> Element:
-    kind, word = _VERDICTS.get(report.outcome, ("warn", report.outcome))
-    card = _e("header", _e("p", _e("span", word, {"class": f"pill {kind}"})), _e("h1", headline(report)))
-    card.set("class", f"card verdict {kind}")
-    error = report.error
-    if error is not None and not report.is_good:
-        at = "" if error.path is None else f"{error.path}{'' if error.line is None else f':{error.line}'}: "
-        message = "" if report.outcome == "refused" and report.in_the_way else f"{at}{error.message}"
-        if message:
-            card.append(_e("p", message, {"class": "why"}))
-        for condition in report.in_the_way:
-            card.append(
-                _e(
-                    "p",
-                    _mark(condition.outcome),
-                    f"{condition.title}: {'; '.join(condition.evidence)}",
-                    {"class": "why"},
-                )
-            )
-            if condition.remedy:
-                card.append(_e("p", _e("b", "Hint"), condition.remedy, {"class": "hint"}))
-        if error.hint:
-            card.append(_e("p", _e("b", "Hint"), error.hint, {"class": "hint"}))
+    colour, word = _VERDICTS.get(report.outcome, ("warn", report.outcome))
+    found = tag("header", tag("p", tag("span", word, {"class": f"pill {colour}"})), tag("h1", headline(report)))
+    found.set("class", f"card verdict {colour}")
+    found.extend(_reasons(report))
     if report.live:
-        card.append(_e("p", _e("b", "Live now"), report.live, {"class": "live"}))
-    card.append(
-        _e("dl", *(_e("div", _e("dt", name), _e("dd", value)) for name, value in _facts(report)), {"class": "facts"})
-    )
-    if error is not None and error.detail and not report.is_good and report.outcome != "refused":
-        card.append(_e("details", _e("summary", "Evidence"), _e("pre", error.detail), open="open"))
-    return card
+        found.append(tag("p", tag("b", "Live now"), report.live, {"class": "live"}))
+    found.append(_list(_facts(report)))
+    if report.error is not None and report.error.detail and report.outcome != "refused":
+        found.append(folded(tag("summary", "Evidence"), tag("pre", report.error.detail), is_open=True))
+    return found
+
+
+def _reasons(report: Report) -> Iterator[Element]:
+    for condition in report.in_the_way:
+        evidence = "; ".join(condition.evidence)
+        yield tag("p", mark(condition.outcome), f"{condition.title}: {evidence}", {"class": "why"})
+        if condition.remedy:
+            yield _hint(condition.remedy)
+    error = report.error
+    if error is None:
+        return
+    if not report.in_the_way:
+        line = "" if error.line is None else f":{error.line}"
+        at = "" if error.path is None else f"{error.path}{line}: "
+        yield tag("p", f"{at}{error.message}", {"class": "why"})
+    if error.hint:
+        yield _hint(error.hint)
+
+
+def _hint(text: str) -> Element:
+    return tag("p", tag("b", "Hint"), text, {"class": "hint"})
 
 
 def _facts(report: Report) -> Iterator[tuple[str, str | Element]]:
@@ -130,81 +118,21 @@ def _facts(report: Report) -> Iterator[tuple[str, str | Element]]:
         yield "Tests and checks", tally(report)
     if report.git is not None:
         branch = f" on {report.git.branch}" if report.git.branch else ""
-        commit = _e("code", report.git.commit[:12], title=report.git.commit)
-        yield "Commit", _e("span", commit, f"{branch}{', with changes' if report.git.is_dirty else ''}")
+        commit = tag("code", report.git.commit[:12], title=report.git.commit)
+        yield "Commit", tag("span", commit, f"{branch}{', with changes' if report.git.is_dirty else ''}")
     if report.started_at:
-        yield (
-            "Started",
-            _e("time", _moment(report.started_at).strftime("%Y-%m-%d %H:%M:%S UTC"), datetime=report.started_at),
-        )
+        at = moment(report.started_at).strftime("%Y-%m-%d %H:%M:%S UTC")
+        yield "Started", tag("time", at, datetime=report.started_at)
     if report.duration_s:
         yield "Took", duration(report.duration_s)
 
 
 def _digest(digest: str) -> Element:
-    return _e("code", f"sha256:{digest[:12]}", title=f"sha256:{digest}")
+    return tag("code", f"sha256:{digest[:12]}", title=f"sha256:{digest}")
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# Stages on a time line
-
-
-class _Bar(NamedTuple):
-    name: str
-    outcome: str
-    colour: str
-    start: float
-    duration_s: float
-    said: str
-
-
-def _time_line(report: Report) -> Iterator[Element]:
-    bars = [
-        _Bar(
-            stage.id.removeprefix("flash::"),
-            stage.outcome,
-            _MARKS[stage.outcome][0],
-            _moment(stage.started_at).timestamp(),
-            stage.duration_s,
-            "\n".join(filter(None, (stage.message, f"hint: {stage.hint}" if stage.hint else ""))),
-        )
-        for stage in report.stages
-        if stage.started_at is not None
-    ]
-    if report.tests_started_at is not None:
-        failed = any(case.outcome in {"failed", "error"} for case in (*report.contract, *report.tests))
-        start = _moment(report.tests_started_at).timestamp()
-        outcome, colour = ("failed", "bad") if failed else ("passed", "tests")
-        bars.append(_Bar("tests and checks", outcome, colour, start, report.tests_duration_s, tally(report)))
-    if not bars:
-        return
-    bars.sort(key=lambda bar: bar.start)
-    first = min(bar.start for bar in bars)
-    whole = max(max(bar.start + bar.duration_s for bar in bars) - first, 1e-3)
-    card = _e("div", *(_line(bar, first, whole) for bar in bars), {"class": "card"})
-    card.append(
-        _e("p", _e("span", "0"), _e("span", duration(whole / 2)), _e("span", duration(whole)), {"class": "axis"})
-    )
-    yield _section("Stages", "", card)
-
-
-def _line(bar: _Bar, first: float, whole: float) -> Element:
-    x = (bar.start - first) / whole * _WIDTH
-    width = max(bar.duration_s / whole * _WIDTH, _NARROWEST)
-    x = min(x, _WIDTH - width)
-    label = f"{bar.name}: {bar.outcome}, after {duration(bar.start - first)}, took {duration(bar.duration_s)}"
-    track = _e(
-        "svg",
-        _e("rect", {"class": bar.colour}, x=f"{x:.1f}", y="0", width=f"{width:.1f}", height="14", rx="2"),
-        {"class": "track", "viewBox": f"0 0 {_WIDTH:.0f} 14", "preserveAspectRatio": "none", "aria-label": label},
-        role="img",
-    )
-    line = _e("div", _e("span", _mark(bar.outcome), bar.name, {"class": "name"}), track, {"class": "line"})
-    line.append(_e("span", duration(bar.duration_s), {"class": "took"}))
-    for number, said in enumerate(bar.said.splitlines()):
-        is_bad = bar.outcome == "failed" and number == 0
-        line.append(_e("span", said, {"class": "said bad" if is_bad else "said"}))
-    return line
+def _list(facts: Iterator[tuple[str, str | Element]]) -> Element:
+    return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in facts), {"class": "facts"})
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -216,24 +144,34 @@ def _gate(report: Report) -> Iterator[Element]:
         return
     rows = [
         (
-            _e("span", _mark(condition.outcome), _e("code", condition.code), {"class": "keep"}),
+            tag("span", mark(condition.outcome), tag("code", condition.code)),
             condition.title,
-            _e("span", *(_e("p", line) for line in condition.evidence)),
+            tag("span", *(tag("p", line) for line in condition.evidence)),
             condition.remedy,
         )
         for condition in conditions_first(report.gate)
     ]
-    passed = len(report.gate) - len(report.in_the_way)
-    table = _table(("Condition", "What must hold", "What was seen", "What would change it"), rows, keep={0})
-    yield _section("Gate", f"{passed} of {len(report.gate)} conditions passed", _e("div", table, {"class": "card"}))
+    passed = sum(condition.outcome == "pass" for condition in report.gate)
+    content = table(("Condition", "What must hold", "What was seen", "What would change it"), rows, keep=[0])
+    yield section("Gate", f"{passed} of {len(report.gate)} conditions passed", card(content))
 
 
 def _plan(report: Report) -> Iterator[Element]:
     if report.plan is None:
         return
-    rows = [(_e("b", verb), _e("code", name), reason) for verb, name, reason in plan_rows(report.plan)]
-    content = _table(("Step", "Endpoint", "Because"), rows, keep={0}) if rows else _e("p", "Nothing changes.")
-    yield _section("Plan", "", _e("div", content, {"class": "card"}))
+    rows = [(tag("b", step.action), tag("code", step.name), step.because, step.cost) for step in plan_rows(report.plan)]
+    if not rows or report.plan.get("is_empty"):
+        content = [tag("p", "Nothing changes: what was tested is live already.")]
+    else:
+        head = ("Step", "Endpoint", "Because", "An hour, idle to busiest")
+        content = [table(head, rows, keep=[0, 3]), _costs(report.plan)]
+    yield section("Plan", "what was to change", card(*content))
+
+
+def _costs(plan: dict[str, Any]) -> Element:
+    prices = plan.get("prices", {})
+    dated = f", prices of {prices['as_of']}" if prices.get("as_of") else ""
+    return tag("p", f"All together {hourly(plan.get('cost'))}{dated}.", {"class": "soft after"})
 
 
 def _endpoints(report: Report) -> Iterator[Element]:
@@ -241,25 +179,22 @@ def _endpoints(report: Report) -> Iterator[Element]:
         found = [endpoint for endpoint in report.endpoints if endpoint.kind == kind]
         if found:
             cards = [_endpoint(endpoint, is_local=report.is_local) for endpoint in found]
-            yield _section(title, f"{len(found)} live in {report.environment}", *cards)
+            yield section(title, f"{len(found)} live in {report.environment}", *cards)
 
 
 def _endpoint(endpoint: Endpoint, *, is_local: bool) -> Element:
-    card = _e("article", _e("h3", endpoint.name), {"class": "card endpoint"})
-    card.append(_e("p", _e("a", endpoint.url, href=_safe(endpoint.url)), {"class": "mono"}))
+    found = tag("article", tag("h3", endpoint.name), {"class": "card endpoint"})
+    # a base URL is a setting: no other scheme is a link
+    link = {"href": endpoint.url} if endpoint.url.startswith(("http://", "https://")) else {}
+    found.append(tag("p", tag("a", endpoint.url, link), {"class": "mono"}))
     if endpoint.routes:
         parts = [route.partition(" ") for route in endpoint.routes]
-        items = [_e("li", _e("b", method), path) for method, _, path in parts]
-        card.append(_e("ul", *items, {"class": "routes"}))
+        found.append(tag("ul", *(tag("li", tag("b", method), path) for method, _, path in parts), {"class": "routes"}))
     call = call_to_try(endpoint.deployed())
     if call:
         lines = ['eval "$(flash platform env)"', *call] if is_local else call
-        card.append(_e("details", _e("summary", "Try it"), _e("pre", "\n".join(lines), {"class": "call"})))
-    return card
-
-
-def _safe(url: str) -> str:
-    return url if url.startswith(("http://", "https://")) else "#"
+        found.append(folded(tag("summary", "Try it"), tag("pre", "\n".join(lines), {"class": "call"}), is_open=False))
+    return found
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -268,184 +203,95 @@ def _safe(url: str) -> str:
 
 def _failures(report: Report) -> Iterator[Element]:
     if report.failed:
-        many = f"{len(report.failed)} of the tests and checks" if len(report.failed) > 1 else ""
-        yield _section("What failed", many, _e("div", *map(_failed, report.failed), {"class": "card"}))
+        yield section("What failed", "", card(*map(_failed, report.failed)))
 
 
 def _failed(case: Case) -> Element:
-    title = _e("summary", _mark(case.outcome), _e("code", case.id), f" {case.reason}" if case.reason else "")
-    text = "\n".join(filter(None, (case.text,))) or case.reason or "nothing was said"
-    return _e("details", title, _e("pre", text), open="open")
+    title = tag("summary", mark(case.outcome), tag("code", case.id), tag("p", case.reason, {"class": "soft"}))
+    return folded(title, tag("pre", case.text or case.reason or "nothing was said"), is_open=True)
 
 
 def _contract(report: Report) -> Iterator[Element]:
     if report.contract:
         rows = [
             (
-                _e("span", _mark(case.outcome), case.outcome),
-                _e("code", _subject(case.id)),
-                case.reason or case.untyped,
+                tag("span", mark(case.outcome), case.outcome),
+                tag("code", case.id.removeprefix("flash::contract[").removesuffix("]")),
+                case.reason or (f"not checked: {case.untyped}" if case.untyped else ""),
                 duration(case.duration_s),
             )
             for case in report.contract
         ]
-        table = _table(("Outcome", "Endpoint", "Told", "Took"), rows, keep={0}, right={3})
-        said = "valid inputs do not crash it, and what it returns is what it says it returns"
-        yield _section("Contract checks", said, _e("div", table, {"class": "card"}))
-
-
-def _subject(nodeid: str) -> str:
-    return nodeid.removeprefix("flash::contract[").removesuffix("]")
+        said = "valid inputs crash nothing, and what comes back is what the types say"
+        content = table(("Outcome", "Endpoint", "Told", "Took"), rows, keep=[0], right=[3])
+        yield section("Contract checks", said, card(content))
 
 
 def _tests(report: Report) -> Iterator[Element]:
     if report.tests:
-        yield _section("Tests", "against the preview", _e("div", *_by_outcome(report.tests), {"class": "card"}))
+        yield section("Tests", "against the preview", card(*_by_outcome(report.tests)))
 
 
 def _smoke(report: Report) -> Iterator[Element]:
     if report.smoke:
         said = f"against what was deployed to {report.environment}"
-        yield _section("Smoke tests", said, _e("div", *_by_outcome(report.smoke), {"class": "card"}))
+        yield section("Smoke tests", said, card(*_by_outcome(report.smoke)))
 
 
 def _by_outcome(cases: Sequence[Case]) -> Iterator[Element]:
-    for outcomes in (("failed", "error"), ("xpassed",), ("skipped", "xfailed"), ("passed",)):
-        found = [case for case in cases if case.outcome in outcomes]
-        if not found:
-            continue
-        rows = [(_mark_and_id(case), case.reason, duration(case.duration_s)) for case in found]
-        words = sorted({case.outcome for case in found})
-        title = _e("summary", _mark(words[0]), f"{len(found)} {' or '.join(words)}")
-        table = _table(("Test", "Told", "Took"), rows, right={2})
-        yield _e("details", title, table, {} if outcomes == ("passed",) else {"open": "open"})
-
-
-def _mark_and_id(case: Case) -> Element:
-    return _e("code", case.id)
+    for outcome, said in (
+        ("failed", "failed"),
+        ("error", "with an error in set-up or tear-down"),
+        ("xpassed", "passed although expected to fail"),
+        ("xfailed", "failed as expected"),
+        ("skipped", "skipped"),
+        ("passed", "passed"),
+    ):
+        found = [case for case in cases if case.outcome == outcome]
+        if found:
+            rows = [(tag("code", case.id), case.reason, duration(case.duration_s)) for case in found]
+            title = tag("summary", mark(outcome), f"{len(found)} {said}")
+            content = table(("Test", "Told", "Took"), rows, right=[2])
+            yield folded(title, content, is_open=outcome in {"failed", "error"})
 
 
 def _logs(report: Report) -> Iterator[Element]:
     if report.logs:
-        cards = [
-            _e(
-                "details",
-                _e("summary", _e("b", log.endpoint), _e("span", f" while {log.of}", {"class": "soft"})),
-                _e("pre", "\n".join(log.lines)),
-                open="open",
+        found = [
+            folded(
+                tag("summary", tag("b", log.endpoint), tag("span", f" · {log.of}", {"class": "soft"})),
+                tag("pre", "\n".join(log.lines)),
+                is_open=True,
             )
             for log in report.logs
         ]
-        yield _section("Worker logs", "the end, where something failed", _e("div", *cards, {"class": "card"}))
+        yield section("Worker logs", "the end, where something failed", card(*found))
 
 
 def _notes(report: Report) -> Iterator[Element]:
     untyped = [f"{nodeid}: {left_out}" for nodeid, left_out in sorted(report.untyped.items())]
     lines = [*report.notes, *untyped, *report.gate_notes]
     if lines:
-        yield _section(
-            "Notes", "", _e("div", _e("ul", *(_e("li", line) for line in lines), {"class": "notes"}), {"class": "card"})
-        )
+        yield section("Notes", "", card(tag("ul", *(tag("li", line) for line in lines), {"class": "notes"})))
 
 
-def _built(report: Report) -> Iterator[Element]:
-    if report.artifact is None:
-        return
+def _artifact(report: Report) -> Iterator[Element]:
     artifact = report.artifact
-    size = (
-        f"{artifact.size_bytes / _MIB:.1f} MiB"
-        if artifact.size_bytes >= _MIB
-        else f"{artifact.size_bytes / 1024:.1f} KiB"
-    )
+    if artifact is None:
+        return
     facts: list[tuple[str, str | Element]] = [
-        ("sha256", _e("code", artifact.digest)),
-        ("Size", f"{size}, {artifact.files} files"),
+        ("sha256", tag("code", artifact.digest)),
+        ("Size", f"{size(artifact.size_bytes)}, {artifact.files} files"),
         ("Python", artifact.python),
     ]
-    card = _e(
-        "div",
-        _e("dl", *(_e("div", _e("dt", name), _e("dd", value)) for name, value in facts), {"class": "facts first"}),
-        {"class": "card"},
-    )
-    if report.lock is not None:
-        rows = [(_e("code", name), _e("code", version)) for name, version in report.lock.distributions.items()]
-        count = len(rows)
-        title = _e("summary", f"{count} distribution{'' if count == 1 else 's'}")
-        if rows:
-            card.append(_e("details", title, _table(("Name", "Version"), rows)))
-    yield _section("Artifact", "what was built, tested and deployed", card)
+    found = card(_list(iter(facts)))
+    if report.lock is not None and report.lock.distributions:
+        rows = [(tag("code", one.name), tag("code", one.version)) for one in report.lock.distributions]
+        title = tag("summary", f"{len(rows)} distribution{'' if len(rows) == 1 else 's'}")
+        found.append(folded(title, table(("Name", "Version"), rows), is_open=False))
+    yield section("Artifact", "what was built and tested", found)
 
 
 def _footer(report: Report) -> Element:
-    return _e(
-        "footer", f"{report.generator or 'pytest-flash'} · report schema {report.schema_} · this page loads nothing"
-    )
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Elements
-
-
-def _section(title: str, said: str, *content: Element) -> Element:
-    head = _e("h2", title, _e("small", said)) if said else _e("h2", title)
-    return _e("section", head, *content)
-
-
-def _table(
-    head: Sequence[str],
-    rows: Iterable[Sequence[str | Element]],
-    *,
-    keep: set[int] = frozenset(),  # type: ignore[assignment]
-    right: set[int] = frozenset(),  # type: ignore[assignment]
-) -> Element:
-    def looks(column: int) -> dict[str, str]:
-        words = " ".join(word for word, columns in (("keep", keep), ("right", right)) if column in columns)
-        return {"class": words} if words else {}
-
-    top = _e("tr", *(_e("th", name, {"scope": "col", **looks(column)}) for column, name in enumerate(head)))
-    body = [
-        _e(
-            "tr",
-            *(
-                _e("td", cell, {**looks(column), **({"data-label": head[column]} if column else {})})
-                if cell != ""
-                else _e("td")
-                for column, cell in enumerate(row)
-            ),
-        )
-        for row in rows
-    ]
-    return _e("table", _e("thead", top), _e("tbody", *body), {"class": "stack"})
-
-
-def _mark(outcome: str) -> Element:
-    kind, sign = _MARKS.get(outcome, ("idle", "·"))
-    return _e("span", sign, {"class": f"mark {kind}", "title": outcome})
-
-
-def _moment(text: str | None) -> datetime:
-    if text is None:
-        return datetime.fromtimestamp(0, timezone.utc)
-    # 3.10 reads no Z
-    return datetime.fromisoformat(text.replace("Z", "+00:00"))
-
-
-def _e(tag: str, *children: str | Element | dict[str, str], **attributes: str) -> Element:
-    """An element; a dictionary among its children are attributes whose names are no identifiers."""
-    made = Element(tag, attributes)
-    last: Element | None = None
-    for child in children:
-        if isinstance(child, dict):
-            made.attrib.update(child)
-        elif isinstance(child, str):
-            text = printable(child)
-            if last is None:
-                made.text = (made.text or "") + text
-            else:
-                last.tail = (last.tail or "") + text
-        else:
-            made.append(child)
-            last = child
-    for name, value in made.attrib.items():
-        made.attrib[name] = printable(value)
-    return made
+    by = report.generator or "pytest-flash"
+    return tag("footer", f"{by} · report schema {report.schema_} · this page has no scripts and loads nothing")

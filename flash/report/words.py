@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from flash.report.document import Condition, Report
 
-__all__ = ["conditions_first", "duration", "headline", "plan_rows", "printable", "tally"]
+__all__ = [
+    "PlanRow",
+    "conditions_first",
+    "duration",
+    "headline",
+    "hourly",
+    "plan_rows",
+    "printable",
+    "size",
+    "tally",
+]
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -62,16 +72,48 @@ def duration(seconds: float) -> str:
 
 
 def conditions_first(conditions: Iterable[Condition]) -> list[Condition]:
-    """Those that stand in the way before those that passed."""
-    return sorted(conditions, key=lambda condition: condition.outcome == "pass")
+    """Those that stand in the way before the others."""
+    return sorted(conditions, key=lambda condition: condition.outcome not in {"refused", "inconclusive"})
 
 
-def plan_rows(plan: Mapping[str, Any] | None) -> Iterator[tuple[str, str, str]]:
-    """Verb, endpoint and reason of each step of a plan as JSON."""
+class PlanRow(NamedTuple):
+    """A step of a plan, in words."""
+
+    action: str
+    name: str
+    because: str
+    cost: str
+
+
+def plan_rows(plan: Mapping[str, Any] | None) -> Iterator[PlanRow]:
+    """The steps of a plan as JSON has it; read leniently, because another version may have written it."""
     for step in (plan or {}).get("steps", ()):
-        reasons = step.get("reasons", step.get("reason", ""))
-        said = reasons if isinstance(reasons, str) else "; ".join(map(str, reasons))
-        yield str(step.get("action", step.get("kind", ""))), str(step.get("name", "")), said
+        because = "; ".join(map(str, step.get("reasons", ())))
+        yield PlanRow(str(step.get("action", "")), str(step.get("name", "")), because, hourly(step.get("cost")))
+
+
+def hourly(cost: Mapping[str, Any] | None) -> str:
+    """What something costs an hour, idle and at worst; *unknown* is said, and never guessed.
+
+    >>> hourly({"idle_per_hour": 0.0, "worst_case_per_hour": 2.736}), hourly({"idle_per_hour": None})
+    ('$0.00 to $2.74', 'unknown')
+    """
+    idle, worst = ((cost or {}).get(key) for key in ("idle_per_hour", "worst_case_per_hour"))
+    if idle is None and worst is None:
+        return "unknown"
+    return " to ".join("unknown" if amount is None else f"${amount:.2f}" for amount in (idle, worst))
+
+
+def size(size_bytes: int) -> str:
+    """A size in the unit that reads best.
+
+    >>> size(512), size(1536), size(3 * 2**20)
+    ('512 B', '1.5 KiB', '3.0 MiB')
+    """
+    for unit, bound in (("MiB", 2**20), ("KiB", 2**10)):
+        if size_bytes >= bound:
+            return f"{size_bytes / bound:.1f} {unit}"
+    return f"{size_bytes} B"
 
 
 def printable(text: str) -> str:
