@@ -1,7 +1,7 @@
 """The control plane, typed: apps, environments, builds and endpoints of one platform.
 
 Every method is one or two operations of ``flash/cloud/operations.py``. Queries are tried again when the platform is
-passing through a bad moment, mutations never: nobody knows whether the first one arrived.
+passing through a bad moment. Mutations are not: where the answer is not known, the platform is looked at first.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import functools
 import random
 import time
 import weakref
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Final, cast
+from contextlib import AbstractContextManager, suppress
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import httpx
 from gql import Client, GraphQLRequest
 from gql.client import SyncClientSession
 
 from flash.cloud.answers import checked
+from flash.cloud.changes import change, is_passing
 from flash.cloud.control import (
     AppRecord,
     BuildRecord,
@@ -29,6 +30,7 @@ from flash.cloud.control import (
     LeaseRecord,
     LiveEnvironment,
     LoginRecord,
+    Look,
     TemplateRecord,
     VersionRecord,
     VersionState,
@@ -37,7 +39,7 @@ from flash.cloud.operations import OPERATIONS
 from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_options
 from flash.cloud.upload import check_artifact, put_artifact
 from flash.cloud.workers import WorkerView
-from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
+from flash.errors import ManifestError, NotAuthorized, NotFound, PlatformError, PlatformUnreachable
 from flash.model.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -60,18 +62,15 @@ __all__ = [
     "VersionState",
 ]
 
+T = TypeVar("T")
+
 _ATTEMPTS: Final = 4
+_EXPIRED: Final = frozenset({400, 401, 403, 404, 410})
+"""What storages answer to a signed URL that is not valid any more."""
+_COMPARED: Final = ("env", "imageName", "dockerArgs", "containerDiskInGb")
 _LONGEST_PAUSE_S: Final = 15.0
 _FIRST_DRAIN_S: Final = 1.0
 _LONGEST_DRAIN_S: Final = 32.0
-_PASSING: Final = (
-    "try again later",
-    "internal server error",
-    "service unavailable",
-    "too many requests",
-    "temporarily unavailable",
-)
-"""Source: what the platform's own client tries again, read 2026-08."""
 
 
 class PlatformClient(AbstractContextManager["PlatformClient"]):
@@ -103,8 +102,9 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         self._attempts = attempts
         self._http = httpx.Client(transport=transport, **http_options(address.api_url))
         self.workers = WorkerView(self._http, address)
-        graphql = GraphQLTransport(self._http, address.graphql_url, address.api_key)
-        self._session = SyncClientSession(Client(transport=graphql))
+        self._graphql = GraphQLTransport(self._http, address.graphql_url, address.api_key)
+        self._session = SyncClientSession(Client(transport=self._graphql))
+        self._lease_id = ""
         # a client that nobody closes must not be a ResourceWarning in the user's tests
         self._close = weakref.finalize(self, self._http.close)
 
@@ -144,8 +144,12 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         return None if app is None else _app(app)
 
     def create_app(self, name: str) -> AppRecord:
-        """Make an app. Look first: names are unique, and the platform refuses a second."""
-        return _app(self._ask("createFlashApp", input={"name": name})["createFlashApp"])
+        """Make an app. Names are unique: one that is there already is the one that was meant."""
+
+        def send() -> AppRecord:
+            return _app(self._ask("createFlashApp", input={"name": name})["createFlashApp"])
+
+        return self._change(send, lambda: self.find_app(name), looks_after_refusal=True)
 
     def delete_app(self, app_id: str) -> None:
         """Delete an app; its environments go first. None is fine too."""
@@ -154,44 +158,69 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         except NotFound:
             return
 
-    def environment(self, app_name: str, environment_name: str) -> LiveEnvironment | None:
-        """The environment with what is live in it, or None where app or environment are not there.
-
-        Raises:
-            ManifestError: The manifest of its active build cannot be read.
-        """
+    def look(self, app_name: str, environment_name: str) -> Look:
+        """The app, and the environment with what is live in it, in two questions at most."""
         app = self.find_app(app_name)
-        if app is None:
-            return None
-        try:
-            reply = self._ask("getFlashEnvironmentByName", input={"flashAppId": app.id, "name": environment_name})
-        except NotFound:
-            return None
-        found = reply.get("flashEnvironmentByName")
-        if found is None:
-            return None
-        build_id = found.get("activeBuildId") or None
-        return LiveEnvironment(
-            id=found["id"],
-            name=found["name"],
+        found = None if app is None else next((one for one in app.environments if one.name == environment_name), None)
+        if app is None or found is None:
+            return Look(app, None)
+        problem, manifest = "", None
+        if found.active_build_id is not None:
+            try:
+                manifest = self.build_manifest(found.active_build_id)
+            except ManifestError as error:
+                # whoever wrote it, what is live goes on serving, and can be deployed over
+                problem = error.message
+        live = LiveEnvironment(
+            id=found.id,
+            name=found.name,
             app_id=app.id,
-            active_build_id=build_id,
-            manifest=None if build_id is None else self.build_manifest(build_id),
-            endpoints={endpoint["name"]: endpoint["id"] for endpoint in found["endpoints"] or ()},
+            active_build_id=found.active_build_id,
+            manifest=manifest,
+            endpoints=found.endpoints,
+            problem=problem,
+            siblings=tuple(one for one in app.environments if one.id != found.id),
         )
+        return Look(app, live)
+
+    def environment(self, app_name: str, environment_name: str) -> LiveEnvironment | None:
+        """The environment with what is live in it, or None where app or environment are not there."""
+        return self.look(app_name, environment_name).live
 
     def create_environment(self, app_id: str, name: str) -> EnvironmentRecord:
-        """Make an environment, with nothing in it."""
-        reply = self._ask("createFlashEnvironment", input={"flashAppId": app_id, "name": name})
-        made = reply["createFlashEnvironment"]
-        return EnvironmentRecord(id=made["id"], name=made["name"], active_build_id=None)
+        """Make an environment, with nothing in it. Names are unique in an app."""
+
+        def send() -> EnvironmentRecord:
+            reply = self._ask("createFlashEnvironment", input={"flashAppId": app_id, "name": name})
+            made = reply["createFlashEnvironment"]
+            return EnvironmentRecord(id=made["id"], name=made["name"], active_build_id=None)
+
+        def look() -> EnvironmentRecord | None:
+            try:
+                reply = self._ask("getFlashEnvironmentByName", input={"flashAppId": app_id, "name": name})
+            except NotFound:
+                return None
+            found = reply.get("flashEnvironmentByName")
+            return None if found is None else _environment(found)
+
+        return self._change(send, look, looks_after_refusal=True)
 
     def delete_environment(self, environment_id: str) -> None:
         """Delete an environment; its endpoints go first, with ``delete_endpoint``. None is fine too."""
-        try:
+
+        def send() -> bool:
             self._ask("deleteFlashEnvironment", flashEnvironmentId=environment_id)
+            return True
+
+        with suppress(NotFound):
+            self._change(send, lambda: self._environment(environment_id) is None or None)
+
+    def _environment(self, environment_id: str) -> EnvironmentRecord | None:
+        try:
+            found = self._ask("getFlashEnvironment", flashEnvironmentId=environment_id).get("flashEnvironment")
         except NotFound:
-            return
+            return None
+        return None if found is None else _environment(found)
 
     # -- builds
 
@@ -203,15 +232,59 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             ArtifactTooLarge: It is over what the platform takes.
         """
         size = check_artifact(path)
-        reply = self._ask("PrepareArtifactUpload", input={"flashAppId": app_id, "tarballSize": size})
-        place = reply["prepareFlashArtifactUpload"]
+        try:
+            return self._upload(app_id, path, size, report)
+        except PlatformError as error:
+            # the permission in the URL has ended, or never was: another one is free
+            if error.status not in _EXPIRED or error.operation != "upload":
+                raise
+            report(f"{error.message}; asking for another upload URL")
+        return self._upload(app_id, path, size, report)
+
+    def _upload(self, app_id: str, path: Path, size_bytes: int, report: Callable[[str], None]) -> str:
+        place = self._upload_place(app_id, size_bytes)
         put_artifact(path, place["uploadUrl"], client=self._http, report=report, sleep=self._sleep, jitter=self._jitter)
         return str(place["objectKey"])
+
+    def _upload_place(self, app_id: str, size_bytes: int) -> dict[str, Any]:
+        def send() -> dict[str, Any]:
+            reply = self._ask("PrepareArtifactUpload", input={"flashAppId": app_id, "tarballSize": size_bytes})
+            return cast("dict[str, Any]", reply["prepareFlashArtifactUpload"])
+
+        # a place that nobody uploads to is nothing: there is nothing to look for
+        return self._change(send, lambda: None)
 
     def finalize(self, app_id: str, object_key: str, manifest: Mapping[str, Any]) -> str:
         """Make a build of an upload and a manifest; returns the build's id."""
         given = {"flashAppId": app_id, "objectKey": object_key, "manifest": manifest}
-        return str(self._ask("FinalizeArtifactUpload", input=given)["finalizeFlashArtifactUpload"]["id"])
+        entry = manifest.get("deployment")
+
+        def send() -> str:
+            return str(self._ask("FinalizeArtifactUpload", input=given)["finalizeFlashArtifactUpload"]["id"])
+
+        def look() -> str | None:
+            # each run makes one build of each kind: its entry of the ledger says which one is ours
+            for build in self.builds(app_id) if entry is not None else ():
+                found = None if build.manifest is None else build.manifest.deployment
+                if build.object_key == object_key and found is not None:
+                    if (found.run, found.action) == (entry["run"], entry["action"]):
+                        return build.id
+            return None
+
+        return self._change(send, look)
+
+    def builds(self, app_id: str) -> tuple[BuildRecord, ...]:
+        """All builds of an app, the newest first; a manifest that cannot be read is left out."""
+        app = self._ask("getFlashBuilds", flashAppId=app_id).get("flashApp")
+        return () if app is None else tuple(_build(build) for build in app["flashBuilds"] or ())
+
+    def build(self, build_id: str) -> BuildRecord | None:
+        """One build, or None where it is not there; a manifest that cannot be read is left out."""
+        try:
+            build = self._ask("getFlashBuild", input=build_id).get("flashBuild")
+        except NotFound:
+            return None
+        return None if build is None else _build(build)
 
     def build_manifest(self, build_id: str) -> Manifest | None:
         """A build's manifest, or None where there is no such build, or it has none.
@@ -228,11 +301,30 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
 
     def update_build_manifest(self, build_id: str, manifest: Mapping[str, Any]) -> None:
         """Replace a build's manifest, all of it."""
-        self._ask("updateFlashBuildManifest", input={"flashBuildId": build_id, "manifest": manifest})
+
+        def send() -> bool:
+            self._ask("updateFlashBuildManifest", input={"flashBuildId": build_id, "manifest": manifest})
+            return True
+
+        def look() -> bool | None:
+            found = self.build_manifest(build_id)
+            return True if found is not None and found.as_json() == Manifest.parse(manifest).as_json() else None
+
+        self._change(send, look)
 
     def activate(self, environment_id: str, build_id: str) -> None:
         """Make a build the active one; all versions staged of it go live together."""
-        self._ask("deployBuildToEnvironment", input={"flashEnvironmentId": environment_id, "flashBuildId": build_id})
+
+        def send() -> bool:
+            given = {"flashEnvironmentId": environment_id, "flashBuildId": build_id}
+            self._ask("deployBuildToEnvironment", input=given)
+            return True
+
+        def look() -> bool | None:
+            found = self._environment(environment_id)
+            return True if found is not None and found.active_build_id == build_id else None
+
+        self._change(send, look)
 
     # -- endpoints
 
@@ -241,8 +333,22 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
 
         Shape: ``EndpointInput`` of ``flash/schema.graphql``.
         """
-        saved = self._ask("saveEndpoint", input=endpoint_input)["saveEndpoint"]
-        return EndpointRecord(id=saved["id"], name=saved["name"], template_id=saved.get("templateId"))
+        endpoint_id, environment_id = endpoint_input.get("id"), endpoint_input.get("flashEnvironmentId")
+
+        def send() -> EndpointRecord:
+            saved = self._ask("saveEndpoint", input=endpoint_input)["saveEndpoint"]
+            return EndpointRecord(id=saved["id"], name=saved["name"], template_id=saved.get("templateId"))
+
+        def look() -> EndpointRecord | None:
+            # the same update once more changes nothing; a second endpoint would be one too many
+            found = None if endpoint_id or not environment_id else self._environment(str(environment_id))
+            made = None if found is None else found.endpoints.get(str(endpoint_input["name"]))
+            settings = None if made is None else self.endpoint_settings(made)
+            if settings is None:
+                return None
+            return EndpointRecord(settings.id, str(endpoint_input["name"]), settings.kept.get("templateId"))
+
+        return self._change(send, look)
 
     def endpoint_settings(self, endpoint_id: str) -> EndpointSettings | None:
         """What an update of the endpoint has to repeat, or None where it is gone."""
@@ -265,7 +371,16 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
 
         Shape: ``SaveTemplateInput`` of ``flash/schema.graphql``.
         """
-        self._ask("saveTemplate", input=given)
+
+        def send() -> bool:
+            self._ask("saveTemplate", input=given)
+            return True
+
+        def look() -> bool | None:
+            found = self.template(str(given["id"])) if given.get("id") else None
+            return True if found is not None and all(found.given.get(key) == given[key] for key in _COMPARED) else None
+
+        self._change(send, look)
 
     def has_endpoint(self, endpoint_id: str) -> bool:
         """Whether the endpoint is there."""
@@ -310,13 +425,17 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         return None
 
     def _delete_endpoint(self, endpoint_id: str) -> None:
-        try:
+        def send() -> bool:
             self._ask("deleteEndpoint", id=endpoint_id)
-        except NotAuthorized:
-            raise
-        except PlatformError:
-            if self.has_endpoint(endpoint_id):
-                raise
+            return True
+
+        self._change(send, lambda: None if self.has_endpoint(endpoint_id) else True, looks_after_refusal=True)
+
+    def health(self, endpoint_id: str) -> HealthRecord:
+        """What a queue endpoint has to do, and who does it."""
+        return self.workers.health(endpoint_id)
+
+    # -- extensions of Flash's own platform
 
     def versions(self, endpoint_id: str) -> list[VersionRecord]:
         """The staged, active and replaced versions of an endpoint. Only on platforms that stage.
@@ -324,24 +443,68 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         Raises:
             NotFound: There is no such endpoint.
         """
-        return [
-            VersionRecord(
-                build_id=version["buildId"],
-                state=version["state"],
-                is_healthy=version["isHealthy"],
-                workers=version["workers"],
-                failure=version["failure"],
-                log_tail=tuple(version["logTail"]),
-            )
-            for version in self._endpoint("getFlashVersions", endpoint_id)["flashVersions"]
-        ]
+        return [_version(version) for version in self._endpoint("getFlashVersions", endpoint_id)["flashVersions"]]
+
+    def environment_versions(self, environment_id: str) -> dict[str, tuple[VersionRecord, ...]]:
+        """The versions of all endpoints of an environment, by the endpoints' ids. Only on platforms that stage."""
+        found = self._ask("getFlashEnvironmentVersions", flashEnvironmentId=environment_id).get("flashEnvironment")
+        listed = [] if found is None else found["endpoints"]
+        return {one["id"]: tuple(_version(version) for version in one["flashVersions"]) for one in listed}
 
     def retire(self, environment_id: str) -> int:
         """Drain and stop versions that were replaced or never activated; returns how many.
 
         Only on platforms that stage.
         """
-        return int(self._ask("retireFlashVersions", flashEnvironmentId=environment_id)["retireFlashVersions"])
+
+        def send() -> int:
+            return int(self._ask("retireFlashVersions", flashEnvironmentId=environment_id)["retireFlashVersions"])
+
+        # what is retired once more is retired: there is nothing to look for
+        return self._change(send, lambda: None)
+
+    def acquire_lease(self, environment_id: str, *, holder: str, who: str, take_over: str = "") -> LeaseGrant:
+        """Ask for the lease of an environment; *take_over* names the holder whose lease may be taken.
+
+        While this client holds one, its mutations show it. Asking again as the same holder renews it. Only on
+        platforms with leases.
+        """
+        given = {"flashEnvironmentId": environment_id, "holder": holder, "who": who, "takeOver": take_over or None}
+
+        def send() -> dict[str, Any]:
+            return cast("dict[str, Any]", self._ask("acquireFlashLease", input=given)["acquireFlashLease"])
+
+        # the same holder gets the same lease, however often it asks
+        granted = self._change(send, lambda: None)
+        lease = LeaseRecord(
+            id=granted["lease"]["id"] or "",
+            holder=granted["lease"]["holder"],
+            who=granted["lease"]["who"],
+            since=granted["lease"]["since"],
+            expires_in_s=float(granted["lease"]["expiresInS"]),
+        )
+        if granted["isGranted"]:
+            self._lease_id = lease.id
+            self._graphql.headers["Flash-Lease"] = lease.id
+        return LeaseGrant(
+            is_granted=granted["isGranted"],
+            lease=lease,
+            active_build_id=granted["environment"]["activeBuildId"] or None,
+        )
+
+    def renew_lease(self, environment_id: str) -> bool:
+        """Hold it for another while; False where it is another's by now."""
+        given = {"flashEnvironmentId": environment_id, "leaseId": self._lease_id}
+        return bool(self._ask("renewFlashLease", **given)["renewFlashLease"])
+
+    def release_lease(self, environment_id: str) -> None:
+        """Give it back. One that has ended is fine too."""
+        given = {"flashEnvironmentId": environment_id, "leaseId": self._lease_id}
+        try:
+            self._change(lambda: self._ask("releaseFlashLease", **given), lambda: None)
+        finally:
+            self._lease_id = ""
+            self._graphql.headers.pop("Flash-Lease", None)
 
     def logs(self, endpoint_id: str, tail: int = 200) -> tuple[str, ...]:
         """The last lines that an endpoint's workers wrote. Only on Flash's local platform.
@@ -371,6 +534,9 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
 
     # -- asking
 
+    def _change(self, send: Callable[[], T], look: Callable[[], T | None], *, looks_after_refusal: bool = False) -> T:
+        return change(send, look, sleep=self._sleep, jitter=self._jitter, looks_after_refusal=looks_after_refusal)
+
     def _endpoint(self, name: str, endpoint_id: str, **variables: object) -> dict[str, Any]:
         endpoint = self._myself(name, id=endpoint_id, **variables).get("endpoint")
         if endpoint is None:
@@ -392,7 +558,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             try:
                 return checked(name, self._session.execute(request))
             except PlatformError as error:
-                if attempt >= attempts or not _is_passing(error):
+                if attempt >= attempts or not is_passing(error):
                     raise
             self._sleep(min(2.0 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * self._jitter()))
 
@@ -402,25 +568,45 @@ def _document(name: str) -> DocumentNode:
     return GraphQLRequest(OPERATIONS[name].text).document
 
 
-def _is_passing(error: PlatformError) -> bool:
-    if isinstance(error, PlatformUnreachable) or (error.status is not None and 500 <= error.status <= 599):
-        return True
-    return any(words in error.message.lower() for words in _PASSING)
+def _environment(found: Mapping[str, Any]) -> EnvironmentRecord:
+    return EnvironmentRecord(
+        id=found["id"],
+        name=found["name"],
+        active_build_id=found.get("activeBuildId") or None,
+        created_at=found.get("createdAt") or "",
+        endpoints={endpoint["name"]: endpoint["id"] for endpoint in found.get("endpoints") or ()},
+    )
+
+
+def _build(found: Mapping[str, Any]) -> BuildRecord:
+    manifest = None
+    if found.get("manifest") is not None:
+        with suppress(ManifestError):
+            manifest = Manifest.parse(found["manifest"], where=f"the manifest of build {found['id']}")
+    return BuildRecord(
+        id=found["id"],
+        object_key=found["objectKey"],
+        created_at=found.get("createdAt") or "",
+        manifest=manifest,
+    )
+
+
+def _version(version: Mapping[str, Any]) -> VersionRecord:
+    return VersionRecord(
+        build_id=version["buildId"],
+        state=version["state"],
+        is_healthy=version["isHealthy"],
+        workers=version["workers"],
+        failure=version["failure"],
+        log_tail=tuple(version["logTail"]),
+    )
 
 
 def _app(data: Mapping[str, Any]) -> AppRecord:
     return AppRecord(
         id=data["id"],
         name=data["name"],
-        environments=tuple(
-            EnvironmentRecord(
-                id=one["id"],
-                name=one["name"],
-                active_build_id=one.get("activeBuildId") or None,
-                created_at=one.get("createdAt") or "",
-            )
-            for one in data.get("flashEnvironments") or ()
-        ),
+        environments=tuple(_environment(one) for one in data.get("flashEnvironments") or ()),
         builds=len(data.get("flashBuilds") or ()),
     )
 
@@ -430,11 +616,16 @@ def _login(found: Mapping[str, Any]) -> LoginRecord:
 
 
 def _settings(found: Mapping[str, Any]) -> EndpointSettings:
-    repeated = ("id", "name", "templateId", "gpuIds", "instanceIds")
+    kept = {key: value for key, value in found.items() if value is not None}
+    if kept.pop("networkVolumeIds", None):
+        several = found["networkVolumeIds"]
+        kept["networkVolumeIds"] = [{k: v for k, v in one.items() if v is not None} for one in several]
+        # the two exclude each other
+        kept.pop("networkVolumeId", None)
     return EndpointSettings(
         id=found["id"],
         environment_id=found.get("flashEnvironmentId"),
-        kept={key: found[key] for key in repeated if found.get(key)},
+        kept=kept,
         has_workers=found.get("workersMin") != 0 or found.get("workersMax") != 0,
     )
 

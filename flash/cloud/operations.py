@@ -37,17 +37,34 @@ _DOCUMENTS: Final = (
     }""",
     """query getFlashAppByName($flashAppName: String!) {
       flashAppByName(flashAppName: $flashAppName) {
-        id name flashEnvironments { id name state activeBuildId createdAt } flashBuilds { id }
+        id name flashBuilds { id }
+        flashEnvironments { id name state activeBuildId createdAt endpoints { id name } }
+      }
+    }""",
+    """query getFlashBuilds($flashAppId: String!) {
+      flashApp(flashAppId: $flashAppId) { id flashBuilds { id objectKey createdAt manifest } }
+    }""",
+    """query getFlashEnvironment($flashEnvironmentId: String!) {
+      flashEnvironment(flashEnvironmentId: $flashEnvironmentId) {
+        id name state activeBuildId createdAt endpoints { id name }
       }
     }""",
     """query getFlashEnvironmentByName($input: FlashEnvironmentByNameInput!) {
       flashEnvironmentByName(input: $input) { id name state activeBuildId endpoints { id name } }
     }""",
-    """query getFlashBuild($input: String!) { flashBuild(flashBuildId: $input) { id manifest } }""",
+    """query getFlashBuild($input: String!) {
+      flashBuild(flashBuildId: $input) { id objectKey createdAt manifest }
+    }""",
     """query getEndpoint($id: String!) { myself { endpoint(id: $id) { id } } }""",
     # the same question, for what an update of it must repeat
     """query getEndpointSettings($id: String!) {
-      myself { endpoint(id: $id) { id name templateId flashEnvironmentId gpuIds instanceIds workersMin workersMax } }
+      myself {
+        endpoint(id: $id) {
+          id name type templateId flashEnvironmentId gpuIds gpuCount minCudaVersion allowedCudaVersions instanceIds
+          locations networkVolumeId networkVolumeIds { networkVolumeId dataCenterId } flashBootType idleTimeout
+          executionTimeoutMs scalerType scalerValue workersMin workersMax workersPFBTarget
+        }
+      }
     }""",
     """query getTemplate($id: String!) {
       podTemplate(id: $id) { id containerDiskInGb dockerArgs env { key value } imageName name readme }
@@ -86,9 +103,25 @@ _DOCUMENTS: Final = (
     """query getFlashVersions($id: String!) {
       myself { endpoint(id: $id) { id flashVersions { buildId state isHealthy workers failure logTail } } }
     }""",
+    """query getFlashEnvironmentVersions($flashEnvironmentId: String!) {
+      flashEnvironment(flashEnvironmentId: $flashEnvironmentId) {
+        id endpoints { id flashVersions { buildId state isHealthy workers failure logTail } }
+      }
+    }""",
     """query getFlashLogs($id: String!, $tail: Int) { myself { endpoint(id: $id) { id flashLogs(tail: $tail) } } }""",
     """mutation retireFlashVersions($flashEnvironmentId: String!) {
       retireFlashVersions(flashEnvironmentId: $flashEnvironmentId)
+    }""",
+    """mutation acquireFlashLease($input: AcquireFlashLeaseInput!) {
+      acquireFlashLease(input: $input) {
+        isGranted lease { id holder who since expiresInS } environment { id activeBuildId }
+      }
+    }""",
+    """mutation renewFlashLease($flashEnvironmentId: String!, $leaseId: String!) {
+      renewFlashLease(flashEnvironmentId: $flashEnvironmentId, leaseId: $leaseId)
+    }""",
+    """mutation releaseFlashLease($flashEnvironmentId: String!, $leaseId: String!) {
+      releaseFlashLease(flashEnvironmentId: $flashEnvironmentId, leaseId: $leaseId)
     }""",
 )
 
