@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash.cloud.client import PlatformClient
 from flash.deploy.plan import Plan, plan
+from flash.deploy.stock_images import unsupported_on_runpod
 from flash.errors import DeployError, NotFound
 from flash.preview.promote import address
+from flash.preview.receipts import is_like_the_workers
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
 
 __all__ = ["look", "make_plan", "read_plan", "write_plan"]
 
-_NO_PLATFORM = "no local platform runs, so nothing is live there: what it served before it was stopped is not looked at"
+_HOST_WHEELS: Final = (
+    "previews on this machine run wheels of its own, not those for the workers: the gate lets nothing pass "
+    "without accept-host-wheels = true"
+)
+_NO_PLATFORM: Final = (
+    "no local platform runs, so nothing is live there: what it served before it was stopped is not looked at"
+)
 
 
 def look(project: Project, environment: str, target: TargetName) -> LiveEnvironment | None:
@@ -41,6 +49,11 @@ def make_plan(project: Project, artifact: Artifact, *, environment: str, target:
     """
     live, is_running = _look(project, environment, target)
     notes = [] if is_running else [_NO_PLATFORM]
+    if target == "runpod":
+        notes += unsupported_on_runpod(artifact.manifest)
+        settings = project.settings.environments.get(environment)
+        if not is_like_the_workers() and not (settings is not None and settings.accept_host_wheels):
+            notes.append(_HOST_WHEELS)
     return plan(
         artifact.manifest,
         live,

@@ -266,6 +266,59 @@ def test_an_endpoint_that_lives_elsewhere_is_not_deployed():
 
 
 # ---------------------------------------------------------------------------------------------------------------------
+# Deployed by somebody else
+
+PEERS = """
+{"version": "1.0", "python_version": "3.12", "generated_at": "2026-01-01T00:00:00.000000Z", "project_name": "demo",
+ "resources": {
+  "cpu": {"resource_type": "CpuLiveServerless", "file_path": "cpu.py", "local_path_prefix": "/cpu", "module_path": "cpu",
+   "functions": [{"name": "hello", "module": "cpu", "is_async": true, "is_class": false}],
+   "is_load_balanced": false, "is_live_resource": true, "config_variable": null, "makes_remote_calls": false,
+   "imageName": "runpod/flash-cpu:py3.12-latest", "instanceIds": ["cpu3c-1-2"], "workersMin": 0, "workersMax": 1,
+   "idleTimeout": 60, "scalerType": "QUEUE_DELAY", "scalerValue": 4, "env": {"_FLASH_SOURCE_FINGERPRINT": "0"},
+   "template": {"containerDiskInGb": 10, "dockerArgs": "", "startScript": "", "advancedStart": false,
+    "containerRegistryAuthId": ""},
+   "handler_file": "handler_cpu.py", "target_python_version": "3.12", "endpoint_id": "e1", "aiKey": "rpa_hunter2"},
+  "gpu": {"resource_type": "LiveServerless", "is_load_balanced": false, "is_live_resource": true,
+   "functions": [{"name": "greet", "module": "gpu", "is_async": true, "is_class": false}],
+   "imageName": "runpod/flash:py3.12-latest", "gpuIds": "AMPERE_16", "workersMin": 0, "workersMax": 1,
+   "idleTimeout": 60, "scalerType": "QUEUE_DELAY", "scalerValue": 4, "minCudaVersion": "12.8",
+   "makes_remote_calls": false, "networkVolume": {"id": "v1", "name": "models", "size": 100},
+   "template": {"containerDiskInGb": 64, "dockerArgs": ""}, "aiKey": "rpa_hunter2"}},
+ "function_registry": {"hello": "cpu", "greet": "gpu"}, "source_fingerprint": "0",
+ "resources_endpoints": {"cpu": "https://api.runpod.ai/v2/e1"}}
+"""
+"""As ``runpod-flash`` 1.21.0 leaves one on the platform."""
+
+
+def test_what_another_tool_deployed_is_taken_over_in_place():
+    """Nothing of how it spells the same endpoints is a difference; only what they run is not ours yet."""
+    ours = Manifest(
+        resources={
+            "cpu": queue_resource(
+                "cpu", gpu_ids=None, instance_ids=["cpu3c-1-2"], image_name="runpod/flash-cpu:py3.12-latest"
+            ),
+            "gpu": queue_resource("gpu", min_cuda_version="12.8", network_volumes=[{"id": "v1"}]),
+        }
+    )
+    made = plan(ours, live(Manifest.parse(json.loads(PEERS)), digest=None), digest="d1")
+    assert told(made) == [
+        ("update", "cpu", "what it runs was not deployed by Flash"),
+        ("update", "gpu", "what it runs was not deployed by Flash"),
+    ]
+    assert "hunter2" not in json.dumps(made.as_json())
+
+
+def test_the_manifest_of_the_older_generation_is_planned_too():
+    """It names little: the rest is what its tool deployed by default."""
+    older = Manifest.parse(
+        {"resources": {"lb_worker": {"resource_type": "lb_worker", "functions": [{"name": "process", "module": "lb"}]}}}
+    )
+    (step,) = plan(manifest("lb_worker"), live(older, digest=None), digest="d1").steps
+    assert isinstance(step, ReplaceEndpoint)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
 # Whether it still fits
 
 
