@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.cloud.client import LiveEnvironment
-    from flash.model.manifest import Artifact
+    from flash.model.manifest import Artifact, Manifest
     from flash.project import Project, TargetName
 
-__all__ = ["look", "make_plan", "read_plan", "write_plan"]
+__all__ = ["look", "make_plan", "read_plan", "runpod_notes", "write_plan"]
 
 _HOST_WHEELS: Final = (
     "previews on this machine run wheels of its own, not those for the workers: the gate lets nothing pass "
@@ -50,10 +50,7 @@ def make_plan(project: Project, artifact: Artifact, *, environment: str, target:
     live, is_running = _look(project, environment, target)
     notes = [] if is_running else [_NO_PLATFORM]
     if target == "runpod":
-        notes += unsupported_on_runpod(artifact.manifest)
-        settings = project.settings.environments.get(environment)
-        if not is_like_the_workers() and not (settings is not None and settings.accept_host_wheels):
-            notes.append(_HOST_WHEELS)
+        notes += runpod_notes(project, artifact.manifest, environment, has_own_wheels=not is_like_the_workers())
     return plan(
         artifact.manifest,
         live,
@@ -62,6 +59,20 @@ def make_plan(project: Project, artifact: Artifact, *, environment: str, target:
         environment=environment,
         notes=notes,
     )
+
+
+def runpod_notes(project: Project, manifest: Manifest, environment: str, *, has_own_wheels: bool) -> list[str]:
+    """What people should know before they deploy to Runpod.
+
+    Args:
+        project: Whose environment.
+        manifest: The artifact's.
+        environment: Where it would go.
+        has_own_wheels: Whether previews here run other wheels than the workers do.
+    """
+    settings = project.settings.environments.get(environment)
+    accepts = settings is not None and settings.accept_host_wheels
+    return [*unsupported_on_runpod(manifest), *([_HOST_WHEELS] if has_own_wheels and not accepts else [])]
 
 
 def _look(project: Project, environment: str, target: TargetName) -> tuple[LiveEnvironment | None, bool]:

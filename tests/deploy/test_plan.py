@@ -271,7 +271,8 @@ def test_an_endpoint_that_lives_elsewhere_is_not_deployed():
 PEERS = """
 {"version": "1.0", "python_version": "3.12", "generated_at": "2026-01-01T00:00:00.000000Z", "project_name": "demo",
  "resources": {
-  "cpu": {"resource_type": "CpuLiveServerless", "file_path": "cpu.py", "local_path_prefix": "/cpu", "module_path": "cpu",
+  "cpu": {"resource_type": "CpuLiveServerless", "file_path": "cpu.py", "local_path_prefix": "/cpu",
+   "module_path": "cpu",
    "functions": [{"name": "hello", "module": "cpu", "is_async": true, "is_class": false}],
    "is_load_balanced": false, "is_live_resource": true, "config_variable": null, "makes_remote_calls": false,
    "imageName": "runpod/flash-cpu:py3.12-latest", "instanceIds": ["cpu3c-1-2"], "workersMin": 0, "workersMax": 1,

@@ -10,7 +10,7 @@ from fakes_deploy import artifact, manifest, queue_resource
 from flash.deploy.plan import plan
 from flash.errors import DeployError, SettingsError
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest
-from flash.preview.planning import look, make_plan, read_plan, write_plan
+from flash.preview.planning import look, make_plan, read_plan, runpod_notes, write_plan
 from flash.project import Project, load_project
 
 
@@ -60,13 +60,21 @@ def test_a_file_that_holds_no_plan_is_named(tmp_path: Path, content: bytes | Non
     assert error.value.hint == f"make one: flash plan --out {path}"
 
 
-def test_what_runpods_images_do_not_do_is_in_its_plans(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runpods_images_do_not_do_is_in_its_plans(project: Project) -> None:
     """A preview streams, and Runpod's own images do not; nobody should find that out in production."""
-    monkeypatch.setenv("RUNPOD_API_KEY", "rpa_1")
-    monkeypatch.setattr("flash.preview.planning._look", lambda *_: (None, True))
     entry = FunctionEntry(name="tokens", module="gpu", is_generator=True, contract={"": CallSchema()})
     streaming = Manifest(resources={"gpu": queue_resource("gpu", functions=[entry], max_concurrency=4)})
-    made = make_plan(project, artifact(streaming), environment="production", target="runpod")
-    assert [note.partition(":")[0] for note in made.notes[:2]] == ["gpu", "gpu"]
-    assert "do not stream" in made.notes[0]
-    assert make_plan(project, artifact(streaming), environment="production", target="local").notes == ()
+    notes = runpod_notes(project, streaming, "production", has_own_wheels=False)
+    assert [note.partition(":")[0] for note in notes] == ["gpu", "gpu"]
+    assert "do not stream" in notes[0]
+
+
+def test_wheels_of_this_machine_are_told_unless_the_environment_accepts_them(project: Project) -> None:
+    """The gate would refuse them, after all the tests."""
+    accepting = project.root / "pyproject.toml"
+    accepting.write_text("[tool.flash.environments.production]\naccept-host-wheels = true\n", encoding="utf-8")
+    accepts = load_project(project.root)
+    (note,) = runpod_notes(project, manifest("gpu"), "production", has_own_wheels=True)
+    assert "accept-host-wheels" in note
+    assert runpod_notes(project, manifest("gpu"), "production", has_own_wheels=False) == []
+    assert runpod_notes(accepts, manifest("gpu"), "production", has_own_wheels=True) == []
