@@ -17,6 +17,7 @@
         PortTaken                       somebody else listens there
         WorkerFailed                    a worker died or never became ready; carries its log's tail
       DeployError                       a deployment that did not happen
+        Busy                            somebody else deploys there now
         Refused                         the gate or the plan said no
         ReceiptError (ValueError)       a receipt that cannot be read or believed
       CallError                         calling an endpoint's function
@@ -34,6 +35,7 @@ from collections.abc import Sequence
 __all__ = [
     "ArtifactTooLarge",
     "BuildError",
+    "Busy",
     "CallError",
     "ContractViolation",
     "DeclarationError",
@@ -194,6 +196,10 @@ class WorkerFailed(PreviewError):
 
 class DeployError(FlashError):
     """A deployment that did not happen. What was live before is live still, unless the message says otherwise."""
+
+
+class Busy(DeployError):
+    """Somebody else deploys to the environment now. Nothing was changed."""
 
 
 class Refused(DeployError):

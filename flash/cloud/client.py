@@ -264,11 +264,11 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
 
         def look() -> str | None:
             # each run makes one build of each kind: its entry of the ledger says which one is ours
-            for build in self.builds(app_id) if entry is not None else ():
+            ours = None if entry is None else (object_key, entry["run"], entry["action"])
+            for build in () if ours is None else self.builds(app_id):
                 found = None if build.manifest is None else build.manifest.deployment
-                if build.object_key == object_key and found is not None:
-                    if (found.run, found.action) == (entry["run"], entry["action"]):
-                        return build.id
+                if found is not None and (build.object_key, found.run, found.action) == ours:
+                    return build.id
             return None
 
         return self._change(send, look)

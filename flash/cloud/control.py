@@ -1,8 +1,8 @@
 """What a deployment needs of a platform, as one protocol, and the records that it speaks in.
 
-``flash.cloud.client.PlatformClient`` implements it over Runpod's GraphQL; another back end can follow. Queries are tried
-again when the platform is passing through a bad moment. A mutation whose answer is not known is never just repeated:
-the platform is looked at first, and what has happened is taken for the answer.
+``flash.cloud.client.PlatformClient`` implements it over Runpod's GraphQL; another back end can follow. Queries are
+tried again when the platform is passing through a bad moment. A mutation whose answer is not known is never just
+repeated: the platform is looked at first, and what has happened is taken for the answer.
 """
 
 from __future__ import annotations

@@ -180,9 +180,13 @@ class GraphQLTransport(Transport):
     """gql's transport over a client of ours. The client belongs to the caller, who closes it.
 
     ``execute`` raises ``PlatformError`` for everything that is not an answer without errors.
+
+    Attributes:
+        headers: Sent with each operation, beside the key.
     """
 
     def __init__(self, client: httpx.Client, url: str, api_key: str) -> None:
+        self.headers: dict[str, str] = {}
         self._client = client
         self._url = url
         self._api_key = api_key
@@ -202,7 +206,7 @@ class GraphQLTransport(Transport):
         operation = request.operation_name or "GraphQL"
         body = {"query": print_ast(request.document), "variables": request.variable_values or {}}
         with translating(operation, url=self._url, api_key=self._api_key):
-            response = self._client.post(self._url, json=body, headers=authorization(self._api_key))
+            response = self._client.post(self._url, json=body, headers={**authorization(self._api_key), **self.headers})
         if response.status_code >= 300:
             raise status_error(response, operation=operation, api_key=self._api_key)
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from flash.cloud.control import HealthRecord
 from flash.cloud.transport import authorization, status_error, translating
 from flash.errors import NotFound, PlatformError
 
@@ -60,6 +61,28 @@ class WorkerView:
         """
         url = f"{self._address.endpoint_url(endpoint_id, is_load_balanced=True)}/ping"
         return self._send("GET", url, operation="GET /ping", timeout_s=_PING_TIMEOUT_S).status_code
+
+    def health(self, endpoint_id: str) -> HealthRecord:
+        """What a queue endpoint has to do, and who does it.
+
+        Shape: ``{"jobs": {"inQueue": int, "inProgress": int, …}, "workers": {"idle": int, "ready": int, …}}``; a
+        number that is missing is none.
+
+        Raises:
+            PlatformError: The platform does not say.
+        """
+        operation = "GET /health"
+        url = f"{self._address.endpoint_url(endpoint_id, is_load_balanced=False)}/health"
+        data = self._json("GET", url, operation=operation)
+        jobs, workers = (data.get(key) if isinstance(data, dict) else None for key in ("jobs", "workers"))
+        if not isinstance(jobs, dict) or not isinstance(workers, dict):
+            raise _unknown_shape(operation, "jobs and workers")
+        kinds = ("idle", "initializing", "ready", "running", "throttled", "unhealthy")
+        return HealthRecord(
+            in_queue=_count(jobs, "inQueue"),
+            in_progress=_count(jobs, "inProgress"),
+            **{kind: _count(workers, kind) for kind in kinds},
+        )
 
     def ready(self, endpoint_id: str) -> tuple[str, ...]:
         """The ids of the workers that are ready.
@@ -155,6 +178,11 @@ class WorkerView:
             options["json"] = json
         with translating(operation, url=url, api_key=self._address.api_key):
             return self._http.request(method, url, **options)
+
+
+def _count(data: Mapping[str, Any], key: str) -> int:
+    value = data.get(key, 0)
+    return value if isinstance(value, int) else 0
 
 
 def _volume(data: object, operation: str) -> VolumeRecord:

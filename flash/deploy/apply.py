@@ -1,4 +1,4 @@
-"""A plan is carried out: upload, stage beside the live version, wait until healthy, activate all at once.
+"""A plan is carried out: a build is made of the artifact, prepared beside what is live, and then made live at once.
 
 Until the activation, which is one operation, users see the old version; any failure before it leaves nothing behind.
 Looking comes before creating, so that a run that was killed can be run again.
@@ -7,92 +7,282 @@ Looking comes before creating, so that a run that was killed can be run again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
+from flash.deploy import ledger
 from flash.deploy.deployment import DeployedEndpoint, Deployment, deployed_endpoints
-from flash.deploy.inputs import Placement
-from flash.deploy.plan import DeleteEndpoint, KeepEndpoint
-from flash.deploy.rollback import abandon
-from flash.deploy.stage import HEALTHY_DEADLINE_S, await_healthy, stage
-from flash.errors import DeployError, FlashError, NotAuthorized, PlatformError
+from flash.deploy.drain import remove_endpoint
+from flash.deploy.lease import changed
+from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint
+from flash.deploy.rollout import HEALTHY_DEADLINE_S, Build, Site, advanced, sent_manifest
+from flash.errors import DeployError, FlashError, NotFound
+from flash.model.manifest import DeploymentEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Collection
 
-    from flash.cloud.client import LiveEnvironment, PlatformClient
+    from flash.cloud.control import ControlPlane, LiveEnvironment, Look
     from flash.deploy.journal import Journal
     from flash.deploy.plan import Plan
-    from flash.model.manifest import Artifact
+    from flash.deploy.release import Release
+    from flash.deploy.rollout import Rollout
 
-__all__ = ["DeployedEndpoint", "Deployment", "apply", "retire"]
+__all__ = ["Applied", "DeployedEndpoint", "Deployment", "apply", "finish", "roll", "time_of_day"]
+
+
+def time_of_day() -> str:
+    """Now, as the ledger shows it: ISO-8601 in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A deployment that is live, with what ends it: ``finish`` keeps it, ``rollback.restore`` undoes it.
+
+    Attributes:
+        build: None where what was to be deployed was live already.
+    """
+
+    deployment: Deployment
+    site: Site
+    rollout: Rollout
+    build: Build | None
 
 
 def apply(
     plan: Plan,
-    artifact: Artifact,
+    release: Release,
     *,
-    client: PlatformClient,
+    control: ControlPlane,
+    rollout: Rollout,
     app: str,
     environment: str,
     journal: Journal,
     report: Callable[[str], None],
+    look: Look | None = None,
+    who: str = "",
+    is_shared: bool = True,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], str] = time_of_day,
     deadline_s: float = HEALTHY_DEADLINE_S,
-) -> Deployment:
-    """Make an artifact live. The version before it keeps its workers until ``retire``.
+) -> Applied:
+    """Make a release live. What was live before keeps its workers, and the environment is held, until it is ended.
 
-    The plan is made of the artifact's manifest and of what is live. *report* is told what happens, a line each;
-    *deadline_s* is how long the workers may take to become healthy.
+    Args:
+        plan: Made of the release's manifest and of what is live.
+        release: What to deploy.
+        control: The platform.
+        rollout: How builds become live there.
+        app: Made where it is missing.
+        environment: Made where it is missing.
+        journal: Of the project.
+        report: Told what happens, a line each.
+        look: What the plan was made of, where it was just looked at.
+        who: Who deploys, for others who want to.
+        is_shared: Whether others can be there too, now or later. A preview's platform is its own.
+        clock: Seconds.
+        sleep: Waits.
+        now: The time of day.
+        deadline_s: How long the workers may take to become healthy.
 
     Raises:
-        DeployError: The environment is not as it was when the plan was made, or the platform cannot stage versions.
+        Busy: Somebody else deploys there.
+        DeployError: The environment is not as it was when the plan was made.
         WorkerFailed: A worker of the new version died, or was not healthy in time.
         PlatformError: The platform said no.
     """
-    live = client.environment(app, environment)
+    look = look or control.look(app, environment)
+    live = look.live
     base = None if live is None else live.active_build_id
     if base != plan.base_build_id:
-        raise DeployError(
-            f"environment {environment!r} has changed since the plan was made: build {base or 'none'} is live, "
-            f"not {plan.base_build_id or 'none'}",
-            hint="somebody else deployed meanwhile; run it again",
+        raise changed(environment, base, plan.base_build_id)
+    if live is not None and live.problem:
+        report(f"! {live.problem}: all of it is deployed anew")
+
+    def site_of(run: str) -> Site:
+        return Site(
+            control=control,
+            app=app,
+            app_id="" if look.app is None else look.app.id,
+            environment=environment,
+            environment_id="" if live is None else live.id,
+            journal=journal,
+            run=run,
+            report=report,
+            who=who,
+            clock=clock,
+            sleep=sleep,
+            now=now,
+            deadline_s=deadline_s,
         )
-    run = journal.begin(f"{client.address.api_url} {app}/{environment}")
-    attempt = _Attempt(plan, artifact, client, app, environment, journal, report, run, live)
-    if not plan.staged and live is not None and live.active_build_id is not None:
+
+    if live is not None and _is_live_already(plan, live):
         report(f"artifact {plan.digest[:12]} is live in {environment} already")
-        return attempt.deployment(live.id, live.active_build_id)
+        return _kept(plan, release, live, site_of, control=control, rollout=rollout)
+    run = journal.begin(f"{control.address.api_url} {app}/{environment}")
+    attempt = _Attempt(plan, release, site_of(run), rollout, live, has_builds=look.app is not None, is_shared=is_shared)
     try:
-        environment_id = attempt.find_or_create_environment()
-        build_id = attempt.build()
-        attempt.stage(environment_id, build_id)
-        await_healthy(
-            attempt.staged, build_id, client=client, report=report, clock=clock, sleep=sleep, deadline_s=deadline_s
-        )
-        attempt.activate(environment_id, build_id)
+        attempt.find_or_create_environment()
+        if is_shared:
+            attempt.hold()
+        build, serving = attempt.roll()
     except BaseException:  # why: an interrupt too must leave what was live as it was, and nothing beside it
         attempt.abandon()
         raise
-    report(f"build {build_id} is live in {environment}")
-    return attempt.deployment(environment_id, build_id)
+    report(f"build {build.id} is live in {environment}")
+    return Applied(attempt.deployment(build, serving), attempt.site, rollout, build)
 
 
-def retire(
-    deployment: Deployment,
-    client: PlatformClient,
+def finish(applied: Applied) -> None:
+    """Keep a deployment: it is verified. What it has replaced is drained and stops, and so do endpoints that go."""
+    deployment, site = applied.deployment, applied.site
+    if not deployment.run:
+        return
+    try:
+        advance(site.control, deployment, "verified")
+        applied.rollout.retire(site)
+        for name, endpoint_id in deployment.removed.items():
+            remove_endpoint(name, endpoint_id, site)
+        site.journal.settled(site.run)
+    finally:
+        site.let_go()
+
+
+def advance(control: ControlPlane, deployment: Deployment, state: str, *, build_id: str | None = None) -> None:
+    """Advance the entry of a build, else of the deployment's own; nothing where it has none or is there already."""
+    wanted = build_id or deployment.build_id
+    manifest = deployment.manifest if wanted == deployment.build_id else control.build_manifest(wanted)
+    now = None if manifest is None else advanced(manifest, state)  # type: ignore[arg-type]
+    if now is not None:
+        control.update_build_manifest(wanted, now.as_json())
+
+
+def roll(
+    site: Site,
+    rollout: Rollout,
+    release: Release,
+    plan: Plan,
     *,
-    journal: Journal,
-    report: Callable[[str], None] = lambda _: None,
-) -> None:
-    """Keep a deployment: stop the version before it, and delete the endpoints that the project no longer declares."""
-    client.retire(deployment.environment_id)
-    for name, endpoint_id in deployment.removed.items():
-        client.delete_endpoint(endpoint_id)
-        journal.removed(deployment.run, "endpoint", name)
-        report(f"removed {name}")
-    journal.settled(deployment.run)
+    known: Mapping[str, str],
+    object_keys: Collection[str] = (),
+    previous_digest: str | None = None,
+) -> tuple[Build, Mapping[str, str]]:
+    """Make a build of a release and make it live; the environment is there, and held.
+
+    Args:
+        site: Where.
+        rollout: How.
+        release: What.
+        plan: What is to be done.
+        known: Ids by name of the endpoints that the environment has.
+        object_keys: Where the platform has the artifact, as far as its ledger knows.
+        previous_digest: Of what is live.
+
+    Returns:
+        The build, and the ids by name of everything that serves.
+    """
+    entry = DeploymentEntry(
+        run=site.run,
+        environment=site.environment,
+        action=release.action,
+        at=site.now(),
+        previous_build_id=plan.base_build_id,
+        previous_digest=previous_digest,
+        gate=release.gate,
+        receipt=release.receipt,
+        git=release.git,
+        removed=[step.name for step in plan.steps if isinstance(step, DeleteEndpoint)],
+    )
+    build_id, object_key = _finalized(site, release, entry, object_keys)
+    build = Build(id=build_id, object_key=object_key, release=release, entry=entry, plan=plan, known=known)
+    return build, rollout.activate(site, build, rollout.prepare(site, build))
+
+
+def _finalized(site: Site, release: Release, entry: DeploymentEntry, object_keys: Collection[str]) -> tuple[str, str]:
+    """Make a build, of what the platform has where it has it; returns its id, and the key that it was made of."""
+    name = release.digest or "an artifact of unknown digest"
+    manifest = sent_manifest(release, entry)
+    site.journal.intended(site.run, "build", name)
+    for key in [release.object_key] if release.object_key is not None else object_keys:
+        build_id = _made_of(site, key, manifest)
+        if build_id is not None:
+            site.journal.made(site.run, "build", name, build_id)
+            site.report(f"artifact {name[:12]} is on the platform already: build {build_id}")
+            return build_id, key
+    if release.artifact is None:
+        raise DeployError(
+            f"the platform does not have the artifact {name[:12]}, and neither has this machine",
+            hint="deploy it from a checkout where it can be built",
+        )
+    site.journal.intended(site.run, "upload", name)
+    key = site.control.upload(site.app_id, release.artifact.path, site.report)
+    site.journal.made(site.run, "upload", name, key)
+    build_id = site.control.finalize(site.app_id, key, manifest)
+    site.journal.made(site.run, "build", name, build_id)
+    site.report(f"uploaded {release.artifact.size_bytes / 2**20:.1f} MiB as build {build_id}")
+    return build_id, key
+
+
+def _made_of(site: Site, object_key: str, manifest: Mapping[str, Any]) -> str | None:
+    try:
+        return site.control.finalize(site.app_id, object_key, manifest)
+    except NotFound:
+        # the ledger knows what there was, not what is there still
+        return None
+
+
+def _is_live_already(plan: Plan, live: LiveEnvironment) -> bool:
+    if plan.staged or live.active_build_id is None or live.manifest is None:
+        return False
+    return live.manifest.digest == plan.digest
+
+
+def _kept(
+    plan: Plan,
+    release: Release,
+    live: LiveEnvironment,
+    site_of: Callable[[str], Site],
+    *,
+    control: ControlPlane,
+    rollout: Rollout,
+) -> Applied:
+    """What was to be deployed is live. Only what an earlier run has not finished, or what goes, is left to do."""
+    entry = None if live.manifest is None else live.manifest.deployment
+    is_finished = entry is None or entry.state in {"verified", "rolled-back"}
+    removed = {step.name: step.id for step in plan.steps if isinstance(step, DeleteEndpoint)}
+    site = site_of("")
+    if removed or not is_finished or rollout.has_leftovers(control, live):
+        run = site.journal.begin(f"{control.address.api_url} {site.app}/{site.environment}")
+        site = site_of(run)
+        try:
+            site.hold = rollout.hold(site, base_build_id=live.active_build_id)
+            rollout.recover(site, live)
+        except BaseException:
+            site.let_go()
+            site.journal.settled(run)
+            raise
+    kept = {step.name: step.id for step in plan.steps if isinstance(step, KeepEndpoint)}
+    deployment = Deployment(
+        app=site.app,
+        environment=site.environment,
+        environment_id=live.id,
+        digest=plan.digest,
+        build_id=live.active_build_id or "",
+        previous_build_id=live.active_build_id,
+        previous=None if live.manifest is None else live.manifest.digest,
+        endpoints=deployed_endpoints(release.manifest, kept, control.address),
+        staged={},
+        created=frozenset(),
+        removed=removed,
+        is_new_environment=False,
+        run=site.run,
+        manifest=live.manifest,
+    )
+    return Applied(deployment, site, rollout, None)
 
 
 @dataclass(slots=True)
@@ -100,134 +290,105 @@ class _Attempt:
     """One run of ``apply``: what it has made so far."""
 
     plan: Plan
-    artifact: Artifact
-    client: PlatformClient
-    app: str
-    environment: str
-    journal: Journal
-    report: Callable[[str], None]
-    run: str
+    release: Release
+    site: Site
+    rollout: Rollout
     live: LiveEnvironment | None
-    app_id: str = ""
-    environment_id: str | None = None
-    staged: dict[str, str] = field(default_factory=dict)
-    created: set[str] = field(default_factory=set)
-    activating: str | None = None
+    has_builds: bool
+    is_shared: bool
 
-    def find_or_create_environment(self) -> str:
+    def find_or_create_environment(self) -> None:
+        site = self.site
         if self.live is not None:
-            self.app_id, self.environment_id = self.live.app_id, self.live.id
-            return self.live.id
-        found = self.client.find_app(self.app)
-        if found is None:
-            self.journal.intended(self.run, "app", self.app)
-            found = self.client.create_app(self.app)
-            self.journal.made(self.run, "app", self.app, found.id)
-            self.report(f"created app {self.app}")
-        self.app_id = found.id
-        self.journal.intended(self.run, "environment", self.environment)
-        made = self.client.create_environment(found.id, self.environment)
-        self.journal.made(self.run, "environment", self.environment, made.id)
-        self.environment_id = made.id
-        self.report(f"created environment {self.environment}")
-        return made.id
+            site.app_id, site.environment_id = self.live.app_id, self.live.id
+            return
+        if not site.app_id:
+            site.journal.intended(site.run, "app", site.app)
+            site.app_id = site.control.create_app(site.app).id
+            site.journal.made(site.run, "app", site.app, site.app_id)
+            site.report(f"created app {site.app}")
+        site.journal.intended(site.run, "environment", site.environment)
+        site.environment_id = site.control.create_environment(site.app_id, site.environment).id
+        site.journal.made(site.run, "environment", site.environment, site.environment_id)
+        site.report(f"created environment {site.environment}")
 
-    def build(self) -> str:
-        name = self.artifact.sha256
-        self.journal.intended(self.run, "upload", name)
-        object_key = self.client.upload(self.app_id, self.artifact.path, self.report)
-        self.journal.made(self.run, "upload", name, object_key)
-        self.journal.intended(self.run, "build", name)
-        build_id = self.client.finalize(self.app_id, object_key, self._manifest_json())
-        self.journal.made(self.run, "build", name, build_id)
-        self.report(f"uploaded {self.artifact.size_bytes / 2**20:.1f} MiB as build {build_id}")
-        return build_id
+    def hold(self) -> None:
+        self.site.hold = self.rollout.hold(self.site, base_build_id=self.plan.base_build_id)
+        if self.live is not None:
+            self.rollout.recover(self.site, self.live)
 
-    def stage(self, environment_id: str, build_id: str) -> None:
-        placement = Placement(
-            app=self.app,
-            environment=self.environment,
-            environment_id=environment_id,
-            build_id=build_id,
-            caller_key=self.client.address.api_key,
+    def roll(self) -> tuple[Build, Mapping[str, str]]:
+        before = None if self.live is None else self.live.manifest
+        keys: tuple[str, ...] = ()
+        if self.has_builds and self.release.object_key is None and self.release.digest:
+            keys = ledger.object_keys(self.site.control.builds(self.site.app_id), self.release.digest)
+        return roll(
+            self.site,
+            self.rollout,
+            self.release,
+            self.plan,
+            known={step.name: step.id for step in self.plan.steps if step.id},
+            object_keys=keys,
+            previous_digest=None if before is None else before.digest,
         )
-        known = {} if self.live is None else self.live.endpoints
-        for step in self.plan.staged:
-            self.report(f"staging {step.name}")
-            is_new = step.name not in known
-            if is_new:
-                self.journal.intended(self.run, "endpoint", step.name)
-                self.created.add(step.name)
-            record = stage(
-                step.name,
-                self.artifact.manifest,
-                placement,
-                client=self.client,
-                endpoint_id=known.get(step.name),
-                report=self.report,
-            )
-            self.staged[step.name] = record.id
-            if is_new:
-                self.journal.made(self.run, "endpoint", step.name, record.id)
 
-    def activate(self, environment_id: str, build_id: str) -> None:
-        urls = {endpoint.name: endpoint.url for endpoint in self._endpoints()}
-        self.client.update_build_manifest(build_id, {**self._manifest_json(), "resources_endpoints": urls})
-        self.activating = build_id
-        try:
-            self.client.activate(environment_id, build_id)
-        except NotAuthorized:
-            raise
-        except PlatformError:
-            # the answer may have got lost on its way: what is live is read from the platform
-            now = self.client.environment(self.app, self.environment)
-            if now is None or now.active_build_id != build_id:
-                raise
+    @property
+    def _created(self) -> frozenset[str]:
+        return frozenset(step.name for step in self.plan.steps if isinstance(step, CreateEndpoint))
 
     def abandon(self) -> None:
         """Leave the environment as it was, unless the new version turns out to be live."""
-        if self.environment_id is None:
-            return
+        site = self.site
         try:
-            now = self.client.environment(self.app, self.environment)
-            if now is None:
-                return
-            if self.activating is not None and now.active_build_id == self.activating:
-                self.report(f"! build {self.activating} is live; the next deployment retires the one before it")
-                return
-            abandon(
-                now,
-                created=self.created,
-                is_new_environment=self.live is None,
-                run=self.run,
-                client=self.client,
-                journal=self.journal,
-            )
+            self._abandon()
         except FlashError as error:
             # why it was abandoned is the error that matters; what is left is in the journal
-            self.report(f"! the failed deployment could not be cleaned up: {error.headline}; the next one does")
+            site.report(f"! the failed deployment could not be cleaned up: {error.headline}; the next one does")
+        finally:
+            site.let_go()
 
-    def deployment(self, environment_id: str, build_id: str) -> Deployment:
-        before = None if self.live is None else self.live.manifest
+    def _abandon(self) -> None:
+        site = self.site
+        now = site.control.environment(site.app, site.environment)
+        if now is None:
+            site.journal.settled(site.run)
+            return
+        entry = None if now.manifest is None else now.manifest.deployment
+        if entry is not None and entry.run == site.run:
+            site.report(f"! build {now.active_build_id} is live; the next deployment retires the one before it")
+            return
+        is_ours = site.hold is not None or not self.is_shared
+        if is_ours:
+            self.rollout.abandon(site, self._created)
+        if self.live is None:
+            if not site.environment_id:
+                # whether it was made is not known, or it is somebody else's: the journal remembers
+                return
+            if now.active_build_id is None and (is_ours or not now.endpoints):
+                site.control.delete_environment(now.id)
+                site.journal.removed(site.run, "environment", now.name)
+        site.journal.settled(site.run)
+
+    def deployment(self, build: Build, serving: Mapping[str, str]) -> Deployment:
+        site, before = self.site, None if self.live is None else self.live.manifest
+        state = build.entry.model_copy(update={"state": "activated"})
+        urls = {one.name: one.url for one in deployed_endpoints(build.manifest, serving, site.control.address)}
         return Deployment(
-            app=self.app,
-            environment=self.environment,
-            environment_id=environment_id,
-            digest=self.plan.digest,
-            build_id=build_id,
+            app=site.app,
+            environment=site.environment,
+            environment_id=site.environment_id,
+            digest=self.release.digest,
+            build_id=build.id,
+            object_key=build.object_key,
             previous_build_id=self.plan.base_build_id,
             previous=None if before is None else before.digest,
-            endpoints=self._endpoints(),
-            staged=dict(self.staged),
-            created=frozenset(self.created),
+            endpoints=deployed_endpoints(build.manifest, serving, site.control.address),
+            staged={step.name: serving[step.name] for step in self.plan.staged},
+            created=self._created,
             removed={step.name: step.id for step in self.plan.steps if isinstance(step, DeleteEndpoint)},
             is_new_environment=self.live is None,
-            run=self.run,
+            run=site.run,
+            manifest=build.manifest.model_copy(
+                update={"digest": self.release.digest or None, "deployment": state, "resources_endpoints": urls}
+            ),
         )
-
-    def _endpoints(self) -> tuple[DeployedEndpoint, ...]:
-        kept = {step.name: step.id for step in self.plan.steps if isinstance(step, KeepEndpoint)}
-        return deployed_endpoints(self.artifact.manifest, {**kept, **self.staged}, self.client.address)
-
-    def _manifest_json(self) -> dict[str, object]:
-        return {**self.artifact.manifest.as_json(), "digest": self.artifact.sha256}

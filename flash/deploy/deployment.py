@@ -56,7 +56,9 @@ class Deployment:
         created: Names among them that were not there before.
         removed: Ids by name of the endpoints that are live still, and go when the deployment is kept.
         is_new_environment: Whether it made the environment.
-        run: The journal's name for it.
+        run: The journal's name for it; empty where nothing had to be done.
+        manifest: The build's, as the platform has it.
+        object_key: What the platform made the build of, where that is known.
     """
 
     app: str
@@ -72,6 +74,8 @@ class Deployment:
     removed: Mapping[str, str]
     is_new_environment: bool
     run: str
+    manifest: Manifest | None = None
+    object_key: str | None = None
 
 
 def is_deployable(resource: Resource) -> bool:

@@ -119,6 +119,10 @@ class Journal:
         where = {entry["run"]: entry["where"] for entry in self._entries() if entry["event"] == "began"}
         return frozenset(place for run, place in where.items() if self._is_alive(run))
 
+    def is_dead(self, run: str) -> bool:
+        """Whether a run of this journal is known to have ended; False for one that it does not know."""
+        return any(entry["run"] == run for entry in self._entries()) and not self._is_alive(run)
+
     def _is_alive(self, run: str) -> bool:
         if not self._lock_path(run).exists():
             return False

@@ -1,141 +1,229 @@
-"""Back to what was live before: a deployment undone, an environment removed."""
+"""Back to what was live before: a deployment undone, a version of the ledger put back, an environment removed."""
 
 from __future__ import annotations
 
-import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from flash.deploy.apply import advance, finish, roll
 from flash.deploy.deployment import is_deployable
-from flash.deploy.inputs import Placement
-from flash.deploy.stage import HEALTHY_DEADLINE_S, await_healthy, stage
+from flash.deploy.drain import remove_endpoint
+from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint, Plan, UpdateEndpoint
+from flash.deploy.release import Release
+from flash.deploy.rollout import Site
 from flash.errors import DeployError, FlashError, WorkerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
-    from flash.cloud.client import LiveEnvironment, PlatformClient
+    from flash.cloud.control import BuildRecord, ControlPlane, LiveEnvironment
+    from flash.deploy.apply import Applied
     from flash.deploy.deployment import Deployment
     from flash.deploy.journal import Journal
+    from flash.deploy.plan import Step
+    from flash.deploy.rollout import Build, Rollout
 
-__all__ = ["abandon", "remove", "restore"]
-
-
-def abandon(
-    live: LiveEnvironment,
-    *,
-    created: Collection[str],
-    is_new_environment: bool,
-    run: str,
-    client: PlatformClient,
-    journal: Journal,
-) -> None:
-    """Undo a deployment that was never activated; what was live before has been live all the time.
-
-    *live* is the environment as it is now, so that an endpoint is found too whose creation was never answered;
-    *created* are the names of the endpoints that the run made or tried to make.
-    """
-    made = {name: endpoint_id for name, endpoint_id in live.endpoints.items() if name in created}
-    _delete(made, run=run, client=client, journal=journal)
-    if is_new_environment:
-        client.delete_environment(live.id)
-        journal.removed(run, "environment", live.name)
-    elif live.endpoints.keys() - made.keys():
-        client.retire(live.id)
-    journal.settled(run)
+__all__ = ["keep", "remove", "restore", "verify"]
 
 
-def restore(
-    deployment: Deployment,
-    *,
-    client: PlatformClient,
-    journal: Journal,
-    report: Callable[[str], None],
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-    deadline_s: float = HEALTHY_DEADLINE_S,
-) -> str:
-    """Put back what was live before a deployment; says what is live now.
+def restore(applied: Applied) -> str:
+    """Put back what was live before a deployment; says what is live now, and how that is known.
 
-    The previous build is staged, made healthy and activated, as any build is; then the failed one is retired. A first
-    deployment is removed, with the environment if it made that.
+    The previous version is rolled out as any is, in a build of its own, made of the artifact that the platform has. A
+    first deployment is removed, with the environment if it made that.
 
     Raises:
-        DeployError: The previous build could not be put back: the one that was to be undone is live still.
+        DeployError: The previous version could not be put back: the one that was to be undone is live still.
     """
-    if deployment.previous_build_id is None:
-        _delete(deployment.staged, run=deployment.run, client=client, journal=journal)
-        if deployment.is_new_environment:
-            client.delete_environment(deployment.environment_id)
-            journal.removed(deployment.run, "environment", deployment.environment)
-        journal.settled(deployment.run)
-        return f"nothing is live in {deployment.environment}, as before"
-    build_id = deployment.previous_build_id
-    if deployment.staged:
-        try:
-            _put_back(
-                deployment, build_id, client=client, report=report, clock=clock, sleep=sleep, deadline_s=deadline_s
-            )
-        except FlashError as error:
-            raise DeployError(
-                f"{deployment.environment}: the previous build {build_id} could not be put back: {error.headline}",
-                hint=f"build {deployment.build_id} is live still; deploy again to replace it",
-                detail=error.detail if isinstance(error, WorkerFailed) else "",
-            ) from error
-        client.retire(deployment.environment_id)
-        created = {name: deployment.staged[name] for name in deployment.created}
-        _delete(created, run=deployment.run, client=client, journal=journal)
-    journal.settled(deployment.run)
-    digest = f" (artifact {deployment.previous[:12]})" if deployment.previous else ""
-    return f"build {build_id}{digest} is live in {deployment.environment} again"
+    deployment, site = applied.deployment, applied.site
+    if not deployment.run:
+        return _nothing_to_do(deployment)
+    try:
+        if deployment.previous_build_id is None:
+            return _remove_first(applied)
+        if applied.build is None:
+            site.journal.settled(site.run)
+            return _nothing_to_do(deployment)
+        return _put_back(applied, deployment.previous_build_id)
+    finally:
+        site.let_go()
+
+
+def keep(applied: Applied, target: BuildRecord) -> str:
+    """Keep a version of the ledger that was put back, once it is verified; says what is live now.
+
+    Raises:
+        DeployError: It is live, and not healthy. It stays: what was live before may be worse.
+    """
+    deployment, site, build = applied.deployment, applied.site, applied.build
+    try:
+        if build is not None:
+            verify(site, applied.rollout, build, {**build.kept, **deployment.staged})
+            if deployment.previous_build_id is not None:
+                advance(site.control, deployment, "rolled-back", build_id=deployment.previous_build_id)
+    except BaseException:
+        site.let_go()
+        raise
+    finish(applied)
+    return _said(deployment, target.id)
 
 
 def remove(
-    live: LiveEnvironment, *, client: PlatformClient, journal: Journal, report: Callable[[str], None]
+    live: LiveEnvironment,
+    *,
+    app: str,
+    control: ControlPlane,
+    rollout: Rollout,
+    journal: Journal,
+    report: Callable[[str], None],
+    who: str = "",
 ) -> tuple[str, ...]:
-    """Delete an environment's endpoints and then the environment, and nothing else; returns the endpoints' names."""
-    run = journal.begin(f"{client.address.api_url} {live.name}")
-    for name, endpoint_id in sorted(live.endpoints.items()):
-        client.delete_endpoint(endpoint_id)
-        journal.removed(run, "endpoint", name)
-        report(f"removed {name}")
-    client.delete_environment(live.id)
-    journal.removed(run, "environment", live.name)
-    journal.settled(run)
+    """Delete an environment's endpoints and then the environment, and nothing else; returns the endpoints' names.
+
+    Raises:
+        Busy: Somebody else deploys there.
+        PlatformError: An endpoint could not be removed; the environment is there still.
+    """
+    run = journal.begin(f"{control.address.api_url} {app}/{live.name}")
+    site = Site(
+        control=control,
+        app=app,
+        app_id=live.app_id,
+        environment=live.name,
+        environment_id=live.id,
+        journal=journal,
+        run=run,
+        report=report,
+        who=who,
+    )
+    try:
+        site.hold = rollout.hold(site, base_build_id=live.active_build_id)
+        for name, endpoint_id in sorted(live.endpoints.items()):
+            # who removes an environment wants it gone: what its workers do is finished, what waits is not begun
+            remove_endpoint(name, endpoint_id, site, drained_within_s=0.0)
+        control.delete_environment(live.id)
+        journal.removed(run, "environment", live.name)
+        journal.settled(run)
+    finally:
+        site.let_go()
     return tuple(sorted(live.endpoints))
 
 
-def _put_back(
-    deployment: Deployment,
-    build_id: str,
-    *,
-    client: PlatformClient,
-    report: Callable[[str], None],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    deadline_s: float,
-) -> None:
-    manifest = client.build_manifest(build_id)
-    if manifest is None:
-        raise DeployError(f"build {build_id} has no manifest")
-    placement = Placement(
+def _nothing_to_do(deployment: Deployment) -> str:
+    digest = f" (artifact {deployment.previous[:12]})" if deployment.previous else ""
+    return f"build {deployment.build_id}{digest} is live in {deployment.environment}, as before: nothing was changed"
+
+
+def _remove_first(applied: Applied) -> str:
+    deployment, site = applied.deployment, applied.site
+    advance(site.control, deployment, "rolled-back")
+    _delete(deployment.staged, site)
+    if deployment.is_new_environment:
+        site.control.delete_environment(deployment.environment_id)
+        site.journal.removed(site.run, "environment", deployment.environment)
+    now = site.control.environment(site.app, site.environment)
+    left = set() if now is None else set(now.endpoints) & set(deployment.staged)
+    if left:
+        raise DeployError(
+            f"{deployment.environment}: {', '.join(sorted(left))} could not be removed",
+            hint=f"flash undeploy --env {deployment.environment} removes them",
+        )
+    site.journal.settled(site.run)
+    return f"nothing is live in {deployment.environment}, as before"
+
+
+def _put_back(applied: Applied, previous_build_id: str) -> str:
+    deployment, site, rollout = applied.deployment, applied.site, applied.rollout
+    try:
+        previous = site.control.build(previous_build_id)
+        if previous is None:
+            raise DeployError(f"build {previous_build_id} is not there any more")
+        release = Release.of_build(previous, action="rollback")
+        plan = _plan(applied, release)
+        known = {**deployment.removed, **deployment.staged, **_kept(applied)}
+        build, serving = roll(site, rollout, release, plan, known=known, previous_digest=deployment.digest or None)
+    except FlashError as error:
+        # what it has prepared serves nobody; what cannot be removed now, the next run removes
+        with suppress(FlashError):
+            rollout.abandon(site, ())
+        raise DeployError(
+            f"{deployment.environment}: the previous build {previous_build_id} could not be put back: {error.headline}",
+            hint=f"build {deployment.build_id} is live still; deploy again to replace it",
+            detail=error.detail if isinstance(error, WorkerFailed) else "",
+        ) from error
+    verify(site, rollout, build, serving)
+    advance(site.control, deployment, "rolled-back")
+    site.control.update_build_manifest(build.id, build.manifest_json(site, "verified", serving))
+    rollout.retire(site)
+    _delete({step.name: step.id for step in plan.steps if isinstance(step, DeleteEndpoint)}, site)
+    site.journal.settled(site.run)
+    return _said(deployment, previous_build_id, build_id=build.id, digest=release.digest)
+
+
+def verify(site: Site, rollout: Rollout, build: Build, serving: Mapping[str, str]) -> None:
+    """Read back from the platform that a build is live, and that every endpoint is healthy.
+
+    Raises:
+        DeployError: It is not.
+    """
+    now = site.control.environment(site.app, site.environment)
+    if now is None or now.active_build_id != build.id:
+        live = "nothing" if now is None else f"build {now.active_build_id or 'none'}"
+        raise DeployError(
+            f"{site.environment}: build {build.id} was made live, and {live} is", hint="look at it: flash history"
+        )
+    try:
+        rollout.check(site, build, serving)
+    except FlashError as error:
+        raise DeployError(
+            f"{site.environment}: build {build.id} was put back and is live, but {error.headline}",
+            hint="flash logs shows what its workers wrote; flash rollback N puts an older version back",
+        ) from error
+
+
+def _said(deployment: Deployment, of_build: str, *, build_id: str = "", digest: str = "") -> str:
+    digest = digest or deployment.digest
+    artifact = f" (artifact {digest[:12]})" if digest else ""
+    return (
+        f"build {of_build}{artifact} is live in {deployment.environment} again, as build "
+        f"{build_id or deployment.build_id}: read back, and healthy"
+    )
+
+
+def _kept(applied: Applied) -> dict[str, str]:
+    return {} if applied.build is None else applied.build.kept
+
+
+def _plan(applied: Applied, release: Release) -> Plan:
+    """What undoes a deployment: only what it staged is staged again, and what it made goes."""
+    deployment = applied.deployment
+    ids = {**deployment.removed, **_kept(applied)}
+    wanted = [name for name, resource in release.manifest.resources.items() if is_deployable(resource)]
+    steps: list[Step] = []
+    for name in wanted:
+        if name in deployment.staged:
+            steps.append(UpdateEndpoint(name, ("put back",), deployment.staged[name]))
+        elif name in ids:
+            steps.append(KeepEndpoint(name, ("was not changed",), ids[name]))
+        else:
+            steps.append(CreateEndpoint(name, ("it was live, and is gone",)))
+    steps += [
+        DeleteEndpoint(name, ("the deployment made it",), deployment.staged[name])
+        for name in sorted(deployment.created)
+        if name not in wanted
+    ]
+    return Plan(
+        tuple(steps),
+        release.digest,
+        base_build_id=deployment.build_id,
+        base_digest=deployment.digest or None,
         app=deployment.app,
         environment=deployment.environment,
         environment_id=deployment.environment_id,
-        build_id=build_id,
-        caller_key=client.address.api_key,
     )
-    wanted = {
-        name: endpoint_id
-        for name, endpoint_id in deployment.staged.items()
-        if name in manifest.resources and is_deployable(manifest.resources[name])
-    }
-    for name, endpoint_id in wanted.items():
-        stage(name, manifest, placement, client=client, endpoint_id=endpoint_id, report=report)
-    await_healthy(wanted, build_id, client=client, report=report, clock=clock, sleep=sleep, deadline_s=deadline_s)
-    client.activate(deployment.environment_id, build_id)
 
 
-def _delete(endpoints: Mapping[str, str], *, run: str, client: PlatformClient, journal: Journal) -> None:
+def _delete(endpoints: Mapping[str, str], site: Site) -> None:
     for name, endpoint_id in endpoints.items():
-        client.delete_endpoint(endpoint_id)
-        journal.removed(run, "endpoint", name)
+        site.control.delete_endpoint(endpoint_id)
+        site.journal.removed(site.run, "endpoint", name)

@@ -11,14 +11,12 @@ from flash.errors import DeployError, PlatformError, WorkerFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flash.cloud.client import EndpointRecord, PlatformClient, VersionRecord
+    from flash.cloud.control import ControlPlane, EndpointRecord, VersionRecord
+    from flash.deploy.rollout import Site
     from flash.model.manifest import Manifest
 
-__all__ = ["HEALTHY_DEADLINE_S", "await_healthy", "stage"]
+__all__ = ["await_healthy", "stage"]
 
-HEALTHY_DEADLINE_S: Final = 600.0
-"""A cold start may have to fetch an image first. Source: the platform's own client shares it among all endpoints, read
-2026-08."""
 # between two questions, a part of the time that it has taken so far: whoever is fast is not made to wait
 _SHORTEST_PAUSE_S: Final = 0.1
 _PAUSE_PART: Final = 0.08
@@ -33,7 +31,7 @@ def stage(
     manifest: Manifest,
     placement: Placement,
     *,
-    client: PlatformClient,
+    control: ControlPlane,
     endpoint_id: str | None,
     report: Callable[[str], None],
 ) -> EndpointRecord:
@@ -49,59 +47,48 @@ def stage(
             report(f"! {name}: network volume {volume.get('name')!r} is not attached: only volumes with an id are")
     given = endpoint_input(name, resource, placement, fingerprint=manifest.source_fingerprint, endpoint_id=endpoint_id)
     try:
-        return client.save_endpoint(given)
+        return control.save_endpoint(given)
     except PlatformError as error:
         if "flashBuildId" in error.message:
             raise DeployError(
-                "this platform cannot stage a version beside the live one, and candidate environments, "
-                "which do without, are not available yet",
-                hint='deploy to the local platform: target = "local", or --target local',
+                "this platform cannot stage a version beside the live one",
+                hint="is it a local platform of another version of Flash? start it again: flash platform stop",
                 detail=error.message,
             ) from error
         raise
 
 
-def await_healthy(
-    endpoints: Mapping[str, str],
-    build_id: str,
-    *,
-    client: PlatformClient,
-    report: Callable[[str], None],
-    clock: Callable[[], float],
-    sleep: Callable[[float], None],
-    deadline_s: float = HEALTHY_DEADLINE_S,
-) -> None:
+def await_healthy(endpoints: Mapping[str, str], build_id: str, site: Site) -> None:
     """Wait until every endpoint, given as ids by name, has a healthy worker of that build.
 
     Raises:
         WorkerFailed: A worker died, or none was healthy in time; the end of its log is in ``detail``.
     """
     waiting = dict(endpoints)
-    started_at = told_at = clock()
-    while True:
+    started_at = told_at = site.clock()
+    while waiting:
+        found = site.control.environment_versions(site.environment_id)
         seen: dict[str, VersionRecord | None] = {}
         for name, endpoint_id in list(waiting.items()):
-            version = seen[name] = _version(client, endpoint_id, build_id)
+            of_build = (version for version in found.get(endpoint_id, ()) if version.build_id == build_id)
+            version = seen[name] = next(of_build, None)
             if version is not None and version.failure is not None:
                 raise _failed(name, version.failure, version.log_tail)
             if version is not None and version.is_healthy:
                 del waiting[name]
-                report(f"{name} is healthy")
+                site.report(f"{name} is healthy")
         if not waiting:
             return
-        now = clock()
-        if now - started_at >= deadline_s:
+        now = site.clock()
+        if now - started_at >= site.deadline_s:
             name = next(iter(waiting))
             last = seen[name]
-            raise _failed(name, f"no worker was healthy after {deadline_s:g} s", () if last is None else last.log_tail)
+            reason = f"no worker was healthy after {site.deadline_s:g} s"
+            raise _failed(name, reason, () if last is None else last.log_tail)
         if now - told_at >= _TOLD_EVERY_S:
             told_at = now
-            report(f"waiting for {', '.join(waiting)} ({now - started_at:.0f} s)")
-        sleep(min(max(_SHORTEST_PAUSE_S, _PAUSE_PART * (now - started_at)), _LONGEST_PAUSE_S))
-
-
-def _version(client: PlatformClient, endpoint_id: str, build_id: str) -> VersionRecord | None:
-    return next((version for version in client.versions(endpoint_id) if version.build_id == build_id), None)
+            site.report(f"waiting for {', '.join(waiting)} ({now - started_at:.0f} s)")
+        site.sleep(min(max(_SHORTEST_PAUSE_S, _PAUSE_PART * (now - started_at)), _LONGEST_PAUSE_S))
 
 
 def _failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:

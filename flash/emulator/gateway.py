@@ -88,7 +88,8 @@ async def _graphql(request: Request) -> Response:
         body = await read_json(request, _GRAPHQL_BYTES)
     except FlashError as problem:
         return error(401, _UNAUTHORIZED) if grant is None else refusal(problem)
-    reply = await (await _control(request)).execute(body, grant)
+    lease = request.headers.get("flash-lease", "")
+    reply = await (await _control(request)).execute(body, grant, lease=lease)
     return error(401, _UNAUTHORIZED) if reply is None else JSONResponse(reply)
 
 

@@ -44,8 +44,8 @@ class ControlPlane:
         text = resources.files("flash").joinpath("schema.graphql").read_text(encoding="utf-8")
         self._schema = make_executable_schema(text, QUERIES, MUTATIONS)
 
-    async def execute(self, body: object, grant: Grant | None) -> dict[str, Any] | None:
-        """The reply to a request's body, or None where *grant* does not cover it.
+    async def execute(self, body: object, grant: Grant | None, *, lease: str = "") -> dict[str, Any] | None:
+        """The reply to a request's body, or None where *grant* does not cover it; *lease* is what it shows.
 
         Shape: ``{"query": str, "variables"?: object, "operationName"?: str}`` to
         ``{"data"?: object, "errors"?: [{"message": str}]}``; ``errors`` is absent where there are none.
@@ -63,7 +63,7 @@ class ControlPlane:
             self._schema,
             body,
             query_document=document,
-            context_value=Call(self._platform, grant),
+            context_value=Call(self._platform, grant, lease),
             error_formatter=self._format,
             logger=_NOWHERE,
         )

@@ -14,6 +14,7 @@ from flash.emulator import limits
 from flash.emulator.access import Access
 from flash.emulator.artifacts import ArtifactStore
 from flash.emulator.fleet import Fleet
+from flash.emulator.leases import Leases
 from flash.emulator.login import Logins
 from flash.emulator.logs import WorkerLogs
 from flash.emulator.provision import Addresses
@@ -86,6 +87,7 @@ class Platform:
         self.logs = WorkerLogs(home / "logs", redact=self.access.redact)
         # proxies of the user's environment know nothing of loopback
         self.client = httpx.AsyncClient(transport=transport, trust_env=False, limits=httpx.Limits(max_connections=None))
+        self.leases = Leases(self.clock)
         self.logins = Logins(self.clock, new_id)
         # the checks and tests of a preview ask as fast as they can
         self.rates = Rates(self.clock, limits.RATES if policy is Policy.SCALE else {})

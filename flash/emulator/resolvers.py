@@ -32,10 +32,18 @@ class Call:
 
     Attributes:
         grant: None where the operation needs no key.
+        lease: What it shows of the lease of an environment; empty for nothing.
     """
 
     platform: Platform
     grant: Grant | None
+    lease: str = ""
+
+    def check_lease(self, environment_id: str | None, operation: str) -> None:
+        """Refuse a change to an environment that somebody else deploys to."""
+        state = self.platform.state
+        name = "" if environment_id is None else state.environment_name(environment_id)
+        self.platform.leases.check(environment_id, self.lease, name=name, operation=operation)
 
     def check_environment(self, environment_id: str | None) -> None:
         """Refuse a worker that asks about another environment than its own."""
@@ -153,7 +161,10 @@ def _create_app(_: object, info: Info, *, input: dict[str, str]) -> views.View: 
 async def _delete_app(_: object, info: Info, *, flashAppId: str) -> bool:  # noqa: N803  the wire's
     platform = _platform(info)
     for environment in platform.state.environments(flashAppId):
+        info.context.check_lease(environment.id, "deleteFlashApp")
+    for environment in platform.state.environments(flashAppId):
         _forget_endpoints(platform, environment.id)
+        platform.leases.forget(environment.id)
     platform.state.delete_app(flashAppId)
     await platform.fleet.dismiss()
     return True
@@ -168,8 +179,10 @@ def _create_environment(_: object, info: Info, *, input: dict[str, str]) -> view
 @MUTATIONS.field("deleteFlashEnvironment")
 async def _delete_environment(_: object, info: Info, *, flashEnvironmentId: str) -> bool:  # noqa: N803  the wire's
     platform = _platform(info)
+    info.context.check_lease(flashEnvironmentId, "deleteFlashEnvironment")
     _forget_endpoints(platform, flashEnvironmentId)
     platform.state.delete_environment(flashEnvironmentId)
+    platform.leases.forget(flashEnvironmentId)
     await platform.fleet.dismiss()
     return True
 
@@ -216,6 +229,7 @@ def _update_manifest(_: object, info: Info, *, input: dict[str, Any]) -> views.V
 @MUTATIONS.field("deployBuildToEnvironment")
 def _deploy(_: object, info: Info, *, input: dict[str, str]) -> views.View:  # noqa: A002  the wire's
     platform = _platform(info)
+    info.context.check_lease(input["flashEnvironmentId"], "deployBuildToEnvironment")
     environment = platform.state.activate(input["flashEnvironmentId"], input["flashBuildId"])
     platform.fleet.changed()
     return views.environment(platform, environment)
@@ -224,14 +238,39 @@ def _deploy(_: object, info: Info, *, input: dict[str, str]) -> views.View:  # n
 @MUTATIONS.field("retireFlashVersions")
 def _retire(_: object, info: Info, *, flashEnvironmentId: str) -> int:  # noqa: N803  the wire's
     platform = _platform(info)
+    info.context.check_lease(flashEnvironmentId, "retireFlashVersions")
     retired = platform.state.versions.retire(platform.state.environment(flashEnvironmentId).id)
     platform.fleet.changed()
     return retired
 
 
+@MUTATIONS.field("acquireFlashLease")
+def _acquire_lease(_: object, info: Info, *, input: dict[str, Any]) -> views.View:  # noqa: A002  the wire's
+    platform = _platform(info)
+    environment = platform.state.environment(input["flashEnvironmentId"])
+    is_granted, held = platform.leases.acquire(environment.id, input["holder"], input["who"], input.get("takeOver"))
+    return {
+        "isGranted": is_granted,
+        "lease": views.lease(platform, held, is_holder=is_granted),
+        "environment": views.environment(platform, environment),
+    }
+
+
+@MUTATIONS.field("renewFlashLease")
+def _renew_lease(_: object, info: Info, *, flashEnvironmentId: str, leaseId: str) -> bool:  # noqa: N803  the wire's
+    return _platform(info).leases.renew(flashEnvironmentId, leaseId)
+
+
+@MUTATIONS.field("releaseFlashLease")
+def _release_lease(_: object, info: Info, *, flashEnvironmentId: str, leaseId: str) -> bool:  # noqa: N803  the wire's
+    return _platform(info).leases.release(flashEnvironmentId, leaseId)
+
+
 @MUTATIONS.field("saveEndpoint")
 def _save_endpoint(_: object, info: Info, *, input: dict[str, Any]) -> views.View:  # noqa: A002  the wire's
     platform = _platform(info)
+    for environment_id in platform.state.versions.environments_of(input):
+        info.context.check_lease(environment_id, "saveEndpoint")
     endpoint, version = platform.state.versions.save(input)
     platform.fleet.changed()
     return views.endpoint(platform, endpoint, version)
@@ -240,6 +279,7 @@ def _save_endpoint(_: object, info: Info, *, input: dict[str, Any]) -> views.Vie
 @MUTATIONS.field("deleteEndpoint")
 def _delete_endpoint(_: object, info: Info, *, id: str) -> bool:  # noqa: A002  the wire's
     platform = _platform(info)
+    info.context.check_lease(platform.state.versions.endpoint(id).environment_id, "deleteEndpoint")
     platform.state.versions.delete_endpoint(id)
     _drop(platform, id)
     platform.fleet.changed()
@@ -251,6 +291,8 @@ def _save_template(_: object, info: Info, *, input: dict[str, Any] | None = None
     if input is None:
         raise FlashError("saveTemplate needs an input")
     platform = _platform(info)
+    for endpoint in platform.state.versions.users_of(input.get("id")):
+        info.context.check_lease(endpoint.environment_id, "saveTemplate")
     template = platform.state.versions.save_template(input)
     platform.fleet.changed()
     return views.template(template.id, template.body)

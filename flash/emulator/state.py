@@ -139,6 +139,11 @@ class State:
             raise NotFound("Environment not found", operation="flashEnvironment")
         return EnvironmentRecord(**row)
 
+    def environment_name(self, environment_id: str) -> str:
+        """The name of the environment with that id; empty where there is none."""
+        row = self._database.one("SELECT name FROM environments WHERE id = ?", environment_id)
+        return "" if row is None else str(row["name"])
+
     def delete_environment(self, environment_id: str) -> None:
         """Remove an environment with its endpoints; nothing happens where there is none."""
         with self._database.transaction():

@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from flash.emulator.provision import resource_of
 from flash.emulator.record import EndpointRecord, TemplateRecord, VersionRecord
 from flash.emulator.scaler import VersionState
 from flash.errors import NotFound, PlatformError
+from flash.model.manifest import Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +100,17 @@ class Versions:
         """The template with that id."""
         row = self._database.one("SELECT * FROM templates WHERE id = ?", template_id)
         return None if row is None else TemplateRecord(id=row["id"], body=json.loads(row["body"]))
+
+    def environments_of(self, given: dict[str, Any]) -> set[str]:
+        """The environments that saving an endpoint would change: where it is, and where it goes."""
+        found = None if given.get("id") is None else self.find_endpoint(given["id"])
+        named = {given.get("flashEnvironmentId"), None if found is None else found.environment_id}
+        return {environment_id for environment_id in named if environment_id is not None}
+
+    def users_of(self, template_id: str | None) -> list[EndpointRecord]:
+        """The endpoints that run with a template."""
+        rows = self._database.all("SELECT * FROM endpoints WHERE template_id = ?", template_id)
+        return [EndpointRecord(**row) for row in rows]
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
@@ -235,11 +248,22 @@ class Versions:
         shown = self.shown(endpoint.id)
         kind = {} if shown is None else {"type": shown.config["type"]}
         config = _checked({**_DEFAULTS, **kind, **given})
-        same_build = [version for version in self.of(endpoint.id) if version.build_id == build_id]
+        versions = self.of(endpoint.id)
+        same_build = [version for version in versions if version.build_id == build_id]
         for version in same_build:
-            if version.config == config and (template is None or _same_template(version.template, template)):
+            if _runs_as(version, config, template):
                 if version.state is VersionState.PREVIOUS:
                     self._set_state(version, VersionState.STAGED)
+                return self._version(version.id)
+        for version in versions:
+            # what is put back is a build of its own, and its workers would run what these run
+            if (
+                version.state is VersionState.PREVIOUS
+                and _runs_as(version, config, template)
+                and self._is_same_code(endpoint, version, build_id)
+            ):
+                self._database.run("UPDATE versions SET build_id = ? WHERE id = ?", build_id, version.id)
+                self._set_state(version, VersionState.STAGED)
                 return self._version(version.id)
         for version in same_build:
             if version.state is VersionState.STAGED:
@@ -321,6 +345,31 @@ class Versions:
     def _bump(self, endpoint_id: str) -> None:
         self._database.run("UPDATE endpoints SET revision = revision + 1 WHERE id = ?", endpoint_id)
 
+    def _is_same_code(self, endpoint: EndpointRecord, version: VersionRecord, build_id: str) -> bool:
+        """Whether two builds are the same bytes, and say the same of that endpoint."""
+        if version.build_id is None:
+            return False
+        one, other = self._code(version.build_id), self._code(build_id)
+        if one is None or other is None or one[0] != other[0]:
+            return False
+        try:
+            return all(
+                each_of(one[1]) == each_of(other[1])
+                for each_of in (
+                    lambda manifest: resource_of(manifest, endpoint, version),
+                    lambda manifest: (manifest.python_version, manifest.project_name),
+                )
+            )
+        except NotFound:
+            return False
+
+    def _code(self, build_id: str) -> tuple[str, Manifest] | None:
+        row = self._database.one(
+            "SELECT uploads.sha256, builds.manifest FROM builds JOIN uploads USING (object_key) WHERE builds.id = ?",
+            build_id,
+        )
+        return None if row is None else (row["sha256"], Manifest.parse(json.loads(row["manifest"])))
+
     def _exists(self, table: str, row_id: str) -> bool:
         return self._database.one(f"SELECT 1 FROM {table} WHERE id = ?", row_id) is not None  # noqa: S608  constants
 
@@ -334,6 +383,10 @@ def _version(row: dict[str, Any]) -> VersionRecord:
             "template": json.loads(row["template"]),
         }
     )
+
+
+def _runs_as(version: VersionRecord, config: dict[str, Any], template: dict[str, Any] | None) -> bool:
+    return version.config == config and (template is None or _same_template(version.template, template))
 
 
 def _same_template(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from flash.emulator import limits
 from flash.emulator.state import timestamp
 
 if TYPE_CHECKING:
+    from flash.emulator.leases import Held
     from flash.emulator.platform import Platform
     from flash.emulator.record import (
         AppRecord,
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
         VolumeRecord,
     )
 
-__all__ = ["USER_ID", "View", "app", "build", "endpoint", "environment", "template", "upload", "volume"]
+__all__ = ["USER_ID", "View", "app", "build", "endpoint", "environment", "lease", "template", "upload", "volume"]
 
 # values may be functions of the resolve info: the executor calls them where the field is selected
 View = dict[str, Any]
@@ -68,6 +69,18 @@ def environment(platform: Platform, record: EnvironmentRecord) -> View:
         "endpoints": lambda _info: [endpoint(platform, each) for each in versions.endpoints(record.id)],
         "networkVolumes": volumes,
         "activeArtifact": artifact,
+        "flashLease": lambda _info: None if (held := platform.leases.of(record.id)) is None else lease(platform, held),
+    }
+
+
+def lease(platform: Platform, held: Held, *, is_holder: bool = False) -> View:
+    """A ``FlashLease``; its secret is its holder's."""
+    return {
+        "id": held.id if is_holder else None,
+        "holder": held.holder,
+        "who": held.who,
+        "since": timestamp(held.since),
+        "expiresInS": max(0.0, held.until - platform.clock()),
     }
 
 

@@ -8,6 +8,7 @@ from flash.cloud.client import PlatformClient
 from flash.deploy import rollback
 from flash.deploy.journal import Journal
 from flash.errors import NotFound, Refused
+from flash.preview.promote import rollout_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +69,9 @@ def delete_app(project: Project, address: PlatformAddress, *, report: Callable[[
         for known in app.environments:
             live = client.environment(name, known.name)
             if live is not None:
-                rollback.remove(live, client=client, journal=journal, report=report)
+                rollback.remove(
+                    live, app=name, control=client, rollout=rollout_of(address), journal=journal, report=report
+                )
                 removed.append(known.name)
         client.delete_app(app.id)
         return tuple(removed)

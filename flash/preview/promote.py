@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import getpass
+import os
+import socket
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flash import project as settings
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
-from flash.deploy import rollback
-from flash.deploy.apply import Deployment, apply, retire
+from flash.deploy import ledger, rollback
+from flash.deploy.apply import Deployment, apply, finish
 from flash.deploy.journal import Journal
-from flash.deploy.plan import DeleteEndpoint, plan
+from flash.deploy.plan import plan
+from flash.deploy.release import Release
+from flash.deploy.staged import StagedRollout
 from flash.errors import NotFound, Refused, SettingsError
 from flash.preview.local import find_platform, start_platform
 from flash.preview.session import Attachment, attachment_of, local_address
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from flash.bundle.install import Report
+    from flash.cloud.control import BuildRecord, LiveEnvironment
+    from flash.deploy.apply import Applied
     from flash.deploy.plan import Plan
+    from flash.deploy.rollout import Rollout
     from flash.model.manifest import Artifact
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
     from flash.project import Project, TargetName
 
-__all__ = ["Promotion", "address", "check_target", "promote", "undeploy"]
+__all__ = [
+    "Promotion",
+    "RolledBack",
+    "address",
+    "check_target",
+    "history",
+    "promote",
+    "promote_release",
+    "roll_back",
+    "rollout_of",
+    "undeploy",
+]
 
 
 def address(
@@ -69,7 +86,12 @@ def _start(project: Project, report: Report, wanted: Wanted) -> PlatformState:
 
 
 def check_target(
-    project: Project, environment: str, target: TargetName, *, report: Report, wanted: Wanted = "auto"
+    project: Project,
+    environment: str,  # noqa: ARG001  the pipeline's: a target may have to look at it
+    target: TargetName,
+    *,
+    report: Report,
+    wanted: Wanted = "auto",
 ) -> None:
     """Ask the target something harmless, so that a wrong key is told before anything is built.
 
@@ -77,27 +99,37 @@ def check_target(
         SettingsError, NotAuthorized, PlatformUnreachable, PortTaken: Why nothing can be deployed there.
     """
     with PlatformClient(address(project, target, start=True, report=report, wanted=wanted)) as client:
-        client.environment(project.settings.app, environment)
+        client.find_app(project.settings.app)
 
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """A deployment that is live and not yet verified; one of :meth:`finish` and :meth:`roll_back` ends it."""
+    """A deployment that is live and not yet verified; one of :meth:`finish` and :meth:`roll_back` ends it.
+
+    Until then nobody else deploys to the environment, on platforms with leases.
+    """
 
     deployment: Deployment
     attachment: Attachment
     is_local: bool
-    journal_path: Path
+    applied: Applied
+    client: PlatformClient
 
     def finish(self) -> None:
         """Keep it: the version before it is retired."""
-        with PlatformClient(self.attachment.address) as client:
-            retire(self.deployment, client=client, journal=Journal(self.journal_path))
+        with self.client:
+            finish(self.applied)
 
     def roll_back(self, *, report: Report) -> str:
         """Put back what was live before, or remove a first deployment. Says what is live now."""
-        with PlatformClient(self.attachment.address) as client:
-            return rollback.restore(self.deployment, client=client, journal=Journal(self.journal_path), report=report)
+        self.applied.site.report = report
+        with self.client:
+            return rollback.restore(self.applied)
+
+
+def rollout_of(address: PlatformAddress) -> Rollout:  # noqa: ARG001  there is one way yet
+    """How builds become live on a platform."""
+    return StagedRollout()
 
 
 def promote(
@@ -111,43 +143,138 @@ def promote(
     planned: Plan | None = None,
     wanted: Wanted = "auto",
 ) -> Promotion:
-    """Make *artifact* live in *environment*; what was live before can still be put back.
+    """Make an artifact of this machine live in *environment*; see :func:`promote_release`."""
+    return promote_release(
+        project,
+        Release.of(artifact),
+        environment=environment,
+        target=target,
+        report=report,
+        allow_delete=allow_delete,
+        planned=planned,
+        wanted=wanted,
+    )
+
+
+def promote_release(
+    project: Project,
+    release: Release,
+    *,
+    environment: str,
+    target: TargetName,
+    report: Report,
+    allow_delete: bool = False,
+    planned: Plan | None = None,
+    wanted: Wanted = "auto",
+) -> Promotion:
+    """Make a release live in *environment*; what was live before can still be put back.
 
     Where *planned* is given, what it says is done, and nothing else.
 
     Raises:
         Refused: An endpoint that is live is not in the artifact, and *allow_delete* is false; or the plan no longer
             fits. Nothing has been touched.
+        Busy: Somebody else deploys there.
         WorkerFailed: A worker of the new version died; the old version is live still.
         PlatformError: The platform said no; the old version is live still.
     """
-    journal_path = project.flash_dir / "journal.jsonl"
     backend = _start(project, report, wanted).backend if target == "local" else "runpod"
-    where = address(project, target, start=True, report=report, wanted=wanted)
-    with PlatformClient(where) as client:
-        live = client.environment(project.settings.app, environment)
-        app = project.settings.app
-        steps = plan(artifact.manifest, live, digest=artifact.sha256, app=app, environment=environment)
+    client = PlatformClient(address(project, target, start=True, report=report, wanted=wanted))
+    try:
+        rollout, app = rollout_of(client.address), project.settings.app
+        look = client.look(app, environment)
+        steps = _plan(release, look.live, client, rollout, app=app, environment=environment)
         if planned is not None:
-            planned.check(live, app=app, environment=environment, now=steps)
-        doomed = [step.name for step in steps.steps if isinstance(step, DeleteEndpoint)]
-        if doomed and not allow_delete:
-            raise Refused(
-                f"environment {environment!r} would lose {len(doomed)} endpoint(s)",
-                reasons=[f"{name!r} is live and no longer in the project" for name in doomed],
-                hint="allow it with --flash-allow-delete (flash deploy --allow-delete)",
-            )
-        deployment = apply(
+            planned.check(look.live, app=app, environment=environment, now=steps)
+        _check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete)
+        applied = apply(
             steps,
-            artifact,
-            client=client,
-            app=project.settings.app,
+            release,
+            control=client,
+            rollout=rollout,
+            app=app,
             environment=environment,
-            journal=Journal(journal_path),
+            journal=Journal(project.flash_dir / "journal.jsonl"),
             report=report,
+            look=look,
+            who=_who(release.action),
         )
-    attachment = attachment_of(deployment, artifact, where, kind="deployment", backend=backend)
-    return Promotion(deployment, attachment, target == "local", journal_path)
+    except BaseException:
+        client.close()
+        raise
+    artifact_path = None if release.artifact is None else release.artifact.path
+    attachment = attachment_of(applied.deployment, artifact_path, client.address, kind="deployment", backend=backend)
+    return Promotion(applied.deployment, attachment, target == "local", applied, client)
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A version of the ledger that was put back.
+
+    Attributes:
+        build: The one that it was made of.
+    """
+
+    deployment: Deployment
+    build: BuildRecord
+    is_local: bool
+    message: str
+
+
+def roll_back(
+    project: Project,
+    wanted: str,
+    *,
+    environment: str,
+    target: TargetName,
+    report: Report,
+    allow_delete: bool = False,
+) -> RolledBack:
+    """Put a version of the ledger back: the one before what is live, the *N*-th before it, or one by its digest.
+
+    It is rolled out as any is, verified, and gets an entry of its own; nothing is built or uploaded.
+
+    Raises:
+        NotFound: There is no such environment or version.
+        Refused: The digest means several; or an endpoint would go, and *allow_delete* is false.
+        Busy: Somebody else deploys there.
+        WorkerFailed: A worker of that version died; what was live is live still.
+        DeployError: It is live, and not healthy.
+    """
+    app = project.settings.app
+    with PlatformClient(address(project, target, start=False, report=report)) as client:
+        rollout, look = rollout_of(client.address), client.look(app, environment)
+        live = _found(look.live, app, environment)
+        build = ledger.target(client.builds(live.app_id), environment, live.active_build_id, wanted)
+        release = Release.of_build(build, action="rollback")
+        steps = _plan(release, live, client, rollout, app=app, environment=environment)
+        _check_deletions(steps, live, environment=environment, allow_delete=allow_delete, by="--allow-delete")
+        applied = apply(
+            steps,
+            release,
+            control=client,
+            rollout=rollout,
+            app=app,
+            environment=environment,
+            journal=Journal(project.flash_dir / "journal.jsonl"),
+            report=report,
+            look=look,
+            who=_who("rollback"),
+        )
+        message = rollback.keep(applied, build)
+    return RolledBack(applied.deployment, build, target == "local", message)
+
+
+def history(project: Project, *, environment: str, target: TargetName) -> tuple[ledger.Line, ...]:
+    """What was live in an environment, the newest first; asks the platform, and needs nothing of this machine's.
+
+    Raises:
+        NotFound: There is no such environment.
+    """
+    app = project.settings.app
+    with PlatformClient(address(project, target, start=False, report=lambda _line: None)) as client:
+        live = _found(client.environment(app, environment), app, environment)
+        return ledger.history(client.builds(live.app_id), environment, live.active_build_id)
 
 
 def undeploy(project: Project, *, environment: str, target: TargetName, report: Report) -> tuple[str, ...]:
@@ -158,13 +285,71 @@ def undeploy(project: Project, *, environment: str, target: TargetName, report: 
 
     Raises:
         NotFound: There is no such environment.
+        Busy: Somebody deploys there.
     """
+    app = project.settings.app
     with PlatformClient(address(project, target, start=False, report=report)) as client:
-        live = client.environment(project.settings.app, environment)
-        if live is None:
-            raise NotFound(
-                f"app {project.settings.app!r} has no environment {environment!r}",
-                hint="flash env list shows those that there are",
-            )
-        rollback.remove(live, client=client, journal=Journal(project.flash_dir / "journal.jsonl"), report=report)
-        return tuple(sorted(live.endpoints))
+        live = _found(client.environment(app, environment), app, environment)
+        return rollback.remove(
+            live,
+            app=app,
+            control=client,
+            rollout=rollout_of(client.address),
+            journal=Journal(project.flash_dir / "journal.jsonl"),
+            report=report,
+            who=_who("undeploy"),
+        )
+
+
+def _plan(
+    release: Release,
+    live: LiveEnvironment | None,
+    client: PlatformClient,
+    rollout: Rollout,
+    *,
+    app: str,
+    environment: str,
+) -> Plan:
+    if live is not None and (forgotten := rollout.forgotten(client, live)):
+        # what a dead run has left is no endpoint that somebody would miss
+        endpoints = {name: endpoint_id for name, endpoint_id in live.endpoints.items() if name not in forgotten}
+        live = replace(live, endpoints=endpoints)
+    return plan(release.manifest, live, digest=release.digest, app=app, environment=environment)
+
+
+def _check_deletions(
+    steps: Plan,
+    live: LiveEnvironment | None,
+    *,
+    environment: str,
+    allow_delete: bool,
+    by: str = "--flash-allow-delete (flash deploy --allow-delete)",
+) -> None:
+    entry = None if live is None or live.manifest is None else live.manifest.deployment
+    # who deployed what is live has agreed to that, and was stopped before it was done
+    agreed = set() if entry is None else set(entry.removed)
+    doomed = [name for name in steps.deleted if name not in agreed]
+    if doomed and not allow_delete:
+        raise Refused(
+            f"environment {environment!r} would lose {len(doomed)} endpoint(s)",
+            reasons=[f"{name!r} is live and no longer in the project" for name in doomed],
+            hint=f"allow it with {by}",
+        )
+
+
+def _found(live: LiveEnvironment | None, app: str, environment: str) -> LiveEnvironment:
+    if live is None:
+        raise NotFound(
+            f"app {app!r} has no environment {environment!r}", hint="flash env list shows those that there are"
+        )
+    return live
+
+
+def _who(action: str) -> str:
+    """This run in words, for others who want to deploy there."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        # a container's user need not have a name
+        user = "somebody"
+    return f"{user}@{socket.gethostname()} (flash {action}, process {os.getpid()})"

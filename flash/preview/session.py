@@ -16,11 +16,14 @@ from flash.bundle import discover as discovery
 from flash.bundle.install import Uv
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
+from flash.cloud.control import Look
 from flash.cloud.jobs import EndpointClient
 from flash.deploy.apply import DeployedEndpoint, Deployment, apply
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
-from flash.errors import ManifestError, TargetPythonMissing
+from flash.deploy.release import Release
+from flash.deploy.staged import StagedRollout
+from flash.errors import ManifestError, NotFound, TargetPythonMissing
 from flash.model.manifest import Artifact
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
 from flash.preview.bases import MAKING_PREFIX, Bases
@@ -116,7 +119,7 @@ class Attachment:
 
     Attributes:
         previous: The digest that was live before, for a deployment.
-        artifact_path: The artifact that runs there.
+        artifact_path: The artifact that runs there, where it is on this machine.
         backend: What its workers are: ``process``, ``docker`` or ``runpod``.
     """
 
@@ -127,7 +130,7 @@ class Attachment:
     previous: str | None
     address: PlatformAddress
     endpoints: tuple[DeployedEndpoint, ...]
-    artifact_path: Path
+    artifact_path: Path | None
     backend: str
 
     def write(self, path: Path) -> None:
@@ -140,7 +143,7 @@ class Attachment:
             "previous": self.previous,
             "address": asdict(self.address),
             "endpoints": [asdict(endpoint) for endpoint in self.endpoints],
-            "artifact_path": str(self.artifact_path),
+            "artifact_path": None if self.artifact_path is None else str(self.artifact_path),
             "backend": self.backend,
         }
         path.touch(mode=0o600)
@@ -166,7 +169,7 @@ class Attachment:
                     DeployedEndpoint(**{**endpoint, "routes": tuple(endpoint["routes"])})
                     for endpoint in data["endpoints"]
                 ),
-                artifact_path=Path(data["artifact_path"]),
+                artifact_path=None if data["artifact_path"] is None else Path(data["artifact_path"]),
                 backend=data["backend"],
             )
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -192,7 +195,16 @@ class Attachment:
         return {endpoint.name: client(endpoint) for endpoint in self.endpoints}
 
     def artifact(self) -> Artifact:
-        """The artifact that runs there."""
+        """The artifact that runs there.
+
+        Raises:
+            NotFound: It is on the platform, and not on this machine.
+        """
+        if self.artifact_path is None:
+            raise NotFound(
+                f"artifact {self.digest[:12]} is not on this machine",
+                hint="it was promoted from what the platform has; build it for tests that look into it",
+            )
         return archive.read(self.artifact_path)
 
 
@@ -259,23 +271,26 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
         client = stack.enter_context(PlatformClient(address))
         deployment = apply(
             plan(artifact.manifest, None, digest=artifact.sha256),
-            artifact,
-            client=client,
+            Release.of(artifact),
+            control=client,
+            rollout=StagedRollout(),
             app=project.settings.app,
             environment=PREVIEW_ENVIRONMENT,
             journal=Journal(home / "journal.jsonl"),
             report=report,
-        )
+            look=Look(None, None),
+            is_shared=False,
+        ).deployment
     except BaseException:
         stack.close()
         raise
-    attachment = attachment_of(deployment, artifact, address, kind="preview", backend=state.backend)
+    attachment = attachment_of(deployment, artifact.path, address, kind="preview", backend=state.backend)
     return Preview(attachment, stack)
 
 
 def attachment_of(
     deployment: Deployment,
-    artifact: Artifact,
+    artifact_path: Path | None,
     address: PlatformAddress,
     *,
     kind: Literal["preview", "deployment"],
@@ -290,6 +305,6 @@ def attachment_of(
         previous=deployment.previous,
         address=address,
         endpoints=deployment.endpoints,
-        artifact_path=artifact.path,
+        artifact_path=artifact_path,
         backend=backend,
     )
