@@ -60,9 +60,12 @@ class Scene:
         """The next run, on a clean connection, makes the new version live and leaves nothing beside it."""
         root = root or self.root
         again = self.world.run(root, NEW)
-        assert again.phase == "deployed", again
-        assert self.world.live(self.app, NEW) == NEW
-        assert self.world.leftovers(self.app, root, self.endpoints_before) == [], again
+        if again.phase != "deployed":
+            pytest.fail(f"the next run did not converge: {again}", pytrace=False)
+        self.world.live(self.app, NEW)
+        left = self.world.leftovers(self.app, root, self.endpoints_before)
+        if left:
+            pytest.fail(f"left over: {'; '.join(left)}\n{again}", pytrace=False)
 
 
 @pytest.fixture

@@ -55,11 +55,11 @@ def _run(job: dict[str, Any]) -> None:
     said: dict[str, Any] = {"lines": []}
     try:
         os.environ.update(job["variables"])
-        _reroute(job)
+        _reroute(job, said)
         _deploy(job, said)
     except FlashError as error:
         said |= {"error": type(error).__name__, "message": str(error), "detail": getattr(error, "detail", "")}
-    except BaseException:  # why: whatever it was, it is a result
+    except BaseException:  # noqa: BLE001  whatever it was, it is a result
         said["crash"] = traceback.format_exc()
     part = Path(job["said"] + ".part")
     part.write_text(json.dumps(said), encoding="utf-8")
@@ -101,11 +101,11 @@ def _deploy(job: dict[str, Any], said: dict[str, Any]) -> None:
     said["phase"] = "rolled back"
 
 
-def _reroute(job: dict[str, Any]) -> None:
+def _reroute(job: dict[str, Any], said: dict[str, Any]) -> None:
     """Let no answer take long, and one request, or all from there on, find nobody who listens."""
     send = httpx.HTTPTransport.handle_request
     counts: Counter[str] = Counter()
-    state = {"armed": job["action"] == "deploy", "struck": False}
+    state = {"armed": job["action"] == "deploy"}
     timeout_s, refused = job.get("timeout_s"), job.get("refused") or {}
 
     def handle(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
@@ -116,8 +116,8 @@ def _reroute(job: dict[str, Any]) -> None:
             body = request.read() if path == "/graphql" else b""
             operation = operation_of(request.method, path, body)
             counts[operation] += 1
-            if f"{operation}[{counts[operation]}]" == refused["at"] or (state["struck"] and refused["persists"]):
-                state["struck"] = True
+            if f"{operation}[{counts[operation]}]" == refused["at"] or (said.get("refused") and refused["persists"]):
+                said["refused"] = True
                 request.url = request.url.copy_with(port=refused["port"])
         if timeout_s is not None:
             given = request.extensions.get("timeout", {})

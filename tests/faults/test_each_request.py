@@ -1,8 +1,9 @@
-"""Whatever becomes of a request: an environment serves one version, what is reported is true, the next run converges."""
+"""Whatever becomes of a request: one version is served, what is reported is true, and the next run converges."""
 
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from faults import cases
@@ -13,6 +14,8 @@ from faults.world import KEY, Outcome
 pytestmark = pytest.mark.faults
 
 _TIMEOUT_S = 0.4
+_UNCERTAIN = re.compile(r"not known|unknown|cannot be told")
+"""How an error says that nobody knows what is live."""
 
 
 @pytest.mark.parametrize("case", list(cases.faults()), ids=str)
@@ -40,10 +43,10 @@ def test_a_kill_leaves_the_old_version_or_the_new_one(scene: Scene, case: Case) 
 
 
 def check_told(outcome: Outcome, scene: Scene, live: str | None) -> None:
-    """What was reported is what is served."""
-    assert outcome.has_struck or "refused" in str(outcome.said), outcome
-    assert "crash" not in outcome.said, outcome
+    """What was reported is what is served, or that this is not known."""
     assert KEY not in json.dumps(outcome.said)
+    if "crash" in outcome.said:
+        pytest.fail(f"crashed: {outcome.said['crash']}", pytrace=False)
     served = {
         "check": scene.before,
         "promote": scene.before,
@@ -52,4 +55,7 @@ def check_told(outcome: Outcome, scene: Scene, live: str | None) -> None:
         "roll back": scene.before,
         "rolled back": scene.after,
     }
-    assert live == served[outcome.phase], f"{live} is live; {outcome}"
+    if live != served[outcome.phase] and not _UNCERTAIN.search(outcome.said.get("message", "")):
+        pytest.fail(f"{live} is served, which was not told: {outcome}", pytrace=False)
+    if not outcome.has_struck:
+        pytest.fail(f"the fault did not strike: FAULTS=record makes the table anew; {outcome}", pytrace=False)

@@ -81,7 +81,7 @@ class QuickLauncher(httpx.AsyncBaseTransport):
         headers = {"Authorization": f"Bearer {spec.environment['RUNPOD_AI_API_KEY']}"}
         path = f"/v2/{spec.endpoint_id}"
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1", headers=headers, timeout=None
+            transport=httpx.ASGITransport(self.app), base_url="http://127.0.0.1", headers=headers, timeout=_PATIENCE_S
         ) as client:
             while True:
                 taken = await client.get(f"{path}/job-take/{spec.worker_id}?job_in_progress=0")
@@ -241,7 +241,8 @@ class Outcome:
         return "message" in self.said
 
     def __str__(self) -> str:
-        return f"status {self.status}, {json.dumps(self.said, indent=1)}\nrequests: {' '.join(self.seen)}"
+        said = "\n".join(f"  {name}: {value}" for name, value in self.said.items())
+        return f"status {self.status}\n{said}\n  requests: {' '.join(self.seen)}"
 
 
 def _without_ours(variables: Mapping[str, str]) -> dict[str, str]:
@@ -390,7 +391,7 @@ class World:
         plan.pid_known.set()
         status, said = self.deployer.wait()
         proxy.end()
-        return Outcome(status, said, plan.seen, plan.has_struck)
+        return Outcome(status, said, plan.seen, plan.has_struck or bool(said.get("refused")))
 
     # -- looking
 
@@ -456,11 +457,7 @@ class World:
         return {one["id"] for one in found}
 
     def leftovers(self, app: str, root: Path, before: set[str]) -> list[str]:
-        """What is there besides the live version: each in words.
-
-        Args:
-            before: Endpoints that were there before the app was.
-        """
+        """What is there besides the live version, each in words; *before* are the endpoints of others."""
         found = []
         environments = self.environments(app)
         names = [environment["name"] for environment in environments]
@@ -496,7 +493,7 @@ _APP: Final = (
     "query app($id: String!) { flashApp(flashAppId: $id) { flashEnvironments"
     " { id name activeBuildId endpoints { id name } } } }"
 )
-_VERSIONS: Final = "query versions($id: String!) { myself { endpoint(id: $id) { flashVersions { buildId state isHealthy workers } } } }"
+_VERSIONS: Final = "query versions($id: String!) { myself { endpoint(id: $id) { flashVersions { state } } } }"
 _BUILD: Final = "query build($id: String!) { flashBuild(flashBuildId: $id) { manifest } }"
 _DELETE_APP: Final = "mutation forget($id: String!) { deleteFlashApp(flashAppId: $id) }"
 
