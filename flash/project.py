@@ -11,7 +11,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -46,6 +46,7 @@ __all__ = [
     "save_key",
     "signing_key",
     "target_of",
+    "withhold",
 ]
 
 TargetName = Literal["runpod", "local"]
@@ -531,6 +532,21 @@ def signing_key() -> bytes | None:
 def environment() -> dict[str, str]:
     """A copy of this process's environment, for child processes; what is left out of it is the caller's business."""
     return dict(os.environ)
+
+
+def withhold(variable: str) -> Callable[[], None]:
+    """Take *variable* out of this process's environment: what is started from now on does not inherit it.
+
+    Returns:
+        What puts it back.
+    """
+    value = os.environ.pop(variable, None)
+
+    def put_back() -> None:
+        if value is not None:
+            os.environ[variable] = value
+
+    return put_back
 
 
 def program(interpreter: str = sys.executable) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,20 +15,25 @@ from pytest_flash.contract import ContractItems
 from pytest_flash.controller import Controller, Doorkeeper
 from pytest_flash.distribution import WORKERINPUT, Distribution, Worker
 from pytest_flash.fixtures import connection_key, root_key
+from pytest_flash.gatekeeper import Gatekeeper
 from pytest_flash.options import options_key
 from pytest_flash.smoke import Recorder, results_path
 from pytest_flash.subject import Subject
 from pytest_flash.teller import Teller
+from pytest_flash.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from pytest_flash.options import Options
 
-__all__ = ["activate", "pipeline_key"]
+__all__ = ["activate", "clock_key", "pipeline_key", "pipeline_of"]
 
 pipeline_key = pytest.StashKey[Pipeline]()
 """Set by tests of the plugin in ``pytest_configure``; the real one is used otherwise."""
+
+clock_key: pytest.StashKey[Callable[[], datetime]] = pytest.StashKey()
+"""The same, for what the time is."""
 
 
 def activate(config: pytest.Config, options: Options, child_environment: Mapping[str, str]) -> None:
@@ -54,9 +60,10 @@ def _activate_owner(config: pytest.Config, options: Options, child_environment: 
         config,
         options,
         root=config.stash[root_key],
-        pipeline=lambda: _pipeline(config),
+        pipeline=lambda: pipeline_of(config),
         child_environment=child_environment,
         teller=teller,
+        gatekeeper=Gatekeeper(options.deploy, child_environment, config.stash.get(clock_key, _now)),
     )
     connection = Connection(controller)
     _connect(config, connection)
@@ -65,7 +72,9 @@ def _activate_owner(config: pytest.Config, options: Options, child_environment: 
     register(controller.observer, "flash-observer")
     register(teller.chronicle, "flash-chronicle")
     # each of the two finds out later whether it is the one: xdist decides after us
-    register(Doorkeeper(controller), "flash-doorkeeper")
+    watch = Watch(config)
+    register(watch, "flash-watch")
+    register(Doorkeeper(controller, watch), "flash-doorkeeper")
     register(Distribution(controller), "flash-distribution")
     register(ContractItems(connection, lambda: controller.subjects), "flash-contract")
 
@@ -74,18 +83,24 @@ def _activate_worker(config: pytest.Config, data: dict[str, Any] | None) -> None
     if data is None:
         return
     config.stash[root_key] = Path(data["root"])
-    connection = Connection(FromFile(Path(data["attachment"]), lambda: _pipeline(config)))
+    connection = Connection(FromFile(Path(data["attachment"]), lambda: pipeline_of(config)))
     _connect(config, connection)
     subjects = [Subject(*subject) for subject in data["subjects"]]
     config.pluginmanager.register(ContractItems(connection, lambda: subjects), "flash-contract")
-    config.pluginmanager.register(Worker(config), "flash-worker")
+    watch = Watch(config)
+    config.pluginmanager.register(watch, "flash-watch")
+    config.pluginmanager.register(Worker(config, watch), "flash-worker")
 
 
 def _activate_smoke(config: pytest.Config, attachment: Path) -> None:
     if not attachment.is_file():
         raise pytest.UsageError(f"--flash-attach: there is no file {attachment}")
-    _connect(config, Connection(FromFile(attachment, lambda: _pipeline(config))))
+    _connect(config, Connection(FromFile(attachment, lambda: pipeline_of(config))))
     config.pluginmanager.register(Recorder(results_path(attachment)), "flash-recorder")
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc)
 
 
 def _connect(config: pytest.Config, connection: Connection) -> None:
@@ -93,7 +108,8 @@ def _connect(config: pytest.Config, connection: Connection) -> None:
     config.pluginmanager.register(LogSections(connection), "flash-logs")
 
 
-def _pipeline(config: pytest.Config) -> Pipeline:
+def pipeline_of(config: pytest.Config) -> Pipeline:
+    """What takes this run from sources to a deployment."""
     if pipeline_key not in config.stash:
         config.stash[pipeline_key] = RealPipeline(config.stash[options_key].backend)
     return config.stash[pipeline_key]

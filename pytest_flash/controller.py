@@ -10,6 +10,7 @@ import pytest
 from flash.errors import DeployError, FlashError, SettingsError
 from pytest_flash.contract import ContractItem
 from pytest_flash.facts import Observer
+from pytest_flash.gatekeeper import Gatekeeper, is_dry
 from pytest_flash.report import Failure, StageFailed, StageReporter
 from pytest_flash.stages import Stages
 from pytest_flash.subject import Subject, subjects
@@ -21,13 +22,16 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
+    from flash.deploy import gate
     from flash.model.manifest import Artifact
-    from flash.preview.pipeline import Pipeline
+    from flash.preview.pipeline import Pipeline, Promotion
     from flash.preview.session import Attachment
     from flash.project import Project, TargetName
     from pytest_flash.ci import Ci
     from pytest_flash.options import Options
+    from pytest_flash.receipts import Receipts
     from pytest_flash.teller import Teller
+    from pytest_flash.watch import Watch
 
 __all__ = ["Controller", "Doorkeeper"]
 
@@ -54,6 +58,7 @@ class Controller:
         pipeline: Callable[[], Pipeline],
         child_environment: Mapping[str, str],
         teller: Teller,
+        gatekeeper: Gatekeeper,
     ) -> None:
         self.subjects: tuple[Subject, ...] = ()
         self.collected: tuple[str, ...] = ()
@@ -64,12 +69,15 @@ class Controller:
         self._pipeline = pipeline
         self._child_environment = child_environment
         self._teller = teller
+        self._gatekeeper = gatekeeper
+        self._is_dry = is_dry(config.option)
         self._verdict = Verdict(environment=options.deploy)
         self._run: _Run | None = None
         self._endpoints: tuple[str, ...] = ()
         self._is_prepared = False
         self._obstacle: FlashError | None = None
         self._workers = ""
+        self._receipts: Receipts | None = None
 
     # -- what its own process's tests and xdist's workers ask for
 
@@ -121,6 +129,9 @@ class Controller:
             self._verdict.fail(error)
             self._end()
             raise pytest.UsageError(str(error)) from error
+        except _RefusedEarly as refused:
+            self._verdict.take(refused.verdict)
+            self._obstacle = refused
         except FlashError as error:
             self._verdict.fail(error)
             self._obstacle = error
@@ -132,18 +143,27 @@ class Controller:
         pipeline = self._pipeline()
         project = load_project(self._root, app=options.app, exclude=options.exclude)
         self._verdict.app = project.settings.app
+        early = self._gatekeeper.open(project)
+        child_environment = self._gatekeeper.child_environment()
+        if options.receipt is not None and not self._is_dry:
+            from pytest_flash.receipts import Receipts
+
+            self._receipts = Receipts(options.receipt, child_environment)
+            self._receipts.open(project)
         if options.deploy is not None:
             target = self._verdict.target = target_of(project, options.deploy, options.target)
-            if not self._config.option.collectonly:
+            if early.in_the_way and not self._is_dry:
+                raise _RefusedEarly(early)
+            if not self._is_dry:
                 pipeline.check_target(project, options.deploy, target, report=run.reporter.progress)
-        if not self._config.option.collectonly:
+        if not self._is_dry:
             self._workers = pipeline.settle(project)
         run.stages = Stages(
             project,
             pipeline,
             run.reporter,
             attachment_path=run.attachment_path,
-            child_environment=self._child_environment,
+            child_environment=child_environment,
         )
         self._discover(project, pipeline)
 
@@ -183,7 +203,10 @@ class Controller:
         """Tell what keeps the run from beginning, as the failure of the stage that it concerns."""
         environment = self._options.deploy
         name = "preview" if environment is None else f"deploy[{environment}]"
-        self._started.reporter.fail(name, Failure.of(obstacle))
+        reporter, decision = self._started.reporter, self._verdict.gate
+        if decision is not None:
+            reporter.told[f"flash::{name}"] = list(decision.properties())
+        reporter.fail(name, self._verdict.failure or Failure.of(obstacle))
         raise StageFailed(obstacle)
 
     @property
@@ -214,7 +237,8 @@ class Controller:
         try:
             result = yield
         except StageFailed as error:
-            self._verdict.fail(error)
+            if self._verdict.outcome != "refused":
+                self._verdict.fail(error)
             return True
         except session.Failed as failed:
             if environment is None:
@@ -228,6 +252,8 @@ class Controller:
         self._close_preview()
         if environment is None:
             self._verdict.outcome = "failed" if session.testsfailed else "passed"
+            if self._receipts is not None:
+                self._judge_for_receipt(str(session.shouldfail or session.shouldstop or ""))
         else:
             self._promote(environment, cut_short or str(session.shouldfail or session.shouldstop or ""))
         return result
@@ -238,22 +264,41 @@ class Controller:
             return
         self._started.reporter.begin_line()
         try:
-            if self._is_let_through(environment, target, cut_short):
+            if self._is_let_through(f"deploy[{environment}]", target, cut_short):
                 self._deploy(environment, target)
         except FlashError as error:
             self._verdict.fail(error)
 
-    def _is_let_through(self, environment: str, target: TargetName, cut_short: str) -> bool:
+    def _judge_for_receipt(self, cut_short: str) -> None:
+        """Judge what holds for any environment; what is about one is judged when the receipt is used for it."""
+        self._started.reporter.begin_line()
+        try:
+            if self._is_let_through("receipt", "local", cut_short):
+                self._write_receipt(None)
+        except FlashError as error:
+            self._verdict.fail(error)
+
+    def _write_receipt(self, promotion: Promotion | None) -> None:
+        gate = self._verdict.gate
+        if self._receipts is None or gate is None:
+            return
+        try:
+            self._receipts.write(self._stages, self.observer.seen, gate, config=self._config, promotion=promotion)
+        except StageFailed as error:
+            # what is live stays so: the failed stage fails the run
+            if promotion is None:
+                self._verdict.fail(error)
+
+    def _is_let_through(self, name: str, target: TargetName, cut_short: str) -> bool:
         from pytest_flash.judge import judge
 
         run = self._started
-        name = f"deploy[{environment}]"
         try:
             verdict = judge(
                 run.session,
                 self.observer.seen,
                 self._stages,
-                environment=environment,
+                surroundings=self._gatekeeper.surroundings(),
                 target=target,
                 collected=self.collected,
                 subjects=self.subjects,
@@ -289,6 +334,7 @@ class Controller:
             promotion.finish()
         except FlashError as error:
             self._verdict.notes.append(f"the version before is not retired yet: {error}")
+        self._write_receipt(promotion)
 
     # -- the end
 
@@ -305,6 +351,9 @@ class Controller:
         self._verdict.digest = None if run.stages is None else run.stages.digest
         self._verdict.stages = tuple(run.reporter.stages)
         self._verdict.untyped = dict(self.observer.seen.untyped)
+        if self._receipts is not None:
+            note = self._receipts.note(None if run.stages is None else run.stages.project)
+            self._verdict.notes += [note] if note else []
         if self._options.has_stages or self._verdict.stages:
             self._teller.tell(self._verdict, run.stages)
 
@@ -321,8 +370,20 @@ class Controller:
         self._teller.write_log(terminalreporter)
         write_summary(self._verdict, terminalreporter, with_block=self._options.summary)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Let no run that was to deploy, and did not, end as if it had; outermost, whatever others do with the status.
+
+        Such as ``pytest.exit(returncode=0)``, or a hook that sets it.
+        """
+        yield
+        is_done = self._verdict.outcome in {"deployed", "planned"}
+        if self._options.deploy is not None and not self._is_dry and not is_done and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def pytest_unconfigure(self) -> None:
         """Remove the run's folder."""
+        self._gatekeeper.close()
         # where no terminal reporter had a summary
         self._teller.write_log(None)
         if self._run is not None:
@@ -340,6 +401,14 @@ class Controller:
         if stages is None:
             raise RuntimeError("the session could not start")
         return stages
+
+
+class _RefusedEarly(DeployError):
+    """The gate refuses before anything is built."""
+
+    def __init__(self, verdict: gate.Verdict) -> None:
+        super().__init__("the gate refused")
+        self.verdict = verdict
 
 
 class _Run:
@@ -374,14 +443,17 @@ class _Run:
 class Doorkeeper:
     """Lets the tests run only after build and preview; a wrapper of the loop could not keep it from running."""
 
-    def __init__(self, controller: Controller) -> None:
+    def __init__(self, controller: Controller, watch: Watch) -> None:
         self._controller = controller
+        self._watch = watch
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> object:
         """Before the loop, in the process that has the tests."""
         if session.config.pluginmanager.hasplugin("dsession"):
             return None
+        self._watch.select(session.items)
+        self._controller.observer.seen.selection.add(self._watch.selection)
         self._controller.collected = tuple(item.nodeid for item in session.items)
         if not session.config.option.collectonly:
             self._controller.prepare(session.items)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from flash.errors import FlashError
+from pytest_flash.watch import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_flash.controller import Controller
+    from pytest_flash.watch import Watch
 
 __all__ = ["WORKERINPUT", "Distribution", "Worker"]
 
@@ -59,22 +61,26 @@ class Distribution:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Take what a worker saw."""
-        seen = getattr(node, "workeroutput", {}).get(WORKERINPUT)
-        if seen is not None:
-            self._controller.observer.add_worker(seen["deselected"])
+        told = getattr(node, "workeroutput", {}).get(WORKERINPUT)
+        seen = self._controller.observer.seen
+        if told is None:
+            seen.silent.append(f"worker {node.gateway.id}")
+        else:
+            seen.selection.add(Selection(told))
 
 
 class Worker:
     """In a worker: tells the owner of the run what only a worker sees."""
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, watch: Watch) -> None:
         self._config = config
-        self._deselected: list[str] = []
+        self._watch = watch
 
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Keep what is left out."""
-        self._deselected += [item.nodeid for item in items]
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """See what is left of what was collected, when all hooks have had their say."""
+        self._watch.select(session.items)
 
     def pytest_sessionfinish(self) -> None:
         """Tell it."""
-        self._config.workeroutput[WORKERINPUT] = {"deselected": self._deselected}  # type: ignore[attr-defined]
+        self._config.workeroutput[WORKERINPUT] = self._watch.selection.as_data()  # type: ignore[attr-defined]

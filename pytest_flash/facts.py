@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
+
+import pytest
 
 from pytest_flash.contract import UNTYPED
 from pytest_flash.report import is_stage
-from pytest_flash.subject import is_contract
+from pytest_flash.watch import RAISED, Selection, skip_reason
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from pathlib import Path
-
-    import pytest
-
-__all__ = ["Observations", "Observer", "narrowing"]
+__all__ = ["Observations", "Observer"]
 
 _BADNESS: Final = {"passed": 0, "xpassed": 1, "xfailed": 1, "skipped": 1, "failed": 2, "error": 3}
 
@@ -27,19 +24,32 @@ class Observations:
     Attributes:
         outcomes: ``passed``, ``failed``, ``error`` (set-up, tear-down), ``skipped``, ``xfailed`` or ``xpassed``.
         reasons: Of skips and expected failures.
+        reruns: How many attempts failed before the last one.
+        subtests: Reasons of parts of tests that were skipped or failed as expected, by the id of the test and the
+            part's name.
         broken: Files that could not be collected.
-        skipped_files: Reasons of those that skipped themselves as a whole.
+        internal: Internal errors of pytest, its plugins and the project's hooks.
+        silent: Workers that ended without telling what they left out.
+        selection: What was left out.
         failed_reports: How many reports said that something failed.
         untyped: What contract checks left out.
     """
 
     outcomes: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    reruns: Counter[str] = field(default_factory=Counter)
+    subtests: dict[str, str] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
-    skipped_files: dict[str, str] = field(default_factory=dict)
-    deselected: set[str] = field(default_factory=set)
+    internal: list[str] = field(default_factory=list)
+    silent: list[str] = field(default_factory=list)
+    selection: Selection = field(default_factory=Selection)
     failed_reports: int = 0
     untyped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def skipped_files(self) -> dict[str, str]:
+        """Reasons of files that skipped themselves as a whole."""
+        return self.selection.skipped_files
 
     def with_outcome(self, wanted: str) -> dict[str, str]:
         """Reasons, where there are any, by node id."""
@@ -47,22 +57,29 @@ class Observations:
 
 
 class Observer:
-    """Watches the run's hooks. Under xdist, workers tell what only they see through :meth:`add_worker`."""
+    """Watches the run's hooks. Under xdist, workers tell what only they see: :class:`~pytest_flash.watch.Selection`."""
 
     def __init__(self) -> None:
         self.seen = Observations()
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep the worst phase of each test; of one that was run again, the last attempt."""
+        """Keep the worst phase of each test; of one that was run again, the last attempt. First, before others edit."""
         if is_stage(report):
             return
         outcome, reason = _outcome(report)
         if outcome == "rerun":
             # another plugin gives the test another attempt
             self.seen.outcomes.pop(report.nodeid, None)
+            self.seen.reruns[report.nodeid] += 1
             return
-        if outcome in {"failed", "error"}:
+        if report.failed:
             self.seen.failed_reports += 1
+        if hasattr(report, "context") and outcome not in {"failed", "error"}:
+            # a part of a test, whose own report comes when all parts are done
+            if outcome in {"skipped", "xfailed"}:
+                self.seen.subtests[f"{report.nodeid} {_part(report)}"] = reason
+            return
         if outcome == "passed" and report.when != "call":
             return
         before = self.seen.outcomes.get(report.nodeid)
@@ -73,64 +90,38 @@ class Observer:
             if name == UNTYPED:
                 self.seen.untyped[report.nodeid] = str(value)
 
+    @pytest.hookimpl(tryfirst=True)
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep what could not be collected, and what skipped itself as a whole."""
+        """Keep what could not be collected."""
         if report.failed:
             self.seen.failed_reports += 1
             self.seen.broken.append(report.nodeid or "the session")
-        elif report.skipped:
-            self.seen.skipped_files[report.nodeid] = _reason(report.longrepr)
 
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Keep what was left out."""
-        self.seen.deselected.update(item.nodeid for item in items)
-
-    def add_worker(self, deselected: Iterable[str]) -> None:
-        """Add what a worker of xdist left out."""
-        self.seen.deselected.update(deselected)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Keep it: a worker of xdist has one, and the run goes on."""
+        self.seen.internal.append(f"internal error: {excinfo.exconly(tryshort=True).splitlines()[-1]}")
 
 
 def _outcome(report: pytest.TestReport) -> tuple[str, str]:
-    if hasattr(report, "wasxfail"):
-        return ("xfailed" if report.skipped else "xpassed"), report.wasxfail
     if report.failed:
         return ("failed" if report.when == "call" else "error"), ""
+    raised = getattr(report, RAISED, "")
+    if report.passed and raised:
+        return ("failed" if report.when == "call" else "error"), f"it raised {raised}, and a hook reported a pass"
+    if hasattr(report, "wasxfail"):
+        return ("xfailed" if report.skipped else "xpassed"), report.wasxfail
     if report.skipped:
-        return "skipped", _reason(report.longrepr)
+        return "skipped", skip_reason(report.longrepr)
     if report.passed:
         return "passed", ""
     return "rerun", ""
 
 
-def _reason(longrepr: Any) -> str:
-    text = longrepr[2] if isinstance(longrepr, tuple) else str(longrepr or "")
-    return text.removeprefix("Skipped: ")
-
-
-def narrowing(config: pytest.Config, root: Path) -> tuple[str, ...]:
-    """What narrows the run to less than all tests, without deselecting any: a line each, naming the option.
-
-    Path arguments must cover either every folder of ``testpaths`` or the project's root.
-    """
-    found: list[str] = []
-    here = config.invocation_params.dir
-    arguments = [(here / argument.partition("::")[0]).resolve() for argument in config.args if "::" not in argument]
-    testpaths = [path.resolve() for pattern in config.getini("testpaths") for path in config.rootpath.glob(pattern)]
-    if not any(_cover(arguments, wanted) for wanted in (testpaths, [root]) if wanted):
-        found.append(f"path arguments: {' '.join(config.args)}")
-    given = [str(argument) for argument in config.invocation_params.args]
-    found += [f"option {argument}" for argument in given if argument.startswith(("--ignore", "--deselect"))]
-    if config.getoption("lf", default=False) and _failed_before(config):
-        found.append("option --lf: only what failed before was collected")
-    return tuple(found)
-
-
-def _cover(arguments: Sequence[Path], wanted: Sequence[Path]) -> bool:
-    return all(any(path.is_relative_to(argument) for argument in arguments) for path in wanted)
-
-
-def _failed_before(config: pytest.Config) -> bool:
-    # with -p no:cacheprovider there is none
-    cache: pytest.Cache | None = getattr(config, "cache", None)
-    failed = {} if cache is None else cache.get("cache/lastfailed", {})
-    return any(not nodeid.startswith("flash::") or is_contract(nodeid) for nodeid in failed)
+def _part(report: pytest.TestReport) -> str:
+    """What a part of a test is called. Its context has a message and keywords: pytest's own, and pytest-subtests'."""
+    context = getattr(report, "context", None)
+    message, given = getattr(context, "msg", None), getattr(context, "kwargs", None) or {}
+    parts = [f"[{message}]"] if message is not None else []
+    parts += [f"({', '.join(f'{name}={value}' for name, value in given.items())})"] if given else []
+    return " ".join(parts) or "(<subtest>)"

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes_pytest_flash import PLUGIN
 
-from pytest_flash.facts import Observations, Observer, narrowing
+from flash.deploy.gate import Surroundings
+from pytest_flash.facts import Observations, Observer
 from pytest_flash.judge import contract_outcomes, gate_facts
+from pytest_flash.narrowing import narrowing
 from pytest_flash.subject import Subject
+from pytest_flash.watch import Selection
 
 if TYPE_CHECKING:
     from fakes_pytest_flash import FlashProject
@@ -248,13 +251,15 @@ def test_an_endpoint_is_as_good_as_the_worst_of_its_checks() -> None:
 def test_files_that_skip_themselves_count_as_collected() -> None:
     """Or they would make up for a test without an outcome."""
     facts = gate_facts(
-        Observations(outcomes={"a": "passed"}, skipped_files={"t.py": "not here"}),
+        Observations(outcomes={"a": "passed"}, selection=Selection({"skipped_files": {"t.py": "not here"}})),
         collected=["a", "b"],
         contract={},
-        unreported=0,
+        unreported=(),
         cut_short="",
         narrowed_by=(),
         digests=("", None),
         wheels=(False, False),
+        surroundings=Surroundings(),
     )
     assert (facts.collected, facts.passed, dict(facts.skipped)) == (3, 1, {"t.py": "not here"})
+    assert facts.without_outcome == ("b",)
