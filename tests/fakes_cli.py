@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,16 +11,19 @@ from flash.bundle.contents import Contents, Part
 from flash.cli.child import Ended
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import AppRecord, LiveEnvironment
+from flash.deploy.decision import Condition, Verdict
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.deploy.plan import Plan, plan
+from flash.deploy.release import Release
 from flash.errors import NotFound
 from flash.model.manifest import Artifact, FunctionEntry, Manifest, Resource
 from flash.preview.local import PlatformState
+from flash.preview.receipts import Found
 from flash.preview.session import Attachment
 from flash.preview.sweep import Swept
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from flash.project import Project, TargetName
 
@@ -118,6 +121,15 @@ def deployment(app: str, environment: str) -> Deployment:
     )
 
 
+def found(**changes: Any) -> Found:
+    """What a receipt lets through."""
+    release = Release(
+        manifest=MANIFEST, digest=DIGEST, action="promote", gate="receipt", receipt="e" * 64, git="c" * 40
+    )
+    verdict = Verdict((Condition("FLASH-G010", "the branch may be deployed", "pass", "any may"),))
+    return Found(**{"release": release, "verdict": verdict, **changes})
+
+
 def preview_attachment(app: str = "demo") -> Attachment:
     """Where a preview would be."""
     return Attachment(
@@ -153,11 +165,22 @@ class FakePromotion:
 
     deployment: Deployment
     is_local: bool
+    note: Callable[[str], None] = lambda _: None
     finished: int = 0
+
+    @property
+    def attachment(self) -> Attachment:
+        """Where it would be."""
+        return replace(preview_attachment(self.deployment.app), kind="deployment")
 
     def finish(self) -> None:
         """Count."""
         self.finished += 1
+
+    def roll_back(self, *, report: Callable[[str], None]) -> str:
+        """Say so."""
+        self.note("roll_back")
+        return "build build-0 is live again"
 
 
 @dataclass
@@ -248,6 +271,7 @@ class FakeServices:
     has_browser: bool = True
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview: FakePreview | None = None
+    found: Found = field(default_factory=found)
     promotion: FakePromotion | None = None
     runpod: PlatformAddress = RUNPOD
 
@@ -333,6 +357,46 @@ class FakeServices:
             return Swept((self.on_runpod,), ()) if allowed else Swept((), (self.on_runpod,))
         return self.swept
 
+    def find_release(
+        self,
+        project: Project,
+        *,
+        environment: str,
+        target: TargetName,
+        receipt: Path | None,
+        source: tuple[str, TargetName] | None,
+        artifact: Path | None,
+        wanted: str,
+        report: Callable[[str], None],
+    ) -> Found:
+        given = {"receipt": receipt, "source": source, "artifact": artifact}
+        asked = {name: value for name, value in given.items() if value is not None}
+        self.note("find_release", environment=environment, target=target, backend=wanted, **asked)
+        return self.found
+
+    def promote_release(
+        self,
+        project: Project,
+        release: Release,
+        *,
+        environment: str,
+        target: TargetName,
+        allow_delete: bool,
+        wanted: str,
+        report: Callable[[str], None],
+    ) -> FakePromotion:
+        self.note(
+            "promote_release",
+            digest=release.digest,
+            environment=environment,
+            target=target,
+            allow_delete=allow_delete,
+            backend=wanted,
+        )
+        made = deployment(project.settings.app, environment)
+        self.promotion = FakePromotion(made, target == "local", self.note)
+        return self.promotion
+
     def find_platform(self) -> PlatformState | None:
         return self.platform
 
@@ -350,8 +414,8 @@ class FakeServices:
         ran, self.platform = self.platform is not None, None
         return ran
 
-    def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
-        self.note("run", arguments=list(arguments), cwd=cwd)
+    def run(self, arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
+        self.note("run", arguments=list(arguments), cwd=cwd, **({"without": list(without)} if without else {}))
         if self.report is not None:
             path = next(one.partition("=")[2] for one in arguments if one.startswith("--flash-report="))
             Path(path).write_text(json.dumps(self.report), encoding="utf-8")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
     from types import FrameType
 
@@ -35,18 +35,19 @@ class Ended:
     interrupted: bool
 
 
-def run(arguments: Sequence[str], *, cwd: Path) -> Ended:
+def run(arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
     """Run ``python ARGUMENTS --flash-owner-fd=N``, stdout and stderr on our stderr, and wait, also when interrupted.
 
     The child has a session of its own, so that Ctrl+C and a signal that only this process gets mean the same to it:
     one interruption, passed on by us, after which it cleans up. N is the end of a pipe that closes when we end, however
-    we do: then nobody passes anything on, and it interrupts itself.
+    we do: then nobody passes anything on, and it interrupts itself. Variables *without* are not passed on.
     """
     relay = _Relay()
     with _handling(relay), _owned() as (options, descriptors):
         process = subprocess.Popen(
             [sys.executable, *arguments, *options],
             cwd=cwd,
+            env={name: value for name, value in os.environ.items() if name not in without},
             stdin=subprocess.DEVNULL,
             stdout=2,
             start_new_session=True,

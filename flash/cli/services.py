@@ -8,15 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
     from flash.cloud.client import AppRecord, LiveEnvironment
+    from flash.deploy.release import Release
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
-    from flash.preview.pipeline import Pipeline
+    from flash.preview.pipeline import Pipeline, Promotion
+    from flash.preview.receipts import Found
     from flash.preview.sweep import Swept
     from flash.project import Project, TargetName
 
@@ -49,6 +51,35 @@ class Services(Protocol):
 
     def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
         """The last lines that an endpoint's workers wrote."""
+        ...
+
+    def find_release(
+        self,
+        project: Project,
+        *,
+        environment: str,
+        target: TargetName,
+        receipt: Path | None,
+        source: tuple[str, TargetName] | None,
+        artifact: Path | None,
+        wanted: Wanted,
+        report: Callable[[str], None],
+    ) -> Found:
+        """What a receipt, or what is verified in the environment *source*, lets into *environment*; changes nothing."""
+        ...
+
+    def promote_release(
+        self,
+        project: Project,
+        release: Release,
+        *,
+        environment: str,
+        target: TargetName,
+        allow_delete: bool,
+        wanted: Wanted,
+        report: Callable[[str], None],
+    ) -> Promotion:
+        """Make it live."""
         ...
 
     def undeploy(
@@ -128,8 +159,8 @@ class Services(Protocol):
         """Stop it; whether one ran."""
         ...
 
-    def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
-        """Run Python with *arguments* as a child, its output on our stderr."""
+    def run(self, arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
+        """Run Python with *arguments* as a child, its output on our stderr, the variables *without* not passed on."""
         ...
 
 
@@ -165,6 +196,64 @@ class RealServices:
 
         with PlatformClient(address) as client:
             return client.logs(endpoint_id, tail)
+
+    def find_release(
+        self,
+        project: Project,
+        *,
+        environment: str,
+        target: TargetName,
+        receipt: Path | None,
+        source: tuple[str, TargetName] | None,
+        artifact: Path | None,
+        wanted: Wanted,
+        report: Callable[[str], None],
+    ) -> Found:
+        """What a receipt, or what is verified in the environment *source*, lets into *environment*; changes nothing."""
+        from datetime import datetime, timezone
+
+        from flash import project as settings
+        from flash.preview import promote, receipts
+
+        def where(name: str, kind: TargetName) -> receipts.Where:
+            def address() -> PlatformAddress:
+                return promote.address(project, kind, start=True, report=report, wanted=wanted)
+
+            return receipts.Where(environment=name, target=kind, address=address)
+
+        variables = {**settings.dotenv(project), **settings.environment()}
+        return receipts.find_release(
+            project,
+            where(environment, target),
+            receipt=receipt,
+            source=None if source is None else where(*source),
+            artifact=artifact,
+            asked=receipts.asked_of(project, environment, variables=variables, now=datetime.now(timezone.utc)),
+        )
+
+    def promote_release(
+        self,
+        project: Project,
+        release: Release,
+        *,
+        environment: str,
+        target: TargetName,
+        allow_delete: bool,
+        wanted: Wanted,
+        report: Callable[[str], None],
+    ) -> Promotion:
+        """Make it live."""
+        from flash.preview import promote
+
+        return promote.promote_release(
+            project,
+            release,
+            environment=environment,
+            target=target,
+            report=report,
+            allow_delete=allow_delete,
+            wanted=wanted,
+        )
 
     def undeploy(
         self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]
@@ -283,11 +372,11 @@ class RealServices:
 
         return local.stop_platform()
 
-    def run(self, arguments: Sequence[str], *, cwd: Path) -> Ended:
-        """Run Python with *arguments* as a child, its output on our stderr."""
+    def run(self, arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
+        """Run Python with *arguments* as a child, its output on our stderr, the variables *without* not passed on."""
         from flash.cli import child
 
-        return child.run(arguments, cwd=cwd)
+        return child.run(arguments, cwd=cwd, without=without)
 
 
 def _unheard(line: str) -> None:

@@ -9,7 +9,7 @@ import hashlib
 import platform
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle import archive
@@ -19,8 +19,11 @@ from flash.deploy.provenance import check_receipt, release_of_environment, relea
 from flash.deploy.receipt import open_receipt
 from flash.deploy.signature import trusted_keys
 from flash.errors import ReceiptError, Refused
+from flash.preview.checkout import Checkout
+from flash.preview.surroundings import surroundings
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from pathlib import Path
 
     from flash.cloud.address import PlatformAddress
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from flash.model.manifest import Artifact
     from flash.project import Project, TargetName
 
-__all__ = ["Found", "Where", "find_release", "is_like_the_workers", "read_receipt"]
+__all__ = ["Found", "Where", "asked_of", "find_release", "is_like_the_workers", "read_receipt"]
 
 _BLOCK_BYTES: Final = 2**20
 
@@ -85,6 +88,34 @@ def read_receipt(path: Path) -> Sealed:
         raise ReceiptError(error.message, path=str(path), hint=error.hint) from error
 
 
+def asked_of(
+    project: Project, environment: str, *, variables: Mapping[str, str], now: datetime
+) -> Callable[[GitState | None], Surroundings]:
+    """What an environment asks of a promotion; of git, what holds is what held where the artifact was tested.
+
+    Args:
+        project: Whose settings.
+        environment: Where the artifact is to go.
+        variables: This process's environment, which may hold the approval.
+        now: With a time zone.
+    """
+
+    def asked(git: GitState | None) -> Surroundings:
+        # this machine's own checkout has nothing to do with what was tested
+        found = surroundings(
+            project, environment, variables=variables, now=now, checkout=Checkout(commit="", branch=None)
+        )
+        return replace(
+            found,
+            commit=None if git is None else git.commit,
+            branch=None if git is None else git.branch,
+            branch_told_by="",
+            changed=() if git is None else tuple(git.changed),
+        )
+
+    return asked
+
+
 def is_like_the_workers() -> bool:
     """Whether wheels for this machine are wheels for the workers."""
     return sys.platform == "linux" and platform.machine().lower() in {"x86_64", "amd64"}
@@ -97,7 +128,7 @@ def find_release(
     receipt: Path | None = None,
     source: Where | None = None,
     artifact: Path | None = None,
-    surroundings: Callable[[GitState | None], Surroundings],
+    asked: Callable[[GitState | None], Surroundings],
     control: Callable[[PlatformAddress], PlatformClient] = PlatformClient,
 ) -> Found:
     """What a receipt, or what is verified in another environment, lets into an environment.
@@ -108,7 +139,7 @@ def find_release(
         receipt: A receipt's file; one of this and *source* is given.
         source: The environment that it comes from.
         artifact: A file that has to be it; else the project's last build is taken where it is it.
-        surroundings: What the target asks for, given the checkout that was tested.
+        asked: What the target asks for, given the checkout that was tested: see :func:`asked_of`.
         control: Makes a client of a platform.
 
     Raises:
@@ -118,7 +149,7 @@ def find_release(
     """
     keys = project.settings.receipt_keys_for(to.environment)
     if receipt is not None:
-        return _of_receipt(project, to, read_receipt(receipt), keys, artifact, surroundings, control)
+        return _of_receipt(project, to, read_receipt(receipt), keys, artifact, asked, control)
     if source is None:
         raise ReceiptError("neither a receipt nor an environment is given", hint="--receipt FILE, or --from ENV")
     if keys:
@@ -126,7 +157,7 @@ def find_release(
             f"{to.environment!r} takes signed receipts only: receipt-keys names whose",
             hint="promote with --receipt FILE",
         )
-    return _of_environment(project, to, source, artifact, surroundings, control)
+    return _of_environment(project, to, source, artifact, asked, control)
 
 
 def _of_receipt(
@@ -135,18 +166,18 @@ def _of_receipt(
     sealed: Sealed,
     keys: tuple[str, ...],
     artifact: Path | None,
-    surroundings: Callable[[GitState | None], Surroundings],
+    asked: Callable[[GitState | None], Surroundings],
     control: Callable[[PlatformAddress], PlatformClient],
 ) -> Found:
     receipt = sealed.receipt
     signer = check_receipt(sealed, app=project.settings.app, trusted=trusted_keys(keys))
     file = None if artifact is None else _artifact(artifact, receipt.digest)
-    asked = surroundings(receipt.git)
+    wanted = asked(receipt.git)
     marked = {
         marker: {nodeid: receipt.outcomes.get(nodeid, "not-run") for nodeid in receipt.markers.get(marker, ())}
-        for marker in asked.required_markers
+        for marker in wanted.required_markers
     }
-    verdict = _judged(project, to, asked, marked, has_host_wheels=receipt.host_wheels)
+    verdict = _judged(project, to, wanted, marked, has_host_wheels=receipt.host_wheels)
     builds = _builds(project, to, control)
     if file is None:
         file = _last_build(project, receipt.digest)
@@ -160,7 +191,7 @@ def _of_environment(
     to: Where,
     source: Where,
     artifact: Path | None,
-    surroundings: Callable[[GitState | None], Surroundings],
+    asked: Callable[[GitState | None], Surroundings],
     control: Callable[[PlatformAddress], PlatformClient],
 ) -> Found:
     with control(source.address()) as there:
@@ -174,27 +205,27 @@ def _of_environment(
     release = release_of_environment(live, source.environment, source=of_source, builds=builds, artifact=file)
     # of branch, tree and marks the ledger knows nothing: what the target asks of them is inconclusive
     is_foreign = source.target == "local" and not is_like_the_workers()
-    return Found(release, _judged(project, to, surroundings(None), {}, has_host_wheels=is_foreign))
+    return Found(release, _judged(project, to, asked(None), {}, has_host_wheels=is_foreign))
 
 
 def _judged(
     project: Project,
     to: Where,
-    surroundings: Surroundings,
+    wanted: Surroundings,
     marked: Mapping[str, Mapping[str, str]],
     *,
     has_host_wheels: bool,
 ) -> Verdict:
     settings = project.settings.environments.get(to.environment)
     verdict = before_promotion(
-        surroundings,
+        wanted,
         marked=marked,
         has_host_wheels=to.target == "runpod" and has_host_wheels,
         accepts_host_wheels=settings is not None and settings.accept_host_wheels,
     )
     if not verdict.passed:
         raise Refused(
-            f"{surroundings.environment!r} does not take it: {'; '.join(verdict.reasons)}",
+            f"{wanted.environment!r} does not take it: {'; '.join(verdict.reasons)}",
             reasons=[f"{one.code} {one.title}: {one.evidence}; {one.remedy}" for one in verdict.in_the_way],
             hint="nothing was changed; mend what is named, and promote again",
         )

@@ -1,0 +1,196 @@
+"""``flash promote``: what was tested before goes live elsewhere, without being built or tested again.
+
+Either a receipt says what was tested, or another environment runs it. Everything that can be refused is refused before
+the first change; then the rollout is that of every deployment, and the smoke tests of this checkout run against it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flash.cli.command import (
+    Command,
+    add_backend_option,
+    add_environment_option,
+    add_project_options,
+    add_target_option,
+    open_project,
+    wanted_target,
+)
+from flash.cli.status import DONE, FAILED, UsageError
+from flash.errors import DeployError, FlashError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from flash.cli.command import Context
+    from flash.preview.pipeline import Promotion
+    from flash.preview.receipts import Found
+    from flash.project import Project
+
+__all__ = ["PROMOTE", "smoke_arguments"]
+
+_PYTEST_NO_TESTS: Final = 5
+_SMOKE_MARKS: Final = "flash_smoke or flash_deployed_only"
+
+
+def _configure(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument(
+        "--receipt", type=Path, metavar="FILE", help="promote what this receipt of --flash-receipt speaks for"
+    )
+    what.add_argument("--from", dest="source", metavar="ENV", help="promote what is live and verified in ENV")
+    add_environment_option(parser)
+    add_target_option(parser)
+    parser.add_argument(
+        "--artifact", type=Path, metavar="FILE", help="the artifact, where the platform does not have it"
+    )
+    parser.add_argument("--allow-delete", action="store_true", help="let endpoints go that the artifact does not have")
+    parser.add_argument("--no-smoke", action="store_true", help="run no test against what is live then")
+    add_backend_option(parser)
+    add_project_options(parser, builds=False)
+
+
+def _run(options: argparse.Namespace, context: Context) -> int:
+    from flash.cli.environments import choose_environment
+    from flash.project import environment_name, target_of
+
+    console, services = context.console, context.services
+    project = open_project(options)
+    named = wanted_target(options)
+    environment = choose_environment(project, options.env, named, services)
+    target = target_of(project, environment, named)
+    source = None
+    if options.source is not None:
+        source = environment_name(project, options.source)
+        if source == environment:
+            raise UsageError(f"flash promote: --from and --env are both {environment!r}", hint="name two environments")
+    found = services.find_release(
+        project,
+        environment=environment,
+        target=target,
+        receipt=options.receipt,
+        source=None if source is None else (source, target_of(project, source, named)),
+        artifact=options.artifact,
+        wanted=options.backend,
+        report=console.progress,
+    )
+    for note in found.notes:
+        console.progress(f"! {note}")
+    signed = f", signed by key {found.signer[:19]}…" if found.signer else ""
+    console.progress(f"promoting artifact {found.release.digest[:12]} to {environment}{signed}")
+    promotion = services.promote_release(
+        project,
+        found.release,
+        environment=environment,
+        target=target,
+        allow_delete=options.allow_delete,
+        wanted=options.backend,
+        report=console.progress,
+    )
+    try:
+        smoke = "not run" if options.no_smoke else _smoke(project, promotion, context)
+    except DeployError as error:
+        return _roll_back(promotion, found, error, context)
+    except BaseException:
+        # whoever stops the run leaves nothing unverified behind
+        promotion.roll_back(report=console.progress)
+        raise
+    promotion.finish()
+    return _tell(promotion, found, smoke, context)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The smoke tests
+
+
+def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
+    """Run this checkout's smoke tests against what is live; says what came of it.
+
+    Raises:
+        DeployError: One failed, or they could not be run.
+    """
+    with tempfile.TemporaryDirectory(prefix="flash-promote-") as folder:
+        attachment = Path(folder, "deployment.json")
+        promotion.attachment.write(attachment)
+        ended = context.services.run(
+            smoke_arguments(project.root, attachment), cwd=project.root, without=["PYTEST_ADDOPTS"]
+        )
+    if ended.interrupted:
+        raise KeyboardInterrupt
+    if ended.status == DONE:
+        return "passed"
+    if ended.status == _PYTEST_NO_TESTS:
+        return "no tests"
+    raise DeployError(
+        f"the smoke tests failed: pytest ended with status {ended.status}",
+        hint="what it said is above; --no-smoke promotes without them",
+    )
+
+
+def smoke_arguments(root: Path, attachment: Path) -> list[str]:
+    """What Python is called with to run the smoke tests of the project in *root*."""
+    return [
+        *("-m", "pytest", str(root), "-m", _SMOKE_MARKS),
+        *(f"--flash-root={root}", f"--flash-attach={attachment}", "-o", "addopts="),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is told
+
+
+def _roll_back(promotion: Promotion, found: Found, error: DeployError, context: Context) -> int:
+    try:
+        live = promotion.roll_back(report=context.console.progress)
+    except FlashError as second:
+        message = f"{error.message}; and it could not be put back: {second.headline}"
+        raise DeployError(message, hint=second.hint, detail=second.detail) from second
+    environment = promotion.deployment.environment
+    told = DeployError(f"rolled back {environment}: {error.message}", hint=error.hint, detail=live)
+    context.console.failure(told, _data(promotion, found, outcome="rolled-back", smoke="failed", with_endpoints=False))
+    return FAILED
+
+
+def _tell(promotion: Promotion, found: Found, smoke: str, context: Context) -> int:
+    from flash.deploy.summary import deployed_block
+    from flash.project import program
+
+    if smoke != "passed":
+        why = "--no-smoke" if smoke == "not run" else "no test here is marked flash_smoke or flash_deployed_only"
+        context.console.progress(f"! what is live was not smoke-tested: {why}")
+    text = deployed_block(promotion.deployment, is_local=promotion.is_local, program=program())
+    data = _data(promotion, found, outcome="deployed", smoke=smoke, with_endpoints=True)
+    context.console.result(text, data)
+    return DONE
+
+
+def _data(promotion: Promotion, found: Found, *, outcome: str, smoke: str, with_endpoints: bool) -> dict[str, object]:
+    from flash.cli import render
+
+    deployment, release = promotion.deployment, found.release
+    endpoints = deployment.endpoints if with_endpoints else ()
+    return {
+        "app": deployment.app,
+        "environment": deployment.environment,
+        "digest": deployment.digest,
+        "previous_digest": deployment.previous,
+        "build": deployment.build_id,
+        "outcome": outcome,
+        "action": "promote",
+        "receipt": release.receipt,
+        "signed_by": found.signer or None,
+        "git": release.git,
+        "gate": [{"code": one.code, "outcome": one.outcome} for one in found.verdict.conditions],
+        "smoke": smoke,
+        "endpoints": [render.endpoint_data(endpoint) for endpoint in endpoints],
+    }
+
+
+PROMOTE = Command(
+    _configure,
+    _run,
+    epilog="exit status: 0 promoted, 1 refused, failed or rolled back, 2 usage, 130 interrupted",
+)

@@ -1,0 +1,271 @@
+"""The receipt of a run: what it saw, put together and written where ``--flash-receipt`` says."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+import flash
+from flash import project as settings
+from flash.bundle import contents
+from flash.bundle.sources import project_files
+from flash.deploy.receipt import (
+    GitState,
+    LockedDistribution,
+    Promoted,
+    Receipt,
+    is_receipt,
+    manifest_digest,
+    open_receipt,
+    seal,
+)
+from flash.deploy.signature import signing_key
+from flash.errors import ReceiptError, SettingsError
+from flash.preview.checkout import read_checkout
+from flash.preview.receipts import is_like_the_workers
+from flash.report.redaction import secrets_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flash.deploy.gate import Verdict
+    from flash.deploy.signature import SigningKey
+    from flash.model.manifest import Artifact
+    from flash.preview.checkout import Checkout
+    from flash.preview.pipeline import Promotion
+    from flash.project import Project
+    from pytest_flash.facts import Observations
+    from pytest_flash.stages import Stages
+
+__all__ = ["Receipts", "receipt_of", "seeds"]
+
+_OUTCOMES: Final = ("passed", "skipped", "xfailed", "xpassed")
+
+
+class Receipts:
+    """What ``--flash-receipt`` asks for: a stage of its own, after everything else has gone well.
+
+    Args:
+        path: Where the receipt goes.
+        environment: This process's variables; no secret in them is in the receipt.
+    """
+
+    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+        self._path = path
+        self._environment = environment
+        self._signer: SigningKey | None = None
+        self._checkout: Checkout | None = None
+        self._is_written = False
+
+    def open(self, project: Project) -> None:
+        """Look whether there can be one, before anything is built; git is asked then, too.
+
+        A receipt of an earlier run is removed: a run that the gate refuses leaves none.
+
+        Raises:
+            SettingsError: Something else is in its place, or the signing key is none.
+        """
+        content = settings.signing_key()
+        self._signer = None if content is None else signing_key(content)
+        try:
+            if self._path.exists() and not is_receipt(self._path.read_bytes()):
+                raise SettingsError(
+                    "--flash-receipt: something is there that is no receipt",
+                    path=str(self._path),
+                    hint="name another file, or remove that one",
+                )
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise SettingsError(
+                f"--flash-receipt: cannot write there: {error.strerror}", path=str(self._path)
+            ) from error
+        self._checkout = read_checkout(project.root, environment=self._environment)
+
+    def write(
+        self,
+        stages: Stages,
+        seen: Observations,
+        verdict: Verdict,
+        *,
+        config: pytest.Config,
+        promotion: Promotion | None,
+    ) -> None:
+        """``flash::receipt``.
+
+        Args:
+            stages: Built and tested.
+            seen: What the run saw.
+            verdict: Of the gate, which passed.
+            config: Of the run.
+            promotion: What the run has deployed, verified and kept, if it was to deploy anything.
+
+        Raises:
+            StageFailed: It cannot be written, and was reported.
+        """
+
+        def work() -> str:
+            artifact = stages.artifact()
+            receipt = receipt_of(
+                artifact,
+                seen,
+                verdict,
+                app=stages.project.settings.app,
+                environment=None if promotion is None else promotion.deployment.environment,
+                checkout=self._checkout,
+                seeds=seeds(config, self._environment),
+                promoted=None if promotion is None else _promoted(promotion),
+                hidden=self._hidden(stages, promotion),
+            )
+            told = self._write(receipt)
+            self._is_written = True
+            return told
+
+        stages.receipt(work)
+
+    def note(self, project: Project | None) -> str:
+        """What people should know at the end of the run; empty where there is nothing."""
+        if not self._is_written:
+            return f"no receipt was written to {self._path.name}"
+        if project is not None and self._path.is_relative_to(project.root):
+            name = self._path.relative_to(project.root).as_posix()
+            if name in project_files(project.root).files:
+                return f"{name} lies among the project's files, and the next build ships it: list it in .flashignore"
+        return ""
+
+    def _write(self, receipt: Receipt) -> str:
+        text = seal(receipt, self._signer)
+        try:
+            handle, name = tempfile.mkstemp(prefix=".receipt-", dir=self._path.parent)
+            part = Path(name)
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    file.write(text)
+                part.chmod(0o644)
+                part.replace(self._path)
+            finally:
+                part.unlink(missing_ok=True)
+        except OSError as error:
+            raise ReceiptError(f"the receipt cannot be written: {error.strerror}", path=str(self._path)) from error
+        sha256 = open_receipt(text.encode()).sha256
+        by = "unsigned" if self._signer is None else f"signed by key {self._signer.key_id[:19]}…"
+        return f"sha256:{sha256[:12]} of artifact sha256:{receipt.digest[:12]}, {by}, in {self._path.name}"
+
+    def _hidden(self, stages: Stages, promotion: Promotion | None) -> dict[str, str]:
+        secrets = [*secrets_of(self._environment), *secrets_of(settings.dotenv(stages.project)), *stages.keys]
+        if promotion is not None:
+            secrets.append(promotion.attachment.address.api_key)
+        places = {str(stages.project.root): ".", str(Path.home()): "~", tempfile.gettempdir(): "TMP"}
+        found = {**dict.fromkeys(secrets, "***"), **places}
+        # the longest first: one may be the beginning of another
+        return {what: found[what] for what in sorted(found, key=len, reverse=True) if len(what) > 1}
+
+
+def _promoted(promotion: Promotion) -> Promoted:
+    deployment = promotion.deployment
+    return Promoted(
+        environment=deployment.environment,
+        target="local" if promotion.is_local else "runpod",
+        build_id=deployment.build_id,
+        object_key=deployment.object_key,
+    )
+
+
+def receipt_of(
+    artifact: Artifact,
+    seen: Observations,
+    verdict: Verdict,
+    *,
+    app: str,
+    environment: str | None,
+    checkout: Checkout | None,
+    seeds: Mapping[str, str | int | bool | None],
+    promoted: Promoted | None,
+    hidden: Mapping[str, str],
+) -> Receipt:
+    """What a run saw of an artifact that its gate let through.
+
+    Args:
+        artifact: It is read once more, for what it holds.
+        seen: In the run.
+        verdict: Of the gate, which passed.
+        app: Its name.
+        environment: What the gate was judged for, or None.
+        checkout: Of the project.
+        seeds: What made the run's random choices.
+        promoted: Where the run has deployed it.
+        hidden: What must not be in it, by what stands there instead: keys, and paths of this machine.
+
+    Raises:
+        BuildError: The artifact cannot be read.
+    """
+    outcomes = {**seen.outcomes, **dict.fromkeys(seen.skipped_files, "skipped")}
+    return Receipt(
+        app=app,
+        digest=artifact.sha256,
+        size_bytes=artifact.size_bytes,
+        fingerprint=artifact.manifest.source_fingerprint,
+        manifest_sha256=manifest_digest(artifact.manifest),
+        python=artifact.manifest.python_version,
+        environment=environment,
+        host_wheels=not is_like_the_workers(),
+        outcomes={
+            _text(nodeid): outcome  # type: ignore[misc]  # mypy does not narrow by membership
+            for nodeid, outcome in sorted(outcomes.items())
+            if outcome in _OUTCOMES
+        },
+        gate=_without(verdict.as_json(), hidden),
+        seeds=dict(seeds),
+        lock=[
+            LockedDistribution(name=one.name, version=one.version, record_sha256=one.record_sha256)
+            for one in contents.locked(artifact.path)
+        ],
+        git=None
+        if checkout is None
+        else GitState(commit=checkout.commit, branch=checkout.branch, changed=[_text(one) for one in checkout.changed]),
+        versions={"flash": flash.__version__, "python": platform.python_version(), "pytest": pytest.__version__},
+        promoted=promoted,
+    )
+
+
+def seeds(config: pytest.Config, environment: Mapping[str, str]) -> dict[str, str | int | bool | None]:
+    """What made the run's random choices, as far as it is known.
+
+    Args:
+        config: Of the run; plugins that shuffle or seed have options.
+        environment: This process's variables.
+    """
+    from hypothesis import settings as hypothesis_settings
+
+    found: dict[str, str | int | bool | None] = {
+        "PYTHONHASHSEED": environment.get("PYTHONHASHSEED", "random"),
+        "contract-checks": "derandomized",
+        "hypothesis-derandomize": hypothesis_settings.default.derandomize,  # type: ignore[union-attr,unused-ignore]
+        "hypothesis-seed": config.getoption("--hypothesis-seed", default=None),
+    }
+    for name, plugin in (("randomly_seed", "pytest-randomly"), ("random_order_seed", "pytest-random-order")):
+        value = getattr(config.option, name, None)
+        if value is not None:
+            found[plugin] = value if isinstance(value, (str, int, bool)) else str(value)
+    return found
+
+
+def _text(text: str) -> str:
+    """A name as JSON can have it: file names may hold bytes that are no text."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _without(value: Any, hidden: Mapping[str, str]) -> Any:
+    if isinstance(value, str):
+        for what, instead in hidden.items():
+            value = value.replace(what, instead)
+        return _text(value)
+    if isinstance(value, list):
+        return [_without(one, hidden) for one in value]
+    if isinstance(value, dict):
+        return {key: _without(one, hidden) for key, one in value.items()}
+    return value

@@ -1,0 +1,191 @@
+"""``flash promote``: what was tested before goes live elsewhere; what its smoke tests fail on does not stay."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes_cli import DIGEST, ENDPOINTS, found
+
+from flash.cli.child import Ended
+from flash.cli.main import main
+from flash.errors import PlatformError, ReceiptError, WorkerFailed
+
+if TYPE_CHECKING:
+    from fakes_cli import FakeServices
+
+RECEIPT = ("promote", "--receipt", "r.json", "--env", "staging")
+
+
+def names(services: FakeServices) -> list[str]:
+    """What was asked, in order."""
+    return [name for name, _ in services.asked]
+
+
+def test_a_receipt_is_promoted_smoke_tested_and_kept(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing is built, and no test runs but the smoke tests."""
+    assert main(list(RECEIPT), services) == 0
+    assert names(services) == ["find_release", "promote_release", "run"]
+    assert services.asked[0][1] == {"environment": "staging", "target": "local", "receipt": Path("r.json")}
+    assert services.asked[1][1] == {
+        "digest": DIGEST,
+        "environment": "staging",
+        "target": "local",
+        "allow_delete": False,
+    }
+    assert services.promotion is not None
+    assert services.promotion.finished == 1
+    shown = capsys.readouterr()
+    assert [endpoint.name for endpoint in ENDPOINTS if f"{endpoint.url}  ({endpoint.name})\n" not in shown.out] == []
+    assert "promoting artifact 5f5f5f5f5f5f to staging" in shown.err
+
+
+def test_the_smoke_tests_run_as_the_plugin_runs_them(project: Path, services: FakeServices) -> None:
+    """Against what is live, without options that the project adds by itself."""
+    main(list(RECEIPT), services)
+    asked = services.asked[2][1]
+    assert (asked["cwd"], asked["without"]) == (project.resolve(), ["PYTEST_ADDOPTS"])
+    attach = next(one for one in asked["arguments"] if one.startswith("--flash-attach="))
+    assert asked["arguments"] == [
+        *("-m", "pytest", str(project.resolve()), "-m", "flash_smoke or flash_deployed_only"),
+        *(f"--flash-root={project.resolve()}", attach, "-o", "addopts="),
+    ]
+
+
+def test_the_result_as_json(project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]) -> None:
+    """Progress is on stderr."""
+    services.found = found(signer="sha256:" + "a" * 64)
+    assert main([*RECEIPT, "--json"], services) == 0
+    data = json.loads(capsys.readouterr().out)
+    endpoints = data.pop("endpoints")
+    assert [endpoint["name"] for endpoint in endpoints] == ["lb_worker", "gpu_worker"]
+    assert data == {
+        "app": "demo",
+        "environment": "staging",
+        "digest": DIGEST,
+        "previous_digest": None,
+        "build": "build-1",
+        "outcome": "deployed",
+        "action": "promote",
+        "receipt": "e" * 64,
+        "signed_by": "sha256:" + "a" * 64,
+        "git": "c" * 40,
+        "gate": [{"code": "FLASH-G010", "outcome": "pass"}],
+        "smoke": "passed",
+    }
+
+
+def test_another_environment_is_a_source_too(project: Path, services: FakeServices) -> None:
+    """With where it lives."""
+    options = ["promote", "--from", "staging", "--env", "other", "--target", "local", "--artifact", "a.tar.gz"]
+    assert main([*options, "--allow-delete", "--backend", "process"], services) == 0
+    assert services.asked[0][1] == {
+        "environment": "other",
+        "target": "local",
+        "source": ("staging", "local"),
+        "artifact": Path("a.tar.gz"),
+        "backend": "process",
+    }
+    assert services.asked[1][1]["allow_delete"] is True
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "said"),
+    [
+        (["--no-smoke"], 0, "was not smoke-tested: --no-smoke"),
+        ([], 5, "was not smoke-tested: no test here is marked flash_smoke"),
+    ],
+)
+def test_what_was_not_smoke_tested_is_said(
+    options: list[str],
+    status: int,
+    said: str,
+    project: Path,
+    services: FakeServices,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Plainly: it is kept all the same."""
+    services.ended = Ended(status, interrupted=False)
+    assert main([*RECEIPT, *options], services) == 0
+    assert said in capsys.readouterr().err
+    assert ("run" in names(services)) == (not options)
+
+
+def test_a_failing_smoke_test_puts_the_old_version_back(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, and what is live is told."""
+    services.ended = Ended(1, interrupted=False)
+    assert main([*RECEIPT, "--json"], services) == 1
+    assert names(services)[-1] == "roll_back"
+    captured = capsys.readouterr()
+    assert "✗ rolled back staging: the smoke tests failed" in captured.err
+    assert "build build-0 is live again" in captured.err
+    data = json.loads(captured.out)
+    assert (data["outcome"], data["smoke"], data["endpoints"]) == ("rolled-back", "failed", [])
+    assert services.promotion is not None
+    assert services.promotion.finished == 0
+
+
+def test_a_rollback_that_fails_says_both(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What failed first, and what could not be mended."""
+    services.ended = Ended(1, interrupted=False)
+    services.refuse["roll_back"] = PlatformError("the platform is gone")
+    assert main(list(RECEIPT), services) == 1
+    said = capsys.readouterr().err
+    assert "the smoke tests failed: pytest ended with status 1; and it could not be put back: the platform" in said
+
+
+def test_an_interruption_puts_the_old_version_back(project: Path, services: FakeServices) -> None:
+    """Nothing unverified is left behind."""
+    services.ended = Ended(2, interrupted=True)
+    assert main(list(RECEIPT), services) == 130
+    assert names(services)[-1] == "roll_back"
+
+
+def test_what_is_refused_changes_nothing(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, with the hint."""
+    services.refuse["find_release"] = ReceiptError("it was edited", path="r.json", hint="write a new one")
+    assert main(list(RECEIPT), services) == 1
+    assert names(services) == ["find_release"]
+    assert capsys.readouterr().err == "✗ r.json: it was edited\nhint: write a new one\n"
+
+
+def test_a_rollout_that_fails_is_told(project: Path, services: FakeServices) -> None:
+    """The old version is live still."""
+    services.refuse["promote_release"] = WorkerFailed("endpoint 'x' died", endpoint="x")
+    assert main(list(RECEIPT), services) == 1
+    assert names(services) == ["find_release", "promote_release"]
+
+
+def test_notes_are_told(project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as of a signature that nobody checks."""
+    services.found = found(notes=("the receipt is signed, and no receipt-keys are configured",))
+    main(list(RECEIPT), services)
+    assert "! the receipt is signed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "one of the arguments --receipt --from is required"),
+        (["--receipt", "r", "--from", "staging"], "not allowed with argument"),
+        (["--from", "staging", "--env", "staging"], "--from and --env are both 'staging'"),
+        (["--from", "no name", "--env", "staging"], "environment name 'no name'"),
+    ],
+)
+def test_wrong_options_are_told(
+    options: list[str], said: str, project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 2."""
+    assert main(["promote", *options], services) == 2
+    assert said in capsys.readouterr().err
+    assert services.asked == []
