@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import pytest
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable
 
 __all__ = ["MARKERS", "Options", "add_options", "find_root", "is_flash_project", "looks_like_contract", "options_key"]
@@ -25,10 +26,13 @@ class Options(NamedTuple):
 
     Attributes:
         deploy: The environment to promote to, or None.
+        plan: Whether to stop before the promotion, and show what it would change.
+        planned: A plan that the promotion must be, or None.
         target: Overrides where that environment lives.
         backend: What workers are to be: ``auto``, ``docker`` or ``process``.
         exclude: Distributions to leave out of the artifact, on top of the settings.
         reports: Files to write what came of the run to; their endings say how.
+        receipt: Where the receipt goes that a later promotion can use.
         attach: Where an already running preview or deployment is described: this run is a child of another one.
         owner_fd: The read end of a pipe whose end is the end of the run: this run is a child of the command line's.
         summary: Whether the block of deployed endpoints is printed.
@@ -36,12 +40,15 @@ class Options(NamedTuple):
 
     preview: bool
     deploy: str | None
+    plan: bool
+    planned: Path | None
     target: str | None
     backend: Literal["auto", "docker", "process"]
     root: Path | None
     app: str | None
     exclude: tuple[str, ...]
     reports: tuple[Path, ...]
+    receipt: Path | None
     allow_delete: bool
     attach: Path | None
     owner_fd: int | None
@@ -68,6 +75,7 @@ class Options(NamedTuple):
         given = config.option
         if given.flash_deploy is not None and not given.flash_deploy.strip():
             raise pytest.UsageError("--flash-deploy needs the name of an environment: --flash-deploy=production")
+        _refuse_plans_of_nothing(given)
         here = config.invocation_params.dir
         reports = tuple(here / name for name in given.flash_report)
         for report in reports:
@@ -76,12 +84,15 @@ class Options(NamedTuple):
         return cls(
             preview=given.flash_preview,
             deploy=given.flash_deploy,
+            plan=given.flash_plan,
+            planned=None if given.flash_planned is None else here / given.flash_planned,
             target=given.flash_target,
             backend=given.flash_backend,
             root=_explicit_root(given.flash_root, here),
             app=given.flash_app,
             exclude=tuple(name.strip() for part in given.flash_exclude for name in part.split(",") if name.strip()),
             reports=reports,
+            receipt=_receipt(given, here),
             allow_delete=given.flash_allow_delete,
             attach=None if given.flash_attach is None else here / given.flash_attach,
             owner_fd=given.flash_owner_fd,
@@ -108,6 +119,17 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="ENV",
         help="all that; then promote the tested artifact to ENV, run the smoke tests there, and roll back if they fail",
     )
+    add(
+        "--flash-plan",
+        action="store_true",
+        default=False,
+        help="with --flash-deploy=ENV: all but the promotion; show what it would change, and stop",
+    )
+    add(
+        "--flash-planned",
+        metavar="FILE",
+        help="with --flash-deploy=ENV: promote only what FILE says, which flash plan --out wrote",
+    )
     add("--flash-target", choices=("runpod", "local"), help="where ENV lives; overrides FLASH_TARGET and the settings")
     add(
         "--flash-backend",
@@ -130,6 +152,11 @@ def add_options(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         help="write what came of the run to FILE: .json, .html, .md or .env; can be given more than once",
+    )
+    add(
+        "--flash-receipt",
+        metavar="FILE",
+        help="write what the gate let through to FILE, for flash promote; needs --flash-preview or --flash-deploy",
     )
     add(
         "--flash-allow-delete",
@@ -184,6 +211,27 @@ def looks_like_contract(argument: str) -> bool:
     """Whether a path argument is the node id of a contract check, as pytest prints it: it cannot be collected by it."""
     path, _, rest = argument.partition("::")
     return Path(path).name == "flash" and rest.startswith("contract[")
+
+
+def _receipt(given: Any, here: Path) -> Path | None:
+    if given.flash_receipt is None or given.flash_attach is not None:
+        return None
+    if not given.flash_preview and given.flash_deploy is None:
+        raise pytest.UsageError(
+            "--flash-receipt needs --flash-preview or --flash-deploy=ENV: a receipt is of a gated run"
+        )
+    path: Path = here / given.flash_receipt
+    if not path.parent.is_dir():
+        raise pytest.UsageError(f"--flash-receipt: there is no folder {path.parent}")
+    return path
+
+
+def _refuse_plans_of_nothing(given: argparse.Namespace) -> None:
+    for option, value in (("--flash-plan", given.flash_plan), ("--flash-planned", given.flash_planned)):
+        if value and given.flash_deploy is None:
+            raise pytest.UsageError(f"{option} is about a promotion: add --flash-deploy=ENV")
+    if given.flash_plan and given.flash_planned:
+        raise pytest.UsageError("--flash-plan promotes nothing, and --flash-planned promotes: leave one of them out")
 
 
 def _explicit_root(given: str | None, here: Path) -> Path | None:
