@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from flash.deploy import gate
+    from flash.deploy.plan import Plan
     from flash.model.manifest import Artifact
     from flash.preview.pipeline import Pipeline, Promotion
     from flash.preview.session import Attachment
@@ -76,6 +77,7 @@ class Controller:
         self._endpoints: tuple[str, ...] = ()
         self._is_prepared = False
         self._obstacle: FlashError | None = None
+        self._planned: Plan | None = None
         self._workers = ""
         self._receipts: Receipts | None = None
 
@@ -143,19 +145,20 @@ class Controller:
         pipeline = self._pipeline()
         project = load_project(self._root, app=options.app, exclude=options.exclude)
         self._verdict.app = project.settings.app
-        early = self._gatekeeper.open(project)
-        child_environment = self._gatekeeper.child_environment()
         if options.receipt is not None and not self._is_dry:
             from pytest_flash.receipts import Receipts
 
-            self._receipts = Receipts(options.receipt, child_environment)
-            self._receipts.open(project)
+            self._receipts = Receipts(options.receipt)
+            self._receipts.open()
+        early = self._gatekeeper.open(project)
+        child_environment = self._gatekeeper.child_environment()
         if options.deploy is not None:
             target = self._verdict.target = target_of(project, options.deploy, options.target)
-            if early.in_the_way and not self._is_dry:
+            # what may not be deployed from here may be planned all the same
+            if early.in_the_way and not self._is_dry and not options.plan:
                 raise _RefusedEarly(early)
             if not self._is_dry:
-                pipeline.check_target(project, options.deploy, target, report=run.reporter.progress)
+                self._check_target(project, pipeline, options.deploy, target)
         if not self._is_dry:
             self._workers = pipeline.settle(project)
         run.stages = Stages(
@@ -166,6 +169,20 @@ class Controller:
             child_environment=child_environment,
         )
         self._discover(project, pipeline)
+
+    def _check_target(self, project: Project, pipeline: Pipeline, environment: str, target: TargetName) -> None:
+        """Tell what is wrong with key, platform or plan before anything is built."""
+        if self._options.plan:
+            # a plan starts no platform
+            pipeline.look(project, environment, target)
+            return
+        pipeline.check_target(project, environment, target, report=self._started.reporter.progress)
+        if self._options.planned is not None:
+            from flash.preview.planning import read_plan
+
+            self._planned = read_plan(self._options.planned)
+            live = pipeline.look(project, environment, target)
+            self._planned.check(live, app=project.settings.app, environment=environment)
 
     def _discover(self, project: Project, pipeline: Pipeline) -> None:
         try:
@@ -202,7 +219,8 @@ class Controller:
     def _fail(self, obstacle: FlashError) -> NoReturn:
         """Tell what keeps the run from beginning, as the failure of the stage that it concerns."""
         environment = self._options.deploy
-        name = "preview" if environment is None else f"deploy[{environment}]"
+        stage = "plan" if self._options.plan else "deploy"
+        name = "preview" if environment is None else f"{stage}[{environment}]"
         reporter, decision = self._started.reporter, self._verdict.gate
         if decision is not None:
             reporter.told[f"flash::{name}"] = list(decision.properties())
@@ -264,7 +282,9 @@ class Controller:
             return
         self._started.reporter.begin_line()
         try:
-            if self._is_let_through(f"deploy[{environment}]", target, cut_short):
+            if self._options.plan:
+                self._plan(environment, target, cut_short)
+            elif self._is_let_through(f"deploy[{environment}]", target, cut_short):
                 self._deploy(environment, target)
         except FlashError as error:
             self._verdict.fail(error)
@@ -283,13 +303,35 @@ class Controller:
         if self._receipts is None or gate is None:
             return
         try:
-            self._receipts.write(self._stages, self.observer.seen, gate, config=self._config, promotion=promotion)
+            self._receipts.write(
+                self._stages,
+                self.observer.seen,
+                gate,
+                config=self._config,
+                checkout=self._gatekeeper.checkout,
+                environment=self._gatekeeper.child_environment(),
+                promotion=promotion,
+            )
         except StageFailed as error:
             # what is live stays so: the failed stage fails the run
             if promotion is None:
                 self._verdict.fail(error)
 
+    def _plan(self, environment: str, target: TargetName, cut_short: str) -> None:
+        """Show what the promotion would change, and what the gate would say to it."""
+        verdict = self._judge(f"plan[{environment}]", target, cut_short)
+        self._verdict.planned(self._stages.plan(environment, target), verdict)
+        if verdict.passed:
+            self._write_receipt(None)
+
     def _is_let_through(self, name: str, target: TargetName, cut_short: str) -> bool:
+        refusal = self._verdict.take(self._judge(name, target, cut_short))
+        if refusal is not None:
+            self._started.reporter.fail(name, refusal)
+        return refusal is None
+
+    def _judge(self, name: str, target: TargetName, cut_short: str) -> gate.Verdict:
+        """What the gate says; the stage *name*, which follows from it, tells it too."""
         from pytest_flash.judge import judge
 
         run = self._started
@@ -308,16 +350,13 @@ class Controller:
         except DeployError as error:
             run.reporter.fail(name, Failure.of(error))
             raise
-        refusal = self._verdict.take(verdict)
         run.reporter.told[f"flash::{name}"] = list(verdict.properties())
-        if refusal is not None:
-            run.reporter.fail(name, refusal)
-        return refusal is None
+        return verdict
 
     def _deploy(self, environment: str, target: TargetName) -> None:
         """Promote, verify, keep or put back."""
         stages = self._stages
-        promotion = stages.deploy(environment, target, allow_delete=self._options.allow_delete)
+        promotion = stages.deploy(environment, target, allow_delete=self._options.allow_delete, planned=self._planned)
         self._verdict.previous_digest = promotion.deployment.previous
         try:
             stages.smoke(environment, promotion, self._config)
@@ -361,7 +400,7 @@ class Controller:
         """Say what will happen."""
         what = "preview" if self._options.preview else "preview on demand"
         if self._options.deploy is not None:
-            what = f"to be deployed to {self._options.deploy}"
+            what = f"to be {'planned for' if self._options.plan else 'deployed to'} {self._options.deploy}"
         lines = [f"flash: {self._root}, {what}"]
         return [*lines, f"flash: workers: {self._workers}"] if self._workers else lines
 
@@ -384,6 +423,8 @@ class Controller:
     def pytest_unconfigure(self) -> None:
         """Remove the run's folder."""
         self._gatekeeper.close()
+        if self._receipts is not None:
+            self._receipts.close()
         # where no terminal reporter had a summary
         self._teller.write_log(None)
         if self._run is not None:

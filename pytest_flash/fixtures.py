@@ -13,6 +13,7 @@ from pytest_flash.options import options_key
 
 if TYPE_CHECKING:
     from flash.cloud.jobs import EndpointClient
+    from flash.deploy.plan import Plan
     from flash.model.manifest import Artifact, Manifest
     from flash.project import Project
     from pytest_flash.connection import Connection, FlashDeployment, FlashPreview
@@ -94,6 +95,25 @@ def flash_deployment(request: pytest.FixtureRequest) -> FlashDeployment:
         pytest.skip("runs after promotion")
     with _telling():
         return connection.deployment()
+
+
+@pytest.fixture(scope="session")
+def flash_plan(request: pytest.FixtureRequest) -> Plan:
+    """What the promotion would change: ``steps``, ``is_empty``, ``deleted``, … Needs ``--flash-deploy``.
+
+    Each step has ``action``, ``name``, ``id`` and ``reasons``. ``created``, ``updated``, ``replaced``, ``deleted`` and
+    ``kept`` are names; ``worst_case_per_hour`` and ``idle_per_hour`` are dollars, or None where a price is not known.
+    """
+    options = request.config.stash[options_key]
+    connection = request.config.stash.get(connection_key, None)
+    if connection is not None and connection.is_deployment:
+        pytest.skip("runs before promotion")
+    if connection is None or options.deploy is None:
+        pytest.skip("needs --flash-deploy")
+    from pytest_flash.planning import plan_of_run
+
+    with _telling():
+        return plan_of_run(request.config, connection.artifact)
 
 
 @pytest.fixture

@@ -73,6 +73,7 @@ def report_of(verdict: Verdict, material: Material) -> doc.Report:
         stages=tuple(_stage(stage) for stage in stages),
         gate=() if verdict.gate is None else tuple(_conditions(verdict)),
         gate_outcome=None if verdict.gate is None else verdict.gate.outcome,
+        plan=None if verdict.plan is None else verdict.plan.as_json(),
         gate_notes=() if verdict.gate is None else verdict.gate.notes,
         endpoints=tuple(doc.Endpoint(**endpoint.as_json()) for endpoint in live),
         contract=tuple(case for case in cases if is_contract(case.id)),

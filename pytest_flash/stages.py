@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from flash.deploy.plan import Plan
     from flash.model.manifest import Artifact
     from flash.preview.pipeline import Pipeline, Preview, Promotion
     from flash.preview.session import Attachment
@@ -128,7 +129,17 @@ class Stages:
             f"preview[{self._pipeline.backend}]", self.attachment, lambda attachment: attachment.address.api_url
         )
 
-    def deploy(self, environment: str, target: TargetName, *, allow_delete: bool) -> Promotion:
+    def plan(self, environment: str, target: TargetName) -> Plan:
+        """``flash::plan[ENV]``: what the promotion would change."""
+
+        def plan() -> Plan:
+            return self._pipeline.plan(self.project, self.artifact(), environment=environment, target=target)
+
+        return self._reporter.run(f"plan[{environment}]", plan, lambda made: made.summary)
+
+    def deploy(
+        self, environment: str, target: TargetName, *, allow_delete: bool, planned: Plan | None = None
+    ) -> Promotion:
         """``flash::deploy[ENV]``."""
 
         def promote() -> Promotion:
@@ -139,6 +150,7 @@ class Stages:
                 target=target,
                 report=self._reporter.progress,
                 allow_delete=allow_delete,
+                planned=planned,
             )
 
         return self._reporter.run(f"deploy[{environment}]", promote)

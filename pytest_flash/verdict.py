@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from flash.deploy.gate import Condition
     from flash.deploy.gate import Verdict as Gate
+    from flash.deploy.plan import Plan
     from flash.errors import FlashError
     from flash.preview.pipeline import Promotion
     from flash.project import TargetName
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Verdict", "write_summary"]
 
-Outcome = Literal["deployed", "passed", "refused", "failed", "rolled-back", "interrupted"]
+Outcome = Literal["deployed", "passed", "planned", "refused", "failed", "rolled-back", "interrupted"]
 
 
 @dataclass(slots=True)
@@ -27,13 +28,14 @@ class Verdict:
     """The verdict, filled in while the run goes on.
 
     Attributes:
-        outcome: ``deployed``, ``refused``, ``failed``, ``rolled-back`` or ``interrupted``; ``passed`` where nothing was
-            to be deployed.
-        failure: Why it is neither ``deployed`` nor ``passed``.
+        outcome: ``deployed``, ``refused``, ``failed``, ``rolled-back`` or ``interrupted``; ``planned`` where the run
+            was to stop before the promotion, ``passed`` where nothing was to be deployed.
+        failure: Why it is neither ``deployed``, ``planned`` nor ``passed``.
         live: What is live after a rollback, in words.
         notes: What else people should know.
         untyped: What contract checks left out, by node id.
         previous_digest: What was live before the promotion, where that is known.
+        plan: What the promotion would change.
     """
 
     environment: str | None
@@ -49,6 +51,7 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     untyped: dict[str, str] = field(default_factory=dict)
     previous_digest: str | None = None
+    plan: Plan | None = None
 
     @property
     def in_the_way(self) -> tuple[Condition, ...]:
@@ -66,6 +69,10 @@ class Verdict:
             f"the gate refused: {reasons}", detail="\n".join(_condition_lines(gate.in_the_way, with_remedy=True))
         )
         return self.failure
+
+    def planned(self, plan: Plan, gate: Gate) -> None:
+        """What would be changed is known, and what the gate would say; nothing was."""
+        self.outcome, self.plan, self.gate, self.failure = "planned", plan, gate, None
 
     def fail(self, error: FlashError) -> None:
         """A stage failed, or the run could not begin."""
@@ -94,6 +101,9 @@ def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: b
         conditions = verdict.gate.conditions if terminal.verbosity > 0 else ()
         for line in (*_condition_lines(conditions, with_remedy=False), *verdict.gate.notes):
             terminal.write_line(f"  {line}")
+    if verdict.outcome == "planned" and verdict.plan is not None:
+        for line in ("", *verdict.plan.text().splitlines()):
+            terminal.write_line(line)
     for nodeid, left_out in sorted(verdict.untyped.items()):
         terminal.write_line(f"note: {nodeid}: {left_out}", yellow=True)
     for note in verdict.notes:
@@ -116,6 +126,9 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
     bad = {"red": True, "bold": True}
     if verdict.outcome == "deployed":
         return f"deployed {digest} to {environment}", {"green": True, "bold": True}
+    if verdict.outcome == "planned":
+        gate = "; the gate would refuse" if verdict.in_the_way else ""
+        return f"planned {digest} for {environment}: nothing was changed{gate}", {"yellow" if gate else "green": True}
     if verdict.outcome == "passed":
         return (f"passed against the preview of {digest}" if verdict.digest else ""), {"green": True}
     if environment is None:

@@ -17,8 +17,10 @@ import httpx
 import pytest
 
 from flash.cloud.address import PlatformAddress
+from flash.cloud.client import LiveEnvironment
 from flash.cloud.jobs import EndpointClient
 from flash.deploy.deployment import DeployedEndpoint, Deployment
+from flash.deploy.plan import Plan, plan
 from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsError, WorkerFailed
 from flash.model.app import App, DeclaredEndpoint, Function, Location
 from flash.model.endpoint import Endpoint
@@ -241,10 +243,47 @@ class FakePipeline:
         report("starting nothing")
         return FakePreview(FakeAttachment.of(self.scenario, "preview", "preview", built.sha256))
 
+    def look(self, project: Any, environment: str, target: str) -> LiveEnvironment | None:
+        """The version before, if the scenario has it ``live``: a list of endpoints."""
+        self.scenario.enter("look")
+        names = self.scenario.data.get("live")
+        if names is None:
+            return None
+        before = manifest({}).model_copy(update={"digest": BEFORE, "source_fingerprint": "before"})
+        return LiveEnvironment(
+            id="env",
+            name=environment,
+            app_id="app",
+            active_build_id="build-1",
+            manifest=before,
+            endpoints={name: f"id-{name}" for name in names},
+        )
+
+    def plan(self, project: Any, built: Artifact, *, environment: str, target: str) -> Plan:
+        """What would change, or an error."""
+        self.scenario.enter("plan")
+        live = self.look(project, environment, target)
+        return plan(built.manifest, live, digest=built.sha256, app="demo", environment=environment)
+
     def promote(
-        self, project: Any, built: Artifact, *, environment: str, target: str, report: Any, allow_delete: bool
+        self,
+        project: Any,
+        built: Artifact,
+        *,
+        environment: str,
+        target: str,
+        report: Any,
+        allow_delete: bool,
+        planned: Plan | None = None,
     ) -> FakePromotion:
         """A promotion, or an error."""
+        if planned is not None:
+            planned.check(
+                self.look(project, environment, target),
+                app="demo",
+                environment=environment,
+                now=self.plan(project, built, environment=environment, target=target),
+            )
         self.scenario.enter(f"promote {environment} {target}{' deleting' if allow_delete else ''}")
         self.scenario.enter("promote")
         attachment = FakeAttachment.of(self.scenario, "deployment", environment, built.sha256)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flash.deploy.compare import changes
 from flash.deploy.cost import Cost, cost_of, total
 from flash.deploy.deployment import is_deployable
-from flash.deploy.plan_text import plan_text
+from flash.deploy.plan_text import plan_summary, plan_text
 from flash.deploy.steps import (
     ACTIONS,
     CreateEndpoint,
@@ -130,6 +130,11 @@ class Plan:
 
     def __str__(self) -> str:
         return self.text()
+
+    @property
+    def summary(self) -> str:
+        """In one line."""
+        return plan_summary(self)
 
     def text(self) -> str:
         """For people: a line or more a step, a summary, and what it would cost."""
@@ -318,6 +323,9 @@ def _step(
     effects = {change.effect for change in found}
     code = _code(resource, was, manifest, before, digest=digest)
     reasons = (*(change.text for change in found), *([code] if code else []))
+    if not reasons and before.deployment is not None and before.deployment.state == "staged":
+        # where endpoints are brought to a build one by one, a killed run leaves some of them behind
+        reasons = ("its deployment was interrupted",)
     cost = cost_of(was)
     if "endpoint" in effects:
         return ReplaceEndpoint(name, reasons, endpoint_id, cost_before=cost, is_other_type=True)

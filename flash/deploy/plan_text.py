@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flash.deploy.plan import Plan
     from flash.deploy.steps import Step
 
-__all__ = ["plan_text"]
+__all__ = ["plan_summary", "plan_text"]
 
 _VERB: Final = max(len(kind.action) for kind in ACTIONS)
 _DIGEST: Final = 12
@@ -23,10 +23,10 @@ def plan_text(plan: Plan) -> str:
     """All of a plan. The same plan gives the same text."""
     blocks = [_headline(plan)]
     if plan.is_empty:
-        blocks.append(f"nothing would change: artifact {plan.digest[:_DIGEST]} is live")
+        blocks.append(plan_summary(plan))
     else:
         width = max((len(step.name) for step in plan.steps), default=0)
-        blocks += ["\n".join(line for step in plan.steps for line in _step(step, width)), _summary(plan)]
+        blocks += ["\n".join(line for step in plan.steps for line in _step(step, width)), plan_summary(plan)]
         blocks.append("\n".join(_costs(plan, width)))
     if plan.notes:
         blocks.append("\n".join(f"! {note}" for note in plan.notes))
@@ -57,8 +57,11 @@ def _step(step: Step, width: int) -> list[str]:
     return [f"{head}{first}".rstrip(), *(f"{'':<{len(head)}}{reason}" for reason in rest)]
 
 
-def _summary(plan: Plan) -> str:
+def plan_summary(plan: Plan) -> str:
+    """A plan in one line."""
     digest = f"artifact {plan.digest[:_DIGEST]}"
+    if plan.is_empty:
+        return f"nothing would change: {digest} is live"
     counts = {kind: sum(isinstance(step, kind) for step in plan.steps) for kind in ACTIONS}
     if counts[KeepEndpoint] == len(plan.steps):
         return f"no endpoint would change; {digest} becomes the live one, without a worker being touched"
