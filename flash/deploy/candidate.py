@@ -11,7 +11,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from flash.deploy.claim import ABANDONED_AFTER_S, CandidateHold, candidate_name, claim, find_app
+from flash.deploy.claim import (
+    ABANDONED_AFTER_S,
+    CandidateHold,
+    Unclaimed,
+    candidate_name,
+    claim,
+    find_app,
+    is_candidate,
+)
 from flash.deploy.inputs import endpoint_input
 from flash.deploy.live_endpoint import created_input, look
 from flash.deploy.readiness import Watched, await_ready
@@ -45,8 +53,10 @@ class CandidateRollout:
 
     # -- who deploys
 
-    def hold(self, site: Site, *, base_build_id: str | None) -> CandidateHold:
+    def hold(self, site: Site, *, base_build_id: str | None) -> CandidateHold | Unclaimed:
         """Make the candidate environment; one that was abandoned is removed first."""
+        if is_candidate(site.environment):
+            return Unclaimed()
         return claim(site, base_build_id=base_build_id, now=self._now, abandoned_after_s=self._abandoned_after_s)
 
     def has_leftovers(self, control: ControlPlane, live: LiveEnvironment) -> bool:  # noqa: ARG002  the protocol's
@@ -64,6 +74,11 @@ class CandidateRollout:
 
         A build that is put back was healthy when it was live: for that, none is made.
         """
+        if is_candidate(site.environment):
+            raise DeployError(
+                f"environment name {site.environment!r} is kept for what Flash tries out",
+                hint="choose a name that does not end in -candidate",
+            )
         _check_types(build)
         if build.entry.action == "rollback":
             return {}

@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from flash.cloud.control import AppRecord, EnvironmentRecord
     from flash.deploy.rollout import Site
 
-__all__ = ["ABANDONED_AFTER_S", "CandidateHold", "candidate_name", "claim", "find_app"]
+__all__ = [
+    "ABANDONED_AFTER_S",
+    "CandidateHold",
+    "Unclaimed",
+    "candidate_name",
+    "claim",
+    "find_app",
+    "is_candidate",
+]
 
 ABANDONED_AFTER_S: Final = 3 * 3600.0
 """How old a candidate of nobody knows whom has to be to be taken over: no deployment takes so long, and a clock that is
@@ -88,6 +96,21 @@ class CandidateHold:
                 f"! environment {name} could not be removed: {error.headline}; its workers cost money: "
                 "the next deployment removes it, or: flash sweep"
             )
+
+
+class Unclaimed:
+    """Of an environment that is a candidate itself: it may be removed, and nothing else."""
+
+    def check(self) -> None:
+        """Nothing to be lost."""
+
+    def release(self) -> None:
+        """Nothing to be let go."""
+
+
+def is_candidate(environment: str) -> bool:
+    """Whether that is the name of a candidate."""
+    return environment.endswith(_SUFFIX)
 
 
 def claim(

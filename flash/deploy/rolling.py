@@ -39,7 +39,7 @@ class Roll:
     before: Mapping[str, LiveEndpoint]
     candidates: frozenset[str]
     touched: list[LiveEndpoint] = field(default_factory=list)
-    made: dict[str, str] = field(default_factory=dict)
+    made: set[str] = field(default_factory=set)
     has_begun: bool = False
 
     def forward(self) -> dict[str, str]:
@@ -68,9 +68,11 @@ class Roll:
             if base is not None:
                 _activate(site, base)
             await_ready([endpoint.put_back(site) for endpoint in self.touched], site)
-            for name, endpoint_id in list(self.made.items()):
-                site.control.delete_endpoint(endpoint_id)
-                site.journal.removed(site.run, "endpoint", name)
+            self._unmake()
+            if base is None:
+                # no platform takes back that a build is active: as there was nothing, the environment is made anew
+                site.control.delete_environment(site.environment_id)
+                site.environment_id = site.control.create_environment(site.app_id, site.environment).id
         except FlashError as failure:
             why = error.headline if isinstance(error, FlashError) else type(error).__name__
             raise DeployError(
@@ -79,6 +81,15 @@ class Roll:
                 hint="some endpoints may run either version: deploy again to settle it, or: flash rollback",
                 detail=failure.detail,
             ) from error
+
+    def _unmake(self) -> None:
+        if not self.made:
+            return
+        now = self.site.control.environment(self.site.app, self.site.environment)
+        for name, endpoint_id in () if now is None else now.endpoints.items():
+            if name in self.made and endpoint_id not in self.live.endpoints.values():
+                self.site.control.delete_endpoint(endpoint_id)
+                self.site.journal.removed(self.site.run, "endpoint", name)
 
     def _bring(self, name: str) -> Watched:
         site, resource = self.site, self.manifest.resources[name]
@@ -95,13 +106,14 @@ class Roll:
         site = self.site
         site.report(f"creating {name}")
         site.journal.intended(site.run, "endpoint", name)
+        # by name, for its answer may get lost
+        self.made.add(name)
         saved = site.control.save_endpoint(created_input(given))
         if saved.id in self.candidates or saved.id in self.live.endpoints.values():
             raise DeployError(
                 f"the platform has not made endpoint {name!r}: it gave another one's id, {saved.id}",
                 hint="it seems to take endpoints of one name for one: please report it (docs/runpod.md)",
             )
-        self.made[name] = saved.id
         site.journal.made(site.run, "endpoint", name, saved.id)
         return Watched(
             name=name,
