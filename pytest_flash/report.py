@@ -11,7 +11,7 @@ import pytest
 from flash.errors import FlashError, WorkerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from _pytest._io import TerminalWriter
     from _pytest.terminal import TerminalReporter
@@ -143,13 +143,20 @@ class StageReporter:
         self._ci = ci
         self._is_folding = False
 
-    def run(self, name: str, work: Callable[[], _T], tell: Callable[[_T], str] = lambda _: "") -> _T:
+    def run(
+        self,
+        name: str,
+        work: Callable[[], _T],
+        tell: Callable[[_T], str] = lambda _: "",
+        properties: Callable[[_T], Iterable[tuple[str, object]]] = lambda _: (),
+    ) -> _T:
         """Do *work* as the stage ``flash::NAME``, which is skipped where it returns a :class:`Skip`.
 
         Args:
             name: ``build``, ``deploy[production]``, …
             work: What to do.
             tell: What came of it, for the report.
+            properties: The same, for JUnit XML.
 
         Raises:
             StageFailed: It raised an error of ours, which is reported.
@@ -165,6 +172,7 @@ class StageReporter:
             longrepr = (_id(name), 0, f"Skipped: {value.reason}")
             self._report(name, "skipped", value.reason, longrepr=longrepr, start=start)
         else:
+            self.told.setdefault(_id(name), []).extend(properties(value))
             self._report(name, "passed", tell(value), start=start)
         return value
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.model.manifest import Artifact
+    from flash.preview.checkout import Checkout
     from pytest_flash.chronicle import Told
     from pytest_flash.ci import Ci
     from pytest_flash.report import Failure, Stage
@@ -70,10 +71,11 @@ def report_of(verdict: Verdict, material: Material) -> doc.Report:
         rollback=_rollback(verdict),
         artifact=None if material.artifact is None else _artifact(material.artifact),
         lock=None if material.artifact is None else _lock(material.artifact),
+        git=None if verdict.git is None else _git(verdict.git),
+        plan=None if verdict.plan is None else verdict.plan.as_json(),
         stages=tuple(_stage(stage) for stage in stages),
         gate=() if verdict.gate is None else tuple(_conditions(verdict)),
         gate_outcome=None if verdict.gate is None else verdict.gate.outcome,
-        plan=None if verdict.plan is None else verdict.plan.as_json(),
         gate_notes=() if verdict.gate is None else verdict.gate.notes,
         endpoints=tuple(doc.Endpoint(**endpoint.as_json()) for endpoint in live),
         contract=tuple(case for case in cases if is_contract(case.id)),
@@ -179,6 +181,10 @@ def _rollback(verdict: Verdict) -> doc.Rollback | None:
                 outcome="restored" if restored else "failed", because=because, live=stage.message if restored else ""
             )
     return None
+
+
+def _git(checkout: Checkout) -> doc.Git:
+    return doc.Git(commit=checkout.commit, branch=checkout.branch, is_dirty=checkout.is_dirty)
 
 
 def _artifact(artifact: Artifact) -> doc.Artifact:

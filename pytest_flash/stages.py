@@ -12,7 +12,7 @@ from pytest_flash import smoke
 from pytest_flash.report import Skip
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pytest
@@ -30,6 +30,7 @@ _TAIL_LINES: Final = 60
 _NO_TESTS: Final = 5
 _STOP_S: Final = 10.0
 _BLOCK_BYTES: Final = 2**20
+_DIGEST: Final = 12
 
 
 class Stages:
@@ -121,7 +122,12 @@ class Stages:
 
     def build(self) -> None:
         """``flash::build``."""
-        self._reporter.run("build", self.artifact, lambda artifact: f"sha256:{artifact.sha256}")
+        self._reporter.run(
+            "build",
+            self.artifact,
+            lambda artifact: f"sha256:{artifact.sha256}",
+            lambda artifact: (("flash.digest", artifact.sha256), ("flash.size_bytes", artifact.size_bytes)),
+        )
 
     def preview(self) -> None:
         """``flash::preview[process]``."""
@@ -153,7 +159,7 @@ class Stages:
                 planned=planned,
             )
 
-        return self._reporter.run(f"deploy[{environment}]", promote)
+        return self._reporter.run(f"deploy[{environment}]", promote, _told_of, _properties_of)
 
     def smoke(self, environment: str, promotion: Promotion, config: pytest.Config) -> None:
         """``flash::smoke[ENV]``: skipped where no test is marked for it."""
@@ -177,6 +183,10 @@ class Stages:
             return smoke.summary(results)
 
         self._reporter.run(f"smoke[{environment}]", run, str)
+
+    def receipt(self, write: Callable[[], str]) -> None:
+        """``flash::receipt``."""
+        self._reporter.run("receipt", write, str)
 
     def roll_back(self, environment: str, promotion: Promotion, *, because: str) -> str:
         """``flash::rollback[ENV]``; says what is live now."""
@@ -217,6 +227,23 @@ class Stages:
                 _stop(child)
                 raise
         return child.returncode, output
+
+
+def _told_of(promotion: Promotion) -> str:
+    deployment = promotion.deployment
+    before = f", {deployment.previous[:_DIGEST]} was" if deployment.previous else ""
+    return f"artifact {deployment.digest[:_DIGEST]} is live{before}"
+
+
+def _properties_of(promotion: Promotion) -> Iterator[tuple[str, object]]:
+    deployment = promotion.deployment
+    yield "flash.environment", deployment.environment
+    yield "flash.digest", deployment.digest
+    yield "flash.build", deployment.build_id
+    if deployment.previous:
+        yield "flash.previous", deployment.previous
+    for endpoint in deployment.endpoints:
+        yield f"flash.url.{endpoint.name}", endpoint.url
 
 
 def _stop(child: subprocess.Popen[str]) -> None:

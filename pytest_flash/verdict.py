@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flash.deploy.gate import Verdict as Gate
     from flash.deploy.plan import Plan
     from flash.errors import FlashError
+    from flash.preview.checkout import Checkout
     from flash.preview.pipeline import Promotion
     from flash.project import TargetName
     from pytest_flash.report import Stage
@@ -35,6 +36,7 @@ class Verdict:
         notes: What else people should know.
         untyped: What contract checks left out, by node id.
         previous_digest: What was live before the promotion, where that is known.
+        git: The checkout that the run was started in.
         plan: What the promotion would change.
     """
 
@@ -51,6 +53,7 @@ class Verdict:
     notes: list[str] = field(default_factory=list)
     untyped: dict[str, str] = field(default_factory=dict)
     previous_digest: str | None = None
+    git: Checkout | None = None
     plan: Plan | None = None
 
     @property

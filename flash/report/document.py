@@ -61,9 +61,9 @@ class Artifact(_Value):
 class Git(_Value):
     """The checkout that the run was started in."""
 
-    commit: str = Field(description="40 hexadecimal digits")
+    commit: str = Field(description="40 or 64 hexadecimal digits")
     branch: str | None = Field(default=None, description="null on a detached head")
-    is_dirty: bool = Field(description="whether files that git knows differ from the commit")
+    is_dirty: bool = Field(description="whether something differs from it, files that git does not know included")
 
 
 class Distribution(_Value):

@@ -70,6 +70,7 @@ def table(
     *,
     keep: Collection[int] = (),
     right: Collection[int] = (),
+    is_labelled: bool = False,
 ) -> Element:
     """A table, which is a list of cards where the screen is narrow.
 
@@ -78,6 +79,7 @@ def table(
         rows: A cell for each column.
         keep: Columns whose cells stay on one line.
         right: Columns of numbers.
+        is_labelled: Whether a cell needs its title beside it where there is no head.
     """
 
     def looks(column: int) -> dict[str, str]:
@@ -87,7 +89,7 @@ def table(
     def cell(column: int, content: str | Element) -> Element:
         if content == "":
             return tag("td")
-        label = {"data-label": head[column]} if column else {}
+        label = {"data-label": head[column]} if column and is_labelled else {}
         return tag("td", content, {**looks(column), **label})
 
     top = tag("tr", *(tag("th", title, {"scope": "col", **looks(column)}) for column, title in enumerate(head)))

@@ -22,7 +22,7 @@ _SIGNS: Final = {
     "error": "❌",
     "skipped": "⏭️",
 }
-_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@])")
+_SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#+|~&$@])")
 _MOST_FAILURES: Final = 20
 _MOST_LINES: Final = 60
 _CUT: Final = "\n> The rest was cut: a summary may not be larger. The whole is in the report (`--flash-report=FILE`).\n"
@@ -37,7 +37,7 @@ def as_markdown(report: Report, *, room: int = 2**20) -> str:
         if size > left:
             # the verdict itself may be too long: a command that failed may have said anything
             if not written:
-                written.append(section.encode()[: max(left, 0)].decode(errors="ignore"))
+                written.append(section.encode()[: max(left - 2, 0)].decode(errors="ignore"))
             written.append(_CUT)
             break
         written.append(section)
@@ -82,7 +82,8 @@ def _verdict(report: Report) -> str:
         lines += ["", _text(report.error.message)]
         if report.error.hint:
             lines += ["", f"**Hint:** {_text(report.error.hint)}"]
-        if report.error.detail:
+        # what failed is told below, with more
+        if report.error.detail and not report.failed:
             lines += ["", _folded("Evidence", _fence(_end_of(report.error.detail)))]
     if report.live:
         lines += ["", f"**Live now:** {_text(report.live)}"]

@@ -20,7 +20,7 @@ from flash.report.words import conditions_first, duration, headline, hourly, pla
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flash.report.document import Case, Endpoint, Report
+    from flash.report.document import Case, Endpoint, Log, Report
 
 __all__ = ["as_page"]
 
@@ -81,9 +81,18 @@ def _verdict(report: Report) -> Element:
     if report.live:
         found.append(tag("p", tag("b", "Live now"), report.live, {"class": "live"}))
     found.append(_list(_facts(report)))
-    if report.error is not None and report.error.detail and report.outcome != "refused":
-        found.append(folded(tag("summary", "Evidence"), tag("pre", report.error.detail), is_open=True))
+    # what failed is told below, with more
+    if report.error is not None and report.error.detail and not (report.failed or report.in_the_way):
+        whose = next(
+            (f"The end of {log.endpoint}'s log" for log in report.logs if _is_evidence(log, report)), "Evidence"
+        )
+        found.append(folded(tag("summary", whose), tag("pre", report.error.detail), is_open=True))
     return found
+
+
+def _is_evidence(log: Log, report: Report) -> bool:
+    """Whether a log is what the verdict shows already."""
+    return report.error is not None and report.error.detail.splitlines() == list(log.lines)
 
 
 def _reasons(report: Report) -> Iterator[Element]:
@@ -142,17 +151,20 @@ def _list(facts: Iterator[tuple[str, str | Element]]) -> Element:
 def _gate(report: Report) -> Iterator[Element]:
     if not report.gate:
         return
-    rows = [
+    rows: list[tuple[str | Element, ...]] = [
         (
             tag("span", mark(condition.outcome), tag("code", condition.code)),
             condition.title,
-            tag("span", *(tag("p", line) for line in condition.evidence)),
+            tag("span", *(tag("p", line) for line in condition.evidence), {"class": "soft"}),
             condition.remedy,
         )
         for condition in conditions_first(report.gate)
     ]
     passed = sum(condition.outcome == "pass" for condition in report.gate)
-    content = table(("Condition", "What must hold", "What was seen", "What would change it"), rows, keep=[0])
+    head = ["Condition", "What must hold", "What was seen", "What would change it"]
+    if not report.in_the_way:
+        head, rows = head[:-1], [row[:-1] for row in rows]
+    content = table(head, rows, keep=[0])
     yield section("Gate", f"{passed} of {len(report.gate)} conditions passed", card(content))
 
 
@@ -164,7 +176,7 @@ def _plan(report: Report) -> Iterator[Element]:
         content = [tag("p", "Nothing changes: what was tested is live already.")]
     else:
         head = ("Step", "Endpoint", "Because", "An hour, idle to busiest")
-        content = [table(head, rows, keep=[0, 3]), _costs(report.plan)]
+        content = [table(head, rows, keep=[0, 3], is_labelled=True), _costs(report.plan)]
     yield section("Plan", "what was to change", card(*content))
 
 
@@ -256,14 +268,15 @@ def _by_outcome(cases: Sequence[Case]) -> Iterator[Element]:
 
 
 def _logs(report: Report) -> Iterator[Element]:
-    if report.logs:
+    logs = [log for log in report.logs if report.failed or not _is_evidence(log, report)]
+    if logs:
         found = [
             folded(
                 tag("summary", tag("b", log.endpoint), tag("span", f" · {log.of}", {"class": "soft"})),
                 tag("pre", "\n".join(log.lines)),
                 is_open=True,
             )
-            for log in report.logs
+            for log in logs
         ]
         yield section("Worker logs", "the end, where something failed", card(*found))
 

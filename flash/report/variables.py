@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash.report.words import printable
 
@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["as_dotenv", "variables"]
 
 
+_MOST: Final = 20
+"""What every GitLab takes; more, and the job fails.
+
+Source: GitLab docs, "CI/CD artifacts reports types", ``artifacts:reports:dotenv``, read 2026-11."""
+
+
 def variables(report: Report) -> Iterator[tuple[str, str]]:
-    """Names and values, each value one line.
+    """Names and values, each value one line; endpoints beyond what GitLab takes are left out.
 
     >>> from flash.report.document import Report
     >>> dict(variables(Report(app="demo", environment="staging", outcome="deployed")))["FLASH_REPORT_OUTCOME"]
@@ -27,7 +33,7 @@ def variables(report: Report) -> Iterator[tuple[str, str]]:
     yield "FLASH_REPORT_ENVIRONMENT", _flat(report.environment or "")
     yield "FLASH_REPORT_DIGEST", report.digest or ""
     yield "FLASH_REPORT_PREVIOUS_DIGEST", report.previous_digest or ""
-    for number, endpoint in enumerate(report.endpoints):
+    for number, endpoint in enumerate(report.endpoints[: _MOST - 6]):
         if number == 0:
             yield "FLASH_REPORT_URL", _flat(endpoint.url)
         name = re.sub(r"[^A-Z0-9]+", "_", endpoint.name.upper()).strip("_")
@@ -35,10 +41,7 @@ def variables(report: Report) -> Iterator[tuple[str, str]]:
 
 
 def as_dotenv(report: Report) -> str:
-    """A line each. GitLab reads neither quotes nor several lines.
-
-    Source: GitLab docs, "CI/CD artifacts reports types", ``artifacts:reports:dotenv``, read 2026-11.
-    """
+    """A line each: GitLab reads neither quotes nor values of several lines."""
     return "".join(f"{name}={value}\n" for name, value in variables(report))
 
 

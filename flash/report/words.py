@@ -33,13 +33,13 @@ _SAID: Final = {"error": "with an error", "xfailed": "failed as expected", "xpas
 
 
 def headline(report: Report) -> str:
-    """What came of it, in one line: ``deployed quickstart to production``."""
+    """What came of it, in one line: ``quickstart is live in production``."""
     app, environment = report.app or "nothing", report.environment
     if environment is None:
         return f"{app}: {'passed' if report.is_good else report.outcome}"
     said = {
-        "deployed": f"deployed {app} to {environment}",
-        "planned": f"planned {app} for {environment}: nothing was changed",
+        "deployed": f"{app} is live in {environment}",
+        "planned": f"{app} is planned for {environment}: nothing was changed",
         "refused": f"{app} was not deployed to {environment}: the gate refused",
         "rolled-back": f"{app} was rolled back in {environment}",
         "interrupted": f"{app} was not deployed to {environment}: interrupted",
