@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from flash.cloud.control import HealthRecord
+from flash.cloud.records import HealthRecord
 from flash.cloud.transport import authorization, status_error, translating
 from flash.errors import NotFound, PlatformError
 

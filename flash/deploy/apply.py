@@ -10,27 +10,25 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flash.deploy import ledger
 from flash.deploy.deployment import DeployedEndpoint, Deployment, deployed_endpoints
 from flash.deploy.drain import remove_endpoint
 from flash.deploy.lease import changed
 from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint
-from flash.deploy.rollout import HEALTHY_DEADLINE_S, Build, Site, advanced, sent_manifest
-from flash.errors import DeployError, FlashError, NotFound
-from flash.model.manifest import DeploymentEntry
+from flash.deploy.roll import advance, roll
+from flash.deploy.rollout import HEALTHY_DEADLINE_S, Site
+from flash.errors import FlashError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from flash.cloud.control import ControlPlane, LiveEnvironment, Look
     from flash.deploy.journal import Journal
     from flash.deploy.plan import Plan
     from flash.deploy.release import Release
-    from flash.deploy.rollout import Rollout
+    from flash.deploy.rollout import Build, Rollout
 
-__all__ = ["Applied", "DeployedEndpoint", "Deployment", "apply", "finish", "roll", "time_of_day"]
+__all__ = ["Applied", "DeployedEndpoint", "Deployment", "apply", "finish", "time_of_day"]
 
 
 def time_of_day() -> str:
@@ -150,89 +148,6 @@ def finish(applied: Applied) -> None:
         site.journal.settled(site.run)
     finally:
         site.let_go()
-
-
-def advance(control: ControlPlane, deployment: Deployment, state: str, *, build_id: str | None = None) -> None:
-    """Advance the entry of a build, else of the deployment's own; nothing where it has none or is there already."""
-    wanted = build_id or deployment.build_id
-    manifest = deployment.manifest if wanted == deployment.build_id else control.build_manifest(wanted)
-    now = None if manifest is None else advanced(manifest, state)  # type: ignore[arg-type]
-    if now is not None:
-        control.update_build_manifest(wanted, now.as_json())
-
-
-def roll(
-    site: Site,
-    rollout: Rollout,
-    release: Release,
-    plan: Plan,
-    *,
-    known: Mapping[str, str],
-    object_keys: Collection[str] = (),
-    previous_digest: str | None = None,
-) -> tuple[Build, Mapping[str, str]]:
-    """Make a build of a release and make it live; the environment is there, and held.
-
-    Args:
-        site: Where.
-        rollout: How.
-        release: What.
-        plan: What is to be done.
-        known: Ids by name of the endpoints that the environment has.
-        object_keys: Where the platform has the artifact, as far as its ledger knows.
-        previous_digest: Of what is live.
-
-    Returns:
-        The build, and the ids by name of everything that serves.
-    """
-    entry = DeploymentEntry(
-        run=site.run,
-        environment=site.environment,
-        action=release.action,
-        at=site.now(),
-        previous_build_id=plan.base_build_id,
-        previous_digest=previous_digest,
-        gate=release.gate,
-        receipt=release.receipt,
-        git=release.git,
-        removed=[step.name for step in plan.steps if isinstance(step, DeleteEndpoint)],
-    )
-    build_id, object_key = _finalized(site, release, entry, object_keys)
-    build = Build(id=build_id, object_key=object_key, release=release, entry=entry, plan=plan, known=known)
-    return build, rollout.activate(site, build, rollout.prepare(site, build))
-
-
-def _finalized(site: Site, release: Release, entry: DeploymentEntry, object_keys: Collection[str]) -> tuple[str, str]:
-    """Make a build, of what the platform has where it has it; returns its id, and the key that it was made of."""
-    name = release.digest or "an artifact of unknown digest"
-    manifest = sent_manifest(release, entry)
-    site.journal.intended(site.run, "build", name)
-    for key in [release.object_key] if release.object_key is not None else object_keys:
-        build_id = _made_of(site, key, manifest)
-        if build_id is not None:
-            site.journal.made(site.run, "build", name, build_id)
-            site.report(f"artifact {name[:12]} is on the platform already: build {build_id}")
-            return build_id, key
-    if release.artifact is None:
-        raise DeployError(
-            f"the platform does not have the artifact {name[:12]}, and neither has this machine",
-            hint="deploy it from a checkout where it can be built",
-        )
-    site.journal.intended(site.run, "upload", name)
-    key = site.control.upload(site.app_id, release.artifact.path, site.report)
-    site.journal.made(site.run, "upload", name, key)
-    build_id = site.control.finalize(site.app_id, key, manifest)
-    site.journal.made(site.run, "build", name, build_id)
-    site.report(f"uploaded {release.artifact.size_bytes / 2**20:.1f} MiB as build {build_id}")
-    return build_id, key
-
-
-def _made_of(site: Site, object_key: str, manifest: Mapping[str, Any]) -> str | None:
-    try:
-        return site.control.finalize(site.app_id, object_key, manifest)
-    except NotFound:
-        # the ledger knows what there was, not what is there still
-        return None
 
 
 def _is_live_already(plan: Plan, live: LiveEnvironment) -> bool:

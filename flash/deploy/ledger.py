@@ -99,8 +99,8 @@ def history(builds: Sequence[BuildRecord], environment: str, live_build_id: str 
         elif name not in known and not (entry is not None and entry.state == "rolled-back"):
             number += 1
             line = Line(number=number, build=build, entry=entry, is_live=False)
-        if line.number is not None:
-            known.add(name)
+        # what was rolled back once is no version to go back to, unless it was deployed again since
+        known.add(name)
         lines.append(line)
     return tuple(lines)
 

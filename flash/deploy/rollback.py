@@ -5,11 +5,12 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from flash.deploy.apply import advance, finish, roll
+from flash.deploy.apply import finish
 from flash.deploy.deployment import is_deployable
 from flash.deploy.drain import remove_endpoint
 from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint, Plan, UpdateEndpoint
 from flash.deploy.release import Release
+from flash.deploy.roll import advance, roll
 from flash.deploy.rollout import Site
 from flash.errors import DeployError, FlashError, WorkerFailed
 

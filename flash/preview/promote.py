@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flash import project as settings
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
-from flash.deploy import ledger, rollback
+from flash.deploy import rollback
 from flash.deploy.apply import Deployment, apply, finish
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
@@ -23,7 +23,7 @@ from flash.preview.session import Attachment, attachment_of, local_address
 
 if TYPE_CHECKING:
     from flash.bundle.install import Report
-    from flash.cloud.control import BuildRecord, LiveEnvironment
+    from flash.cloud.control import LiveEnvironment
     from flash.deploy.apply import Applied
     from flash.deploy.plan import Plan
     from flash.deploy.rollout import Rollout
@@ -34,15 +34,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Promotion",
-    "RolledBack",
     "address",
+    "check_deletions",
     "check_target",
-    "history",
+    "found",
+    "plan_release",
     "promote",
     "promote_release",
-    "roll_back",
     "rollout_of",
     "undeploy",
+    "who",
 ]
 
 
@@ -183,10 +184,10 @@ def promote_release(
     try:
         rollout, app = rollout_of(client.address), project.settings.app
         look = client.look(app, environment)
-        steps = _plan(release, look.live, client, rollout, app=app, environment=environment)
+        steps = plan_release(release, look.live, client, rollout, app=app, environment=environment)
         if planned is not None:
             planned.check(look.live, app=app, environment=environment, now=steps)
-        _check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete)
+        check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete)
         applied = apply(
             steps,
             release,
@@ -197,7 +198,7 @@ def promote_release(
             journal=Journal(project.flash_dir / "journal.jsonl"),
             report=report,
             look=look,
-            who=_who(release.action),
+            who=who(release.action),
         )
     except BaseException:
         client.close()
@@ -205,76 +206,6 @@ def promote_release(
     artifact_path = None if release.artifact is None else release.artifact.path
     attachment = attachment_of(applied.deployment, artifact_path, client.address, kind="deployment", backend=backend)
     return Promotion(applied.deployment, attachment, target == "local", applied, client)
-
-
-@dataclass(frozen=True, slots=True)
-class RolledBack:
-    """A version of the ledger that was put back.
-
-    Attributes:
-        build: The one that it was made of.
-    """
-
-    deployment: Deployment
-    build: BuildRecord
-    is_local: bool
-    message: str
-
-
-def roll_back(
-    project: Project,
-    wanted: str,
-    *,
-    environment: str,
-    target: TargetName,
-    report: Report,
-    allow_delete: bool = False,
-) -> RolledBack:
-    """Put a version of the ledger back: the one before what is live, the *N*-th before it, or one by its digest.
-
-    It is rolled out as any is, verified, and gets an entry of its own; nothing is built or uploaded.
-
-    Raises:
-        NotFound: There is no such environment or version.
-        Refused: The digest means several; or an endpoint would go, and *allow_delete* is false.
-        Busy: Somebody else deploys there.
-        WorkerFailed: A worker of that version died; what was live is live still.
-        DeployError: It is live, and not healthy.
-    """
-    app = project.settings.app
-    with PlatformClient(address(project, target, start=False, report=report)) as client:
-        rollout, look = rollout_of(client.address), client.look(app, environment)
-        live = _found(look.live, app, environment)
-        build = ledger.target(client.builds(live.app_id), environment, live.active_build_id, wanted)
-        release = Release.of_build(build, action="rollback")
-        steps = _plan(release, live, client, rollout, app=app, environment=environment)
-        _check_deletions(steps, live, environment=environment, allow_delete=allow_delete, by="--allow-delete")
-        applied = apply(
-            steps,
-            release,
-            control=client,
-            rollout=rollout,
-            app=app,
-            environment=environment,
-            journal=Journal(project.flash_dir / "journal.jsonl"),
-            report=report,
-            look=look,
-            who=_who("rollback"),
-        )
-        message = rollback.keep(applied, build)
-    return RolledBack(applied.deployment, build, target == "local", message)
-
-
-def history(project: Project, *, environment: str, target: TargetName) -> tuple[ledger.Line, ...]:
-    """What was live in an environment, the newest first; asks the platform, and needs nothing of this machine's.
-
-    Raises:
-        NotFound: There is no such environment.
-    """
-    app = project.settings.app
-    with PlatformClient(address(project, target, start=False, report=lambda _line: None)) as client:
-        live = _found(client.environment(app, environment), app, environment)
-        return ledger.history(client.builds(live.app_id), environment, live.active_build_id)
 
 
 def undeploy(project: Project, *, environment: str, target: TargetName, report: Report) -> tuple[str, ...]:
@@ -289,7 +220,7 @@ def undeploy(project: Project, *, environment: str, target: TargetName, report: 
     """
     app = project.settings.app
     with PlatformClient(address(project, target, start=False, report=report)) as client:
-        live = _found(client.environment(app, environment), app, environment)
+        live = found(client.environment(app, environment), app, environment)
         return rollback.remove(
             live,
             app=app,
@@ -297,11 +228,11 @@ def undeploy(project: Project, *, environment: str, target: TargetName, report: 
             rollout=rollout_of(client.address),
             journal=Journal(project.flash_dir / "journal.jsonl"),
             report=report,
-            who=_who("undeploy"),
+            who=who("undeploy"),
         )
 
 
-def _plan(
+def plan_release(
     release: Release,
     live: LiveEnvironment | None,
     client: PlatformClient,
@@ -310,6 +241,7 @@ def _plan(
     app: str,
     environment: str,
 ) -> Plan:
+    """What making a release live would change; what dead runs have left is not counted."""
     if live is not None and (forgotten := rollout.forgotten(client, live)):
         # what a dead run has left is no endpoint that somebody would miss
         endpoints = {name: endpoint_id for name, endpoint_id in live.endpoints.items() if name not in forgotten}
@@ -317,7 +249,7 @@ def _plan(
     return plan(release.manifest, live, digest=release.digest, app=app, environment=environment)
 
 
-def _check_deletions(
+def check_deletions(
     steps: Plan,
     live: LiveEnvironment | None,
     *,
@@ -325,6 +257,11 @@ def _check_deletions(
     allow_delete: bool,
     by: str = "--flash-allow-delete (flash deploy --allow-delete)",
 ) -> None:
+    """Refuse to delete endpoints, unless that is allowed, or was when what is live was deployed.
+
+    Raises:
+        Refused: Names them.
+    """
     entry = None if live is None or live.manifest is None else live.manifest.deployment
     # who deployed what is live has agreed to that, and was stopped before it was done
     agreed = set() if entry is None else set(entry.removed)
@@ -337,7 +274,12 @@ def _check_deletions(
         )
 
 
-def _found(live: LiveEnvironment | None, app: str, environment: str) -> LiveEnvironment:
+def found(live: LiveEnvironment | None, app: str, environment: str) -> LiveEnvironment:
+    """The environment, which must be there.
+
+    Raises:
+        NotFound: It is not.
+    """
     if live is None:
         raise NotFound(
             f"app {app!r} has no environment {environment!r}", hint="flash env list shows those that there are"
@@ -345,7 +287,7 @@ def _found(live: LiveEnvironment | None, app: str, environment: str) -> LiveEnvi
     return live
 
 
-def _who(action: str) -> str:
+def who(action: str) -> str:
     """This run in words, for others who want to deploy there."""
     try:
         user = getpass.getuser()

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
+from flash.cloud.control import AppRecord, LeaseRecord, Look
 from flash.deploy import rollback
-from flash.deploy.apply import Deployment, apply, retire
+from flash.deploy.apply import Applied, Deployment, apply, finish
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
-from flash.errors import DeployError, FlashError, NotAuthorized, PlatformError, PlatformUnreachable, WorkerFailed
+from flash.deploy.release import Release
+from flash.deploy.staged import StagedRollout
+from flash.errors import Busy, DeployError, FlashError, NotAuthorized, PlatformError, PlatformUnreachable, WorkerFailed
 from flash.model.manifest import Manifest
 
 D1, D2 = "1" * 64, "2" * 64
@@ -27,26 +31,54 @@ class Scene:
 
     @property
     def injected(self) -> dict[str, Any]:
-        return {"journal": self.journal, "report": self.lines.append, "clock": self.clock, "sleep": self.clock.sleep}
+        return {
+            "control": self.platform,
+            "rollout": StagedRollout(),
+            "app": "demo",
+            "environment": "production",
+            "journal": self.journal,
+            "report": self.lines.append,
+            "clock": self.clock,
+            "sleep": self.clock.sleep,
+            "now": lambda: "2026-01-02T03:04:05Z",
+            "who": "ada@host",
+        }
+
+    def apply(self, what: Manifest, digest: str = D1, **options: Any) -> Applied:
+        live = self.platform.environment("demo", "production")
+        release = Release.of(artifact(what, digest))
+        return apply(plan(what, live, digest=digest), release, **{**self.injected, **options})
 
     def deploy(self, what: Manifest, digest: str = D1, **options: Any) -> Deployment:
-        live = self.platform.environment("demo", "production")
-        return apply(
-            plan(what, live, digest=digest),
-            artifact(what, digest),
-            client=self.platform,
-            app="demo",
-            environment="production",
-            **{**self.injected, **options},
-        )
+        self.applied = self.apply(what, digest, **options)
+        return self.applied.deployment
+
+    def finish(self) -> None:
+        finish(self.applied)
 
     def keep(self, what: Manifest, digest: str = D1) -> Deployment:
         deployment = self.deploy(what, digest)
-        retire(deployment, client=self.platform, journal=self.journal)
+        self.finish()
         return deployment
 
-    def restore(self, deployment: Deployment) -> str:
-        return rollback.restore(deployment, client=self.platform, **self.injected)
+    def restore(self) -> str:
+        return rollback.restore(self.applied)
+
+    def remove(self) -> tuple[str, ...]:
+        live = self.platform.environment("demo", "production")
+        assert live is not None
+        return rollback.remove(
+            live,
+            app="demo",
+            control=self.platform,
+            rollout=StagedRollout(),
+            journal=self.journal,
+            report=self.lines.append,
+        )
+
+    def entry(self, build_id: str) -> dict[str, Any]:
+        """What the ledger says of a build."""
+        return self.platform.ledger[build_id]["deployment"]
 
 
 @pytest.fixture
@@ -60,6 +92,7 @@ def test_a_first_deployment_makes_app_environment_and_endpoints(scene: Scene):
     assert scene.platform.calls == [
         "create_app",
         "create_environment",
+        "acquire_lease",
         "upload",
         "finalize",
         "save_endpoint",
@@ -78,7 +111,7 @@ def test_a_first_deployment_makes_app_environment_and_endpoints(scene: Scene):
 def test_the_manifest_on_the_platform_knows_digest_and_urls(scene: Scene):
     """Endpoints find each other through it; the packed one knows neither."""
     deployment = scene.deploy(manifest("lb_worker", "gpu"))
-    stored = scene.platform.builds[deployment.build_id]
+    stored = scene.platform.ledger[deployment.build_id]
     assert stored["digest"] == D1
     assert stored["resources_endpoints"] == {endpoint.name: endpoint.url for endpoint in deployment.endpoints}
     assert deployment.endpoints[0].url == f"http://127.0.0.1:1/lb/{deployment.endpoints[0].id}"
@@ -102,7 +135,7 @@ def test_the_old_version_stays_beside_the_new_one_until_it_is_retired(scene: Sce
         (second.build_id, "ACTIVE"),
         (first.build_id, "PREVIOUS"),
     ]
-    retire(second, client=scene.platform, journal=scene.journal)
+    scene.finish()
     assert [one.state for one in endpoint.versions] == ["ACTIVE"]
 
 
@@ -113,7 +146,9 @@ def test_deploying_what_is_live_changes_nothing(scene: Scene):
     again = scene.deploy(manifest("lb_worker", "gpu"))
     assert scene.platform.calls == []
     assert (again.endpoints, again.build_id) == (first.endpoints, first.build_id)
-    assert scene.restore(again) == f"build {first.build_id} (artifact 111111111111) is live in production again"
+    assert scene.restore() == (
+        f"build {first.build_id} (artifact 111111111111) is live in production, as before: nothing was changed"
+    )
 
 
 def test_a_missing_endpoint_is_staged_alone(scene: Scene):
@@ -132,10 +167,10 @@ def test_an_endpoint_that_is_no_longer_declared_lives_until_the_deployment_is_ke
     scene.keep(manifest("a", "old"))
     second = scene.deploy(manifest("a", fingerprint="f2"), D2)
     assert set(scene.platform.seen()) == {"a", "old"}
-    lines: list[str] = []
-    retire(second, scene.platform, journal=scene.journal, report=lines.append)
+    assert second.removed
+    scene.finish()
     assert set(scene.platform.seen()) == {"a"}
-    assert lines == ["removed old"]
+    assert scene.lines[-1] == "removed old"
 
 
 def test_only_deleting_needs_no_new_build(scene: Scene):
@@ -145,7 +180,7 @@ def test_only_deleting_needs_no_new_build(scene: Scene):
         "x", "leftover", first.environment_id
     )
     second = scene.deploy(manifest("a"))
-    retire(second, scene.platform, journal=scene.journal)
+    scene.finish()
     assert second.build_id == first.build_id
     assert set(scene.platform.seen()) == {"a"}
 
@@ -316,14 +351,7 @@ def test_an_environment_that_changed_since_the_plan_is_left_alone(scene: Scene):
     stale = plan(what, None, digest=D1)
     scene.keep(what)
     with pytest.raises(DeployError, match="has changed since the plan was made") as caught:
-        apply(
-            stale,
-            artifact(what, D1),
-            client=scene.platform,  # type: ignore[arg-type]
-            app="demo",
-            environment="production",
-            **scene.injected,
-        )
+        apply(stale, Release.of(artifact(what, D1)), **scene.injected)
     assert "run it again" in caught.value.hint
 
 
@@ -331,9 +359,9 @@ def test_a_platform_that_cannot_stage_versions_is_refused(scene: Scene):
     """An update there would apply at once."""
     unknown = 'Field "flashBuildId" is not defined by type "EndpointInput".'
     scene.platform.fails["save_endpoint"] = PlatformError(f"saveEndpoint: {unknown}")
-    with pytest.raises(DeployError, match="candidate environments") as caught:
+    with pytest.raises(DeployError, match="cannot stage a version") as caught:
         scene.deploy(manifest("gpu"))
-    assert "local" in caught.value.hint
+    assert "flash platform stop" in caught.value.hint
     assert scene.platform.environments == {}
 
 
@@ -367,23 +395,29 @@ def test_every_creation_is_in_the_journal_before_it_is_made(scene: Scene):
     ]
     assert {one.where for one in pending} == {"http://127.0.0.1:1 demo/production"}
     assert pending[-1].id == deployment.staged["gpu"]
-    retire(deployment, scene.platform, journal=scene.journal)
+    scene.finish()
     assert scene.journal.pending() == ()
 
 
 def test_restoring_puts_the_previous_build_back_under_the_same_ids(scene: Scene):
     """What is live afterwards is what was live before."""
     first = scene.keep(manifest("gpu", "b"))
-    before = scene.platform.seen()
+    before = scene.platform.serving()
     given = [one.versions[0].given for one in scene.platform.endpoints.values()]
     second = scene.deploy(manifest("gpu", "b", "new", fingerprint="f2"), D2)
-    said = scene.restore(second)
-    assert scene.platform.seen() == before
-    assert said == f"build {first.build_id} (artifact 111111111111) is live in production again"
-    assert [one.versions[0].given | {"id": None} for one in scene.platform.endpoints.values()] == [
-        one | {"id": None} for one in given
+    said = scene.restore()
+    assert scene.platform.serving() == before
+    live = scene.platform.environment("demo", "production")
+    assert live is not None
+    assert said == (
+        f"build {first.build_id} (artifact 111111111111) is live in production again, as build {live.active_build_id}: "
+        "read back, and healthy"
+    )
+    assert live.active_build_id != second.build_id
+    changing = {"id": None, "flashBuildId": None, "template": None}
+    assert [one.versions[0].given | changing for one in scene.platform.endpoints.values()] == [
+        one | changing for one in given
     ]
-    assert scene.platform.environment("demo", "production").active_build_id == first.build_id  # type: ignore[union-attr]
     assert [one.state for endpoint in scene.platform.endpoints.values() for one in endpoint.versions] == ["ACTIVE"] * 2
     assert scene.journal.pending() == ()
 
@@ -391,15 +425,16 @@ def test_restoring_puts_the_previous_build_back_under_the_same_ids(scene: Scene)
 def test_restoring_keeps_endpoints_that_were_to_be_deleted(scene: Scene):
     """They were never touched."""
     scene.keep(manifest("a", "old"))
-    before = scene.platform.seen()
-    scene.restore(scene.deploy(manifest("a", fingerprint="f2"), D2))
-    assert scene.platform.seen() == before
+    before = scene.platform.serving()
+    scene.deploy(manifest("a", fingerprint="f2"), D2)
+    scene.restore()
+    assert scene.platform.serving() == before
 
 
 def test_restoring_a_first_deployment_leaves_nothing(scene: Scene):
     """Neither endpoints nor the environment that it made."""
-    deployment = scene.deploy(manifest("gpu"))
-    assert scene.restore(deployment) == "nothing is live in production, as before"
+    scene.deploy(manifest("gpu"))
+    assert scene.restore() == "nothing is live in production, as before"
     assert (scene.platform.endpoints, scene.platform.environments) == ({}, {})
     assert scene.journal.pending() == ()
 
@@ -408,7 +443,8 @@ def test_restoring_a_first_deployment_keeps_an_environment_that_was_there(scene:
     """It is the user's."""
     app = scene.platform.create_app("demo")
     scene.platform.create_environment(app.id, "production")
-    scene.restore(scene.deploy(manifest("gpu")))
+    scene.deploy(manifest("gpu"))
+    scene.restore()
     assert scene.platform.endpoints == {}
     assert len(scene.platform.environments) == 1
 
@@ -423,9 +459,9 @@ def test_a_build_that_cannot_be_put_back_leaves_the_new_one_live_and_says_so(sce
     elif failure == "activate":
         scene.platform.fails["activate"] = PlatformError("no")
     else:
-        del scene.platform.builds[first.build_id]
+        del scene.platform.ledger[first.build_id]
     with pytest.raises(DeployError, match=f"previous build {first.build_id} could not be put back") as caught:
-        scene.restore(second)
+        scene.restore()
     assert second.build_id in caught.value.hint
     assert scene.platform.seen()["gpu"][1] == second.build_id
 
@@ -435,9 +471,7 @@ def test_removing_an_environment_removes_exactly_its_endpoints(scene: Scene):
     scene.keep(manifest("b", "a"))
     other = scene.platform.create_environment("app1", "staging")
     scene.platform.save_endpoint({"name": "a", "flashEnvironmentId": other.id, "flashBuildId": "build9"})
-    live = scene.platform.environment("demo", "production")
-    assert live is not None
-    removed = rollback.remove(live, client=scene.platform, journal=scene.journal, report=scene.lines.append)  # type: ignore[arg-type]
+    removed = scene.remove()
     assert removed == ("a", "b")
     assert [one.environment_id for one in scene.platform.endpoints.values()] == [other.id]
     assert list(scene.platform.environments) == [other.id]
@@ -447,8 +481,247 @@ def test_removing_an_environment_removes_exactly_its_endpoints(scene: Scene):
 def test_an_environment_that_cannot_be_removed_keeps_what_is_left(scene: Scene):
     """The error is the platform's."""
     scene.keep(manifest("a"))
-    live = scene.platform.environment("demo", "production")
     scene.platform.fails["delete_endpoint"] = PlatformError("no")
     with pytest.raises(FlashError, match="no"):
-        rollback.remove(live, client=scene.platform, journal=scene.journal, report=scene.lines.append)  # type: ignore[arg-type]
+        scene.remove()
     assert set(scene.platform.seen()) == {"a"}
+
+
+# -- the ledger
+
+
+def test_the_ledger_says_what_each_build_was_made_for(scene: Scene):
+    """Staged when it is finalized, activated with its URLs, verified when it is kept."""
+    first = scene.keep(manifest("gpu"))
+    states: list[str] = []
+    scene.platform.upload_hook = lambda: None
+    second = scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    states.append(scene.entry(second.build_id)["state"])
+    scene.finish()
+    entry = scene.entry(second.build_id)
+    assert [*states, entry["state"]] == ["activated", "verified"]
+    assert entry == {
+        "run": second.run,
+        "environment": "production",
+        "action": "deploy",
+        "state": "verified",
+        "at": "2026-01-02T03:04:05Z",
+        "previous_build_id": first.build_id,
+        "previous_digest": D1,
+        "removed": [],
+    }
+    assert scene.platform.ledger[second.build_id]["resources_endpoints"]
+
+
+def test_a_build_that_was_never_activated_stays_staged_in_the_ledger(scene: Scene):
+    """The ledger forgets nothing."""
+    scene.platform.broken = {"gpu": "died"}
+    with pytest.raises(WorkerFailed):
+        scene.deploy(manifest("gpu"))
+    assert [one["deployment"]["state"] for one in scene.platform.ledger.values()] == ["staged"]
+
+
+def test_a_rollback_is_an_entry_too_and_marks_what_it_undid(scene: Scene):
+    """Made of the same upload; nothing is sent again."""
+    first = scene.keep(manifest("gpu"))
+    second = scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    scene.restore()
+    live = scene.platform.environment("demo", "production")
+    assert live is not None
+    assert live.active_build_id is not None
+    entry = scene.entry(live.active_build_id)
+    assert (entry["action"], entry["state"], entry["previous_build_id"]) == ("rollback", "verified", second.build_id)
+    assert scene.entry(second.build_id)["state"] == "rolled-back"
+    assert scene.platform.object_keys[live.active_build_id] == scene.platform.object_keys[first.build_id]
+    assert len(scene.platform.uploads) == 2
+
+
+# -- what the platform has is not sent again
+
+
+def test_an_artifact_that_the_platform_has_is_not_sent_again(scene: Scene):
+    """It is found by its digest, also after the environment went on to another."""
+    scene.keep(manifest("gpu"))
+    scene.keep(manifest("gpu", fingerprint="f2"), D2)
+    again = scene.keep(manifest("gpu"))
+    assert len(scene.platform.uploads) == 2
+    assert any("is on the platform already" in line for line in scene.lines)
+    assert scene.platform.serving()["gpu"][1] == D1
+    assert again.build_id not in {None, again.previous_build_id}
+
+
+def test_an_artifact_that_the_platform_has_lost_is_sent_again(scene: Scene):
+    """The ledger knows what there was, not what is there still."""
+    scene.keep(manifest("gpu"))
+    scene.keep(manifest("gpu", fingerprint="f2"), D2)
+    scene.platform.objects.clear()
+    scene.keep(manifest("gpu"))
+    assert len(scene.platform.uploads) == 3
+
+
+def test_an_artifact_that_nobody_has_any_more_cannot_be_deployed(scene: Scene):
+    """And what is live stays."""
+    scene.keep(manifest("gpu"))
+    before = scene.platform.seen()
+    release = Release(manifest=manifest("gpu", fingerprint="f2"), digest=D2, object_key="gone")
+    live = scene.platform.environment("demo", "production")
+    with pytest.raises(DeployError, match="does not have the artifact 222222222222"):
+        apply(plan(release.manifest, live, digest=D2), release, **scene.injected)
+    assert scene.platform.seen() == before
+
+
+# -- one at a time
+
+
+def held(expires_in_s: float = 20.0, holder: str = "another-run") -> LeaseRecord:
+    return LeaseRecord(
+        id="", holder=holder, who="bob@host (flash deploy)", since="2026-01-01T00:00:00Z", expires_in_s=expires_in_s
+    )
+
+
+def test_a_deployment_holds_its_environment_until_it_is_ended(scene: Scene):
+    """Kept or undone."""
+    scene.deploy(manifest("gpu"))
+    assert scene.platform.held is not None
+    scene.finish()
+    assert scene.platform.held is None
+    scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    scene.restore()
+    assert scene.platform.held is None
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_deployment_that_fails_lets_others_in(scene: Scene, step: str):
+    """At whatever step."""
+    scene.keep(manifest("gpu"))
+    scene.platform.fails[step] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    assert scene.platform.held is None
+
+
+def test_somebody_elses_deployment_is_not_disturbed(scene: Scene):
+    """It is named, and nothing has been touched; whether it lives is seen within seconds."""
+    scene.keep(manifest("gpu"))
+    scene.platform.calls.clear()
+    scene.platform.lease, scene.platform.renews = held(), True
+    with pytest.raises(Busy, match=r"deployed to by bob@host \(flash deploy\), since 2026-01-01") as caught:
+        scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    assert "20 s" in caught.value.hint
+    assert scene.platform.calls == []
+    assert scene.clock.now < 10
+    assert scene.journal.pending() == ()
+
+
+def test_a_lease_that_nobody_renews_is_taken_over_when_it_ends(scene: Scene):
+    """Its holder is dead, on whatever machine it was."""
+    scene.keep(manifest("gpu"))
+    scene.platform.lease = held(expires_in_s=5.0)
+    assert scene.deploy(manifest("gpu", fingerprint="f2"), D2).previous == D1
+
+
+def test_the_lease_of_a_run_that_the_journal_knows_to_be_dead_is_taken_over_at_once(scene: Scene):
+    """Nobody waits for it."""
+    scene.keep(manifest("gpu"))
+    run = scene.journal.begin("http://127.0.0.1:1 demo/production")
+    scene.journal.settled(run)
+    scene.platform.lease = held(holder=f"{run} ")
+    scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    assert scene.clock.now == 0
+    assert any("is dead: taking over" in line for line in scene.lines)
+
+
+def test_an_environment_that_changes_while_the_lease_is_waited_for_is_left_alone(scene: Scene):
+    """The plan was made of what was live before."""
+    scene.keep(manifest("gpu"))
+    environment = next(iter(scene.platform.environments.values()))
+    scene.platform.lease = held(expires_in_s=2.0)
+    scene.clock.sleep = lambda _: environment.update(active="build99")  # type: ignore[method-assign]
+    scene.platform.ledger["build99"] = {}
+    scene.platform.object_keys["build99"] = "x"
+    with pytest.raises(DeployError, match="has changed since the plan was made"):
+        scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    assert scene.platform.held is None
+
+
+# -- what dead runs left
+
+
+def test_an_endpoint_that_a_dead_run_made_goes(scene: Scene):
+    """It serves nobody: no version of it was ever activated."""
+    first = scene.keep(manifest("gpu"))
+    scene.platform.save_endpoint({"name": "x", "flashEnvironmentId": first.environment_id, "flashBuildId": "build1"})
+    live = scene.platform.environment("demo", "production")
+    assert live is not None
+    assert StagedRollout().forgotten(scene.platform, live) == {"x"}
+    scene.keep(manifest("gpu", fingerprint="f2"), D2)
+    assert set(scene.platform.seen()) == {"gpu"}
+
+
+def test_a_run_that_was_stopped_after_its_activation_is_finished_by_the_next(scene: Scene):
+    """Also where that deploys the same: what it replaced is retired, and the ledger says verified."""
+    scene.keep(manifest("gpu"))
+    second = scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    scene.applied.site.let_go()
+    again = scene.keep(manifest("gpu", fingerprint="f2"), D2)
+    assert again.build_id == second.build_id
+    assert scene.entry(second.build_id)["state"] == "verified"
+    assert [one.state for one in next(iter(scene.platform.endpoints.values())).versions] == ["ACTIVE"]
+
+
+def test_versions_that_a_dead_run_staged_go_although_nothing_changes(scene: Scene):
+    """The next run cleans up behind it."""
+    first = scene.keep(manifest("gpu"))
+    (endpoint,) = scene.platform.endpoints.values()
+    given = {"id": endpoint.id, "name": "gpu", "flashEnvironmentId": first.environment_id, "flashBuildId": "build77"}
+    scene.platform.save_endpoint(given)
+    scene.keep(manifest("gpu"))
+    assert [one.state for one in endpoint.versions] == ["ACTIVE"]
+
+
+# -- endpoints that go
+
+
+def test_an_endpoint_that_goes_finishes_its_jobs_first(scene: Scene):
+    """After the new version is live."""
+    first = scene.keep(manifest("a", "old"))
+    scene.platform.busy[first.staged["old"]] = 40
+    second = scene.deploy(manifest("a", fingerprint="f2"), D2)
+    assert scene.platform.busy[second.removed["old"]] == 40
+    scene.finish()
+    assert scene.platform.busy[second.removed["old"]] == 0
+    assert any(line.startswith("waiting for ") and line.endswith("of old (10 s)") for line in scene.lines)
+    assert "old" not in scene.platform.seen()
+
+
+def test_an_endpoint_whose_jobs_never_end_goes_all_the_same(scene: Scene):
+    """After the longest that a job may take; the report says so."""
+    first = scene.keep(manifest("a", "old"))
+    scene.platform.busy[first.staged["old"]] = 10**9
+    scene.deploy(manifest("a", fingerprint="f2"), D2)
+    scene.finish()
+    assert "old" not in scene.platform.seen()
+    assert any("removed with" in line and "not done after 600 s" in line for line in scene.lines)
+
+
+# -- few questions
+
+
+def test_a_live_build_that_cannot_be_read_is_deployed_over(scene: Scene):
+    """Whoever wrote its manifest: what is live goes on serving until then."""
+    scene.keep(manifest("gpu"))
+    live = scene.platform.environment("demo", "production")
+    assert live is not None
+    unreadable = replace(live, manifest=None, problem="the manifest of build b is not a manifest: resources")
+    what = manifest("gpu", fingerprint="f2")
+    look = Look(AppRecord("app1", "demo"), unreadable)
+    apply(plan(what, unreadable, digest=D2), Release.of(artifact(what, D2)), look=look, **scene.injected)
+    assert scene.platform.serving()["gpu"][1] == D2
+    assert any("is not a manifest" in line for line in scene.lines)
+
+
+def test_a_preview_asks_for_no_lease_and_for_no_ledger(scene: Scene):
+    """Its platform is its own."""
+    scene.deploy(manifest("gpu"), is_shared=False, look=Look(None, None))
+    assert "acquire_lease" not in scene.platform.calls
+    assert "builds" not in scene.platform.questions

@@ -10,12 +10,15 @@ import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
 from flash.deploy import leftovers
-from flash.deploy.apply import apply, retire
+from flash.deploy.apply import apply, finish
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
+from flash.deploy.release import Release
+from flash.deploy.staged import StagedRollout
 from flash.errors import PlatformError, PlatformUnreachable
 
 if TYPE_CHECKING:
+    from flash.deploy.apply import Applied
     from flash.deploy.deployment import Deployment
     from flash.deploy.leftovers import Leftovers
     from flash.model.manifest import Manifest
@@ -34,13 +37,14 @@ class Scene:
         self.platform = FakePlatform()
         self.folder = folder
 
-    def deploy(self, what: Manifest, digest: str = D1, *, journal: Journal | None = None) -> Deployment:
+    def deploy(self, what: Manifest, digest: str = D1, *, journal: Journal | None = None) -> Applied:
         live = self.platform.environment("demo", "production")
         clock = Clock()
         return apply(
             plan(what, live, digest=digest),
-            artifact(what, digest),
-            client=self.platform,  # type: ignore[arg-type]
+            Release.of(artifact(what, digest)),
+            control=self.platform,
+            rollout=StagedRollout(),
             app="demo",
             environment="production",
             journal=journal or Journal(self.folder / "other.jsonl"),
@@ -50,9 +54,9 @@ class Scene:
         )
 
     def kept(self, what: Manifest, digest: str = D1) -> Deployment:
-        deployment = self.deploy(what, digest)
-        retire(deployment, client=self.platform, journal=Journal(self.folder / "other.jsonl"))  # type: ignore[arg-type]
-        return deployment
+        applied = self.deploy(what, digest)
+        finish(applied)
+        return applied.deployment
 
     def killed(
         self, what: Manifest, at: str, monkeypatch: pytest.MonkeyPatch, digest: str = D1

@@ -1,0 +1,91 @@
+"""The ledger of an environment, and back to a version of it. Neither needs anything of the checkout's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flash.cloud.client import PlatformClient
+from flash.deploy import ledger, rollback
+from flash.deploy.apply import apply
+from flash.deploy.journal import Journal
+from flash.deploy.release import Release
+from flash.preview.promote import address, check_deletions, found, plan_release, rollout_of, who
+
+if TYPE_CHECKING:
+    from flash.bundle.install import Report
+    from flash.cloud.control import BuildRecord
+    from flash.deploy.deployment import Deployment
+    from flash.project import Project, TargetName
+
+__all__ = ["RolledBack", "history", "roll_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A version of the ledger that was put back.
+
+    Attributes:
+        build: The one that it was made of.
+    """
+
+    deployment: Deployment
+    build: BuildRecord
+    is_local: bool
+    message: str
+
+
+def roll_back(
+    project: Project,
+    wanted: str,
+    *,
+    environment: str,
+    target: TargetName,
+    report: Report,
+    allow_delete: bool = False,
+) -> RolledBack:
+    """Put a version of the ledger back: the one before what is live, the *N*-th before it, or one by its digest.
+
+    It is rolled out as any is, verified, and gets an entry of its own; nothing is built or uploaded.
+
+    Raises:
+        NotFound: There is no such environment or version.
+        Refused: The digest means several; or an endpoint would go, and *allow_delete* is false.
+        Busy: Somebody else deploys there.
+        WorkerFailed: A worker of that version died; what was live is live still.
+        DeployError: It is live, and not healthy.
+    """
+    app = project.settings.app
+    with PlatformClient(address(project, target, start=False, report=report)) as client:
+        rollout, look = rollout_of(client.address), client.look(app, environment)
+        live = found(look.live, app, environment)
+        build = ledger.target(client.builds(live.app_id), environment, live.active_build_id, wanted)
+        release = Release.of_build(build, action="rollback")
+        steps = plan_release(release, live, client, rollout, app=app, environment=environment)
+        check_deletions(steps, live, environment=environment, allow_delete=allow_delete, by="--allow-delete")
+        applied = apply(
+            steps,
+            release,
+            control=client,
+            rollout=rollout,
+            app=app,
+            environment=environment,
+            journal=Journal(project.flash_dir / "journal.jsonl"),
+            report=report,
+            look=look,
+            who=who("rollback"),
+        )
+        message = rollback.keep(applied, build)
+    return RolledBack(applied.deployment, build, target == "local", message)
+
+
+def history(project: Project, *, environment: str, target: TargetName) -> tuple[ledger.Line, ...]:
+    """What was live in an environment, the newest first; asks the platform, and needs nothing of this machine's.
+
+    Raises:
+        NotFound: There is no such environment.
+    """
+    app = project.settings.app
+    with PlatformClient(address(project, target, start=False, report=lambda _line: None)) as client:
+        live = found(client.environment(app, environment), app, environment)
+        return ledger.history(client.builds(live.app_id), environment, live.active_build_id)
