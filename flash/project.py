@@ -26,6 +26,7 @@ __all__ = [
     "DEFAULT_DATA_URL",
     "DEFAULT_ENVIRONMENT",
     "DEFAULT_SIZE_LIMIT_MIB",
+    "SIGNING_KEY",
     "EnvironmentSettings",
     "Project",
     "Settings",
@@ -61,6 +62,9 @@ _DEFAULT_REST_URL: Final = "https://rest.runpod.io/v1"
 _DEFAULT_HAPI_URL: Final = "https://hapi.runpod.net"
 _DEFAULT_CONSOLE_URL: Final = "https://console.runpod.io"
 # same source
+
+SIGNING_KEY: Final = "FLASH_SIGNING_KEY"
+"""The variable that holds the private key which receipts are signed with, or its file's path."""
 
 DEFAULT_ENVIRONMENT: Final = "production"
 """What is deployed to where nothing else is configured or named."""
@@ -509,12 +513,12 @@ def _key_of_login() -> str | None:
 
 
 def signing_key() -> bytes | None:
-    """The private key that receipts are signed with: ``FLASH_SIGNING_KEY`` is a file, or the text of one.
+    """The private key that receipts are signed with: the variable has a file's path, or the text of one.
 
     Raises:
         SettingsError: The file cannot be read.
     """
-    given = _text(os.environ.get("FLASH_SIGNING_KEY"))
+    given = _text(os.environ.get(SIGNING_KEY))
     if given is None:
         return None
     if given.startswith("-----BEGIN "):
@@ -525,7 +529,7 @@ def signing_key() -> bytes | None:
     except (OSError, ValueError, RuntimeError):
         # neither the value nor the error, which quotes it: it may be a key in another form
         raise SettingsError(
-            "FLASH_SIGNING_KEY names no file that can be read", hint="set it to a key's file, or to its PEM text"
+            f"{SIGNING_KEY} names no file that can be read", hint="set it to a key's file, or to its PEM text"
         ) from None
 
 

@@ -390,6 +390,7 @@ class Controller:
         self._verdict.digest = None if run.stages is None else run.stages.digest
         self._verdict.stages = tuple(run.reporter.stages)
         self._verdict.untyped = dict(self.observer.seen.untyped)
+        self._verdict.git = self._gatekeeper.checkout
         if self._receipts is not None:
             note = self._receipts.note(None if run.stages is None else run.stages.project)
             self._verdict.notes += [note] if note else []

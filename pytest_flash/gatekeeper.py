@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from flash.deploy.gate import Surroundings, Verdict, before_building
 from flash.preview.checkout import Checkout, read_checkout
 from flash.preview.surroundings import surroundings
-from flash.project import EnvironmentSettings, withhold
+from flash.project import SIGNING_KEY, EnvironmentSettings, withhold
 from flash.protection.freeze import frozen_by
 
 if TYPE_CHECKING:
@@ -71,8 +71,9 @@ class Gatekeeper:
         return replace(self._first, frozen_by=frozen_by(settings.protection.freeze, self._now()))
 
     def child_environment(self) -> dict[str, str]:
-        """The process's environment without the token."""
-        return {name: value for name, value in self._variables.items() if name != self._first.approval_env}
+        """The process's environment without the token, and without the key that signs receipts."""
+        withheld = {self._first.approval_env, SIGNING_KEY}
+        return {name: value for name, value in self._variables.items() if name not in withheld}
 
     def close(self) -> None:
         """Leave this process's environment as it was."""

@@ -26,12 +26,11 @@ from flash.deploy.receipt import (
 )
 from flash.deploy.signature import signing_key
 from flash.errors import ReceiptError, SettingsError
-from flash.preview.checkout import read_checkout
 from flash.preview.receipts import is_like_the_workers
 from flash.report.redaction import secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flash.deploy.gate import Verdict
     from flash.deploy.signature import SigningKey
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["Receipts", "receipt_of", "seeds"]
 
 _OUTCOMES: Final = ("passed", "skipped", "xfailed", "xpassed")
+_SHORTEST_SECRET: Final = 8
+"""What is shorter is a part of everyday words."""
 
 
 class Receipts:
@@ -52,20 +53,19 @@ class Receipts:
 
     Args:
         path: Where the receipt goes.
-        environment: This process's variables; no secret in them is in the receipt.
     """
 
-    def __init__(self, path: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._environment = environment
         self._signer: SigningKey | None = None
-        self._checkout: Checkout | None = None
+        self._put_back: Callable[[], None] | None = None
         self._is_written = False
 
-    def open(self, project: Project) -> None:
-        """Look whether there can be one, before anything is built; git is asked then, too.
+    def open(self) -> None:
+        """Look whether there can be one, before anything is built.
 
-        A receipt of an earlier run is removed: a run that the gate refuses leaves none.
+        A receipt of an earlier run is removed: a run that the gate refuses leaves none. From now on, tests and child
+        processes do not see the signing key.
 
         Raises:
             SettingsError: Something else is in its place, or the signing key is none.
@@ -84,7 +84,13 @@ class Receipts:
             raise SettingsError(
                 f"--flash-receipt: cannot write there: {error.strerror}", path=str(self._path)
             ) from error
-        self._checkout = read_checkout(project.root, environment=self._environment)
+        self._put_back = settings.withhold(settings.SIGNING_KEY)
+
+    def close(self) -> None:
+        """Leave this process's environment as it was."""
+        if self._put_back is not None:
+            self._put_back()
+            self._put_back = None
 
     def write(
         self,
@@ -93,6 +99,8 @@ class Receipts:
         verdict: Verdict,
         *,
         config: pytest.Config,
+        checkout: Checkout | None,
+        environment: Mapping[str, str],
         promotion: Promotion | None,
     ) -> None:
         """``flash::receipt``.
@@ -102,6 +110,8 @@ class Receipts:
             seen: What the run saw.
             verdict: Of the gate, which passed.
             config: Of the run.
+            checkout: Of the project, before anything was built.
+            environment: This process's variables; no secret in them is in the receipt.
             promotion: What the run has deployed, verified and kept, if it was to deploy anything.
 
         Raises:
@@ -115,11 +125,10 @@ class Receipts:
                 seen,
                 verdict,
                 app=stages.project.settings.app,
-                environment=None if promotion is None else promotion.deployment.environment,
-                checkout=self._checkout,
-                seeds=seeds(config, self._environment),
+                checkout=checkout,
+                seeds=seeds(config, environment),
                 promoted=None if promotion is None else _promoted(promotion),
-                hidden=self._hidden(stages, promotion),
+                hidden=_hidden(stages, environment, promotion),
             )
             told = self._write(receipt)
             self._is_written = True
@@ -155,14 +164,16 @@ class Receipts:
         by = "unsigned" if self._signer is None else f"signed by key {self._signer.key_id[:19]}…"
         return f"sha256:{sha256[:12]} of artifact sha256:{receipt.digest[:12]}, {by}, in {self._path.name}"
 
-    def _hidden(self, stages: Stages, promotion: Promotion | None) -> dict[str, str]:
-        secrets = [*secrets_of(self._environment), *secrets_of(settings.dotenv(stages.project)), *stages.keys]
-        if promotion is not None:
-            secrets.append(promotion.attachment.address.api_key)
-        places = {str(stages.project.root): ".", str(Path.home()): "~", tempfile.gettempdir(): "TMP"}
-        found = {**dict.fromkeys(secrets, "***"), **places}
-        # the longest first: one may be the beginning of another
-        return {what: found[what] for what in sorted(found, key=len, reverse=True) if len(what) > 1}
+
+def _hidden(stages: Stages, environment: Mapping[str, str], promotion: Promotion | None) -> dict[str, str]:
+    """What stands in place of keys, and of paths of this machine."""
+    secrets = [*secrets_of(environment), *secrets_of(settings.dotenv(stages.project)), *stages.keys]
+    if promotion is not None:
+        secrets.append(promotion.attachment.address.api_key)
+    places = {tempfile.gettempdir(): "TMP", str(Path.home()): "~", str(stages.project.root): "."}
+    found = {**dict.fromkeys((one for one in secrets if len(one) >= _SHORTEST_SECRET), "***"), **places}
+    # the longest first: one may be the beginning of another
+    return {what: found[what] for what in sorted(found, key=len, reverse=True) if len(what) > 1}
 
 
 def _promoted(promotion: Promotion) -> Promoted:
@@ -181,7 +192,6 @@ def receipt_of(
     verdict: Verdict,
     *,
     app: str,
-    environment: str | None,
     checkout: Checkout | None,
     seeds: Mapping[str, str | int | bool | None],
     promoted: Promoted | None,
@@ -194,7 +204,6 @@ def receipt_of(
         seen: In the run.
         verdict: Of the gate, which passed.
         app: Its name.
-        environment: What the gate was judged for, or None.
         checkout: Of the project.
         seeds: What made the run's random choices.
         promoted: Where the run has deployed it.
@@ -211,13 +220,14 @@ def receipt_of(
         fingerprint=artifact.manifest.source_fingerprint,
         manifest_sha256=manifest_digest(artifact.manifest),
         python=artifact.manifest.python_version,
-        environment=environment,
+        environment=verdict.environment or None,
         host_wheels=not is_like_the_workers(),
         outcomes={
             _text(nodeid): outcome  # type: ignore[misc]  # mypy does not narrow by membership
             for nodeid, outcome in sorted(outcomes.items())
             if outcome in _OUTCOMES
         },
+        markers=_markers(seen),
         gate=_without(verdict.as_json(), hidden),
         seeds=dict(seeds),
         lock=[
@@ -230,6 +240,13 @@ def receipt_of(
         versions={"flash": flash.__version__, "python": platform.python_version(), "pytest": pytest.__version__},
         promoted=promoted,
     )
+
+
+def _markers(seen: Observations) -> dict[str, list[str]]:
+    """Of the tests that ran before the promotion, those of each marker."""
+    later = seen.selection.marked.get("flash_deployed_only", set())
+    found = {name: sorted(map(_text, ids - later)) for name, ids in sorted(seen.selection.marked.items())}
+    return {name: ids for name, ids in found.items() if ids}
 
 
 def seeds(config: pytest.Config, environment: Mapping[str, str]) -> dict[str, str | int | bool | None]:

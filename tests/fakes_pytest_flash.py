@@ -5,8 +5,11 @@ Scenario and event log are files in the project, because the smoke run and xdist
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
+import tarfile
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -164,15 +167,32 @@ class FakeAttachment(Attachment):
         return artifact(self.scenario)
 
 
+def packed(files: Mapping[str, str]) -> bytes:
+    """An archive of these files, the same each time."""
+    buffer = io.BytesIO()
+    with (
+        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    return buffer.getvalue()
+
+
+PACKED = packed({"app.py": "", "humanize-4.9.0.dist-info/RECORD": "humanize/__init__.py,sha256=x,1\n"})
+
+
 def artifact(scenario: Scenario) -> Artifact:
-    """An artifact of one file."""
+    """An artifact of one file, and a distribution."""
     path = scenario.artifact_path
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(b"artifact")
+    path.write_bytes(PACKED)
     return Artifact(
         path=path,
-        sha256=hashlib.sha256(b"artifact").hexdigest(),
-        size_bytes=8,
+        sha256=hashlib.sha256(PACKED).hexdigest(),
+        size_bytes=len(PACKED),
         manifest=manifest(scenario.data.get("schemas", {})),
         files=("app.py",),
     )
