@@ -13,12 +13,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
 import respx
-from graphql import GraphQLError, build_schema, graphql_sync, parse, validate
+from graphql import DocumentNode, ExecutionResult, GraphQLError, build_schema, execute, parse, validate
 
 import flash
 from flash.cloud.address import PlatformAddress
@@ -48,6 +49,23 @@ class Endpoint:
     @property
     def name(self) -> str:
         return str(self.given["name"])
+
+
+@cache
+def document(text: str) -> DocumentNode:
+    """A document that Runpod knows, and Flash's own platform too."""
+    parsed = parse(text)
+    assert validate(SCHEMA, parsed) == []
+    assert not _EXTENSIONS.search(text), text
+    return parsed
+
+
+def operation_of(text: str) -> str:
+    """The name of its operation."""
+    match = _OPERATION.search(text)
+    assert match is not None
+    assert document(text)
+    return match[1]
 
 
 class Runpod:
@@ -168,12 +186,7 @@ class Runpod:
     def _graphql(self, request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
         assert set(body) == {"query", "variables"}
-        document = parse(body["query"])
-        assert validate(SCHEMA, document) == []
-        assert not _EXTENSIONS.search(body["query"]), body["query"]
-        match = _OPERATION.search(body["query"])
-        assert match is not None
-        operation = match[1]
+        operation = operation_of(body["query"])
         assert request.headers["content-type"] == "application/json"
         assert request.headers["user-agent"].startswith("pytest-flash/")
         if operation in WITHOUT_KEY:
@@ -185,7 +198,8 @@ class Runpod:
         failure = self._note(operation, request)
         if failure is not None:
             return failure
-        result = graphql_sync(SCHEMA, body["query"], root_value=self._root(), variable_values=body["variables"])
+        result = execute(SCHEMA, document(body["query"]), root_value=self._root(), variable_values=body["variables"])
+        assert isinstance(result, ExecutionResult)
         lost = self._failure(f"{operation}/lost")
         if lost is not None:
             return lost

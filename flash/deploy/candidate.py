@@ -59,6 +59,10 @@ class CandidateRollout:
             return Unclaimed()
         return claim(site, base_build_id=base_build_id, now=self._now, abandoned_after_s=self._abandoned_after_s)
 
+    def forgotten(self, control: ControlPlane, live: LiveEnvironment) -> Collection[str]:  # noqa: ARG002  the protocol's
+        """None: whether anybody calls an endpoint that what is live does not have is not known."""
+        return ()
+
     def has_leftovers(self, control: ControlPlane, live: LiveEnvironment) -> bool:  # noqa: ARG002  the protocol's
         """Whether there is a candidate, or what is live was never rolled to the end."""
         name = candidate_name(live.name)

@@ -131,7 +131,7 @@ def claim(
     run = site.journal.begin(f"{site.control.address.api_url} {site.app}/{name}")
     site.journal.intended(run, "environment", name)
     try:
-        made = site.control.create_environment(site.app_id, name)
+        made = site.control.create_environment(site.app_id, name, must_be_new=True)
     except PlatformError as error:
         site.journal.settled(run)
         others = _named(find_app(site), name)
@@ -150,7 +150,10 @@ def _check_abandoned(
     found: EnvironmentRecord, site: Site, *, now: Callable[[], float], abandoned_after_s: float
 ) -> None:
     where = f"{site.control.address.api_url} {site.app}/{found.name}"
-    if any(one.where == where and one.id in {None, found.id} for one in site.journal.abandoned()):
+    is_empty = found.active_build_id is None and not found.endpoints
+    ids = {one.id for one in site.journal.abandoned() if one.where == where and one.kind == "environment"}
+    # a run that was killed before the platform had answered may have made it, unless somebody uses it
+    if found.id in ids or (None in ids and is_empty):
         site.report(f"environment {found.name} is of a run that was killed: it is removed")
         return
     age_s = _age_s(found, now())

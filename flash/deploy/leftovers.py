@@ -65,14 +65,17 @@ def look(run: Sequence[Pending], *, client: PlatformClient) -> Leftovers:
         return Leftovers(app, environment, None)
     if live.active_build_id is not None and live.manifest is None:
         return Leftovers(app, environment, live.id, left="what is live there has no manifest, so all may be in use")
-    in_use = set() if live.manifest is None else set(live.manifest.resources)
+    entry = None if live.manifest is None else live.manifest.deployment
+    is_candidate = entry is not None and entry.action == "candidate"
+    in_use = set() if live.manifest is None or is_candidate else set(live.manifest.resources)
     made = {one.name: one.id for one in run if one.kind == "endpoint"}
     doomed = {
         name: endpoint_id
         for name, endpoint_id in live.endpoints.items()
         if name in made and name not in in_use and made[name] in {None, endpoint_id}
     }
-    is_empty = live.active_build_id is None and live.endpoints.keys() == doomed.keys()
+    serves_nobody = live.active_build_id is None or is_candidate
+    is_empty = serves_nobody and live.endpoints.keys() == doomed.keys()
     if is_empty and any(one.kind == "environment" for one in run):
         return Leftovers(app, environment, live.id, doomed, has_environment=True)
     builds = {one.id for one in run if one.kind == "build"}
