@@ -187,8 +187,11 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         """The environment with what is live in it, or None where app or environment are not there."""
         return self.look(app_name, environment_name).live
 
-    def create_environment(self, app_id: str, name: str) -> EnvironmentRecord:
-        """Make an environment, with nothing in it. Names are unique in an app."""
+    def create_environment(self, app_id: str, name: str, *, must_be_new: bool = False) -> EnvironmentRecord:
+        """Make an environment, with nothing in it. Names are unique in an app.
+
+        One that is there already is fine too, unless it *must_be_new*.
+        """
 
         def send() -> EnvironmentRecord:
             reply = self._ask("createFlashEnvironment", input={"flashAppId": app_id, "name": name})
@@ -203,7 +206,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             found = reply.get("flashEnvironmentByName")
             return None if found is None else _environment(found)
 
-        return self._change(send, look, looks_after_refusal=True)
+        return self._change(send, look, looks_after_refusal=not must_be_new)
 
     def delete_environment(self, environment_id: str) -> None:
         """Delete an environment; its endpoints go first, with ``delete_endpoint``. None is fine too."""

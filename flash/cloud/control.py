@@ -84,8 +84,8 @@ class ControlPlane(Protocol):
         """The environment with what is live in it, or None where app or environment are not there."""
         ...
 
-    def create_environment(self, app_id: str, name: str) -> EnvironmentRecord:
-        """Make an environment, with nothing in it."""
+    def create_environment(self, app_id: str, name: str, *, must_be_new: bool = False) -> EnvironmentRecord:
+        """Make an environment, with nothing in it. One that is there is fine too, unless it *must_be_new*."""
         ...
 
     def delete_environment(self, environment_id: str) -> None:

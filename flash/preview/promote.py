@@ -13,6 +13,7 @@ from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
 from flash.deploy import rollback
 from flash.deploy.apply import Deployment, apply, finish
+from flash.deploy.candidate import CandidateRollout
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from flash.deploy.apply import Applied
     from flash.deploy.plan import Plan
     from flash.deploy.rollout import Rollout
-    from flash.model.manifest import Artifact
+    from flash.model.manifest import Artifact, GateWord
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
     from flash.project import Project, TargetName
@@ -128,9 +129,9 @@ class Promotion:
             return rollback.restore(self.applied)
 
 
-def rollout_of(address: PlatformAddress) -> Rollout:  # noqa: ARG001  there is one way yet
+def rollout_of(address: PlatformAddress) -> Rollout:
     """How builds become live on a platform."""
-    return StagedRollout()
+    return StagedRollout() if address.stages else CandidateRollout()
 
 
 def promote(
@@ -142,12 +143,14 @@ def promote(
     report: Report,
     allow_delete: bool = False,
     planned: Plan | None = None,
+    gate: GateWord | None = None,
+    git: str | None = None,
     wanted: Wanted = "auto",
 ) -> Promotion:
     """Make an artifact of this machine live in *environment*; see :func:`promote_release`."""
     return promote_release(
         project,
-        Release.of(artifact),
+        Release.of(artifact, gate=gate, git=git),
         environment=environment,
         target=target,
         report=report,
