@@ -78,6 +78,11 @@ class CheckTarget:
     path_parameters: tuple[str, ...] = ()
 
     @property
+    def has_example(self) -> bool:
+        """Whether the schema's example can be sent: the smallest text, the empty one, cannot travel in a path."""
+        return self.schema.example is not None and _fits_a_path(self.schema.example, self.path_parameters)
+
+    @property
     def name(self) -> str:
         """``gpu_hello`` or ``Model.predict``."""
         return self.function if self.method is None else f"{self.function}.{self.method}"
@@ -134,7 +139,7 @@ def check_function(
     if reason:
         return calls.report("untyped", _tried(calls, reason))
 
-    if schema.example is not None and not validate(schema.input, schema.example):
+    if target.has_example and not validate(schema.input, schema.example):
         calls.check(schema.example)
     reason = _fuzz(calls, inputs, max_examples=max_examples, seed=seed)
     if reason:
@@ -241,7 +246,7 @@ def _fuzz(calls: _Calls, inputs: st.SearchStrategy[Any], *, max_examples: int, s
 def _tried(calls: _Calls, reason: str) -> str:
     """Try the example, of which nobody knows whether it means anything to the function: only a wrong output counts."""
     example = calls.target.schema.example
-    if example is None:
+    if not calls.target.has_example:
         return reason
     try:
         calls.check(example)
@@ -292,14 +297,15 @@ def _is_bare(schema: Any) -> bool:
 
 def _inputs(schema: Mapping[str, Any], path_parameters: tuple[str, ...]) -> st.SearchStrategy[Any]:
     inputs = from_schema(schema)
-    if not path_parameters:
-        return inputs
+    return inputs.filter(lambda value: _fits_a_path(value, path_parameters)) if path_parameters else inputs
 
-    def fits_a_path(value: Any) -> bool:
-        segments = [value[name] for name in path_parameters if isinstance(value.get(name), str)]
-        return all(segment.strip(".") and "/" not in segment for segment in segments)
 
-    return inputs.filter(fits_a_path)
+def _fits_a_path(value: Any, path_parameters: tuple[str, ...]) -> bool:
+    """Whether the arguments that travel in a path arrive as they are; anything else would be another route."""
+    if not path_parameters or not isinstance(value, dict):
+        return True
+    segments = [value[name] for name in path_parameters if isinstance(value.get(name), str)]
+    return all(segment.strip(".") and "/" not in segment for segment in segments)
 
 
 _WHAT: Final[dict[Failure, tuple[str, str]]] = {
