@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +16,7 @@ from flash.model.endpoint import bound
 from flash.model.manifest import MANIFEST_NAME, Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
 
 __all__ = ["HANDLER_MODULE", "artifact_manifest", "artifact_root", "handler_path", "load_file", "original"]
@@ -81,7 +84,8 @@ def original(module: str, function: str) -> Any:
         ManifestError: The module has no such name.
         Exception: Whatever importing the user's module raises.
     """
-    found = importlib.import_module(module)
+    with _outside_loop():
+        found = importlib.import_module(module)
     try:
         decorated = getattr(found, function)
     except AttributeError as error:
@@ -91,3 +95,17 @@ def original(module: str, function: str) -> Any:
         ) from error
     mark = bound(decorated)
     return decorated if mark is None else mark.function
+
+
+@contextmanager
+def _outside_loop() -> Iterator[None]:
+    """Let the block run as if no event loop did: uvicorn imports applications in its own, and a module may run another.
+
+    ``asyncio.run(...)`` at the top of a module works where the module is built, and where a queue worker imports it.
+    """
+    running = asyncio._get_running_loop()
+    asyncio._set_running_loop(None)
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(running)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -15,7 +16,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes_runtime import FakePlatform, lb_resource, make_artifact, queue_resource, serving
+from fakes_runtime import FakePlatform, importable, lb_resource, make_artifact, queue_resource, serving
 
 from flash.errors import CallError, ManifestError, SettingsError
 from flash.model.dispatch import Target, current_caller, set_default_caller
@@ -327,3 +328,18 @@ def test_a_handler_is_loaded_once_and_not_from_elsewhere(tmp_path: Path) -> None
     del sys.modules[loading.HANDLER_MODULE]
     with pytest.raises(ManifestError, match="no handler"):
         loading.handler_path(tmp_path, "../../etc/passwd")
+
+
+def test_a_module_may_run_a_loop_where_an_application_is_imported_in_one(tmp_path: Path) -> None:
+    """As uvicorn does; whoever imports goes on in its own loop."""
+    source = "import asyncio\nasync def warm(): return 3\nWARM = asyncio.run(warm())\ndef f(): return WARM\n"
+    (tmp_path / "seen_warm.py").write_text(source, encoding="utf-8")
+
+    async def serve() -> object:
+        before = asyncio.get_running_loop()
+        found = loading.original("seen_warm", "f")()
+        await asyncio.sleep(0)
+        return found if asyncio.get_running_loop() is before else None
+
+    with importable(tmp_path):
+        assert asyncio.run(serve()) == 3
