@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -33,8 +33,9 @@ def staged(shell: Shell, tmp_path: Path) -> Path:
     built = shell.flash("build")
     assert built.returncode == 0, built.stderr
     store = ArtifactStore(tmp_path / "store")
-    shutil.copy(shell.root / ".flash" / "artifact.tar.gz", store.upload_path("built"))
-    return store.unpack("built", "digest")
+    content = (shell.root / ".flash" / "artifact.tar.gz").read_bytes()
+    store.upload_path("built").write_bytes(content)
+    return store.unpack("built", hashlib.sha256(content).hexdigest())
 
 
 @pytest.fixture
