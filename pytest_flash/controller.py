@@ -356,7 +356,14 @@ class Controller:
     def _deploy(self, environment: str, target: TargetName) -> None:
         """Promote, verify, keep or put back."""
         stages = self._stages
-        promotion = stages.deploy(environment, target, allow_delete=self._options.allow_delete, planned=self._planned)
+        checkout = self._gatekeeper.checkout
+        promotion = stages.deploy(
+            environment,
+            target,
+            allow_delete=self._options.allow_delete,
+            planned=self._planned,
+            git=None if checkout is None else checkout.commit,
+        )
         self._verdict.previous_digest = promotion.deployment.previous
         try:
             stages.smoke(environment, promotion, self._config)

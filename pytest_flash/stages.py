@@ -144,9 +144,15 @@ class Stages:
         return self._reporter.run(f"plan[{environment}]", plan, lambda made: made.summary)
 
     def deploy(
-        self, environment: str, target: TargetName, *, allow_delete: bool, planned: Plan | None = None
+        self,
+        environment: str,
+        target: TargetName,
+        *,
+        allow_delete: bool,
+        planned: Plan | None = None,
+        git: str | None = None,
     ) -> Promotion:
-        """``flash::deploy[ENV]``."""
+        """``flash::deploy[ENV]``, of what the gate let through."""
 
         def promote() -> Promotion:
             return self._pipeline.promote(
@@ -157,6 +163,8 @@ class Stages:
                 report=self._reporter.progress,
                 allow_delete=allow_delete,
                 planned=planned,
+                gate="passed",
+                git=git,
             )
 
         return self._reporter.run(f"deploy[{environment}]", promote, _told_of, _properties_of)

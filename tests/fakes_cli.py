@@ -234,8 +234,11 @@ class FakePipeline:
         report: Callable[[str], None],
         allow_delete: bool,
         planned: Plan | None = None,
+        gate: str | None = None,
+        git: str | None = None,
     ) -> FakePromotion:
-        plans = {} if planned is None else {"planned": planned}
+        plans: dict[str, object] = {} if planned is None else {"planned": planned}
+        plans |= {} if gate is None else {"gate": gate}
         self._note("promote", environment=environment, target=target, allow_delete=allow_delete, **plans)
         made = FakePromotion(deployment(project.settings.app, environment), target == "local")
         self.services.promotion = made

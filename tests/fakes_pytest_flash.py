@@ -295,6 +295,8 @@ class FakePipeline:
         report: Any,
         allow_delete: bool,
         planned: Plan | None = None,
+        gate: str | None = None,
+        git: str | None = None,
     ) -> FakePromotion:
         """A promotion, or an error."""
         if planned is not None:

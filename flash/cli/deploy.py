@@ -24,12 +24,14 @@ from flash.errors import DeployError, FlashError, Refused
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from flash.cli.child import Ended
     from flash.cli.command import Context
+    from flash.cli.console import Console
     from flash.cli.report import Report
     from flash.deploy.plan import Plan
-    from flash.preview.pipeline import Pipeline
+    from flash.preview.pipeline import Pipeline, Promotion
     from flash.project import Project, TargetName
 
 __all__ = ["DEPLOY", "pytest_arguments"]
@@ -47,6 +49,14 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plan", type=Path, metavar="FILE", help="do what flash plan --out FILE said, and refuse anything else"
     )
+    parser.add_argument(
+        "--report",
+        type=Path,
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="write what came of it to FILE: .html, .md, .env or JSON; can be given more than once",
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="deploy nothing: build, and serve here until Ctrl+C")
     how.add_argument("--no-gate", action="store_true", help="deploy without running any test")
@@ -62,6 +72,9 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     from flash.cli.environments import choose_environment
     from flash.project import target_of
 
+    for report in options.report:
+        if not report.absolute().parent.is_dir():
+            raise UsageError(f"--report: there is no folder {report.absolute().parent}", hint="make it first")
     planned = _planned(options)
     named = wanted_target(options)
     wanted = options.env if options.env is not None or planned is None else planned.environment
@@ -122,6 +135,7 @@ def pytest_arguments(root: Path, environment: str, report: Path, options: argpar
         f"--flash-deploy={environment}",
         f"--flash-report={report}",
         "--flash-no-summary",
+        *(f"--flash-report={wanted.absolute()}" for wanted in options.report),
         *(f"{name}={value}" for name, value in given.items() if value),
         *(["--flash-allow-delete"] if options.allow_delete else []),
     ]
@@ -190,11 +204,14 @@ def _ungated(
 ) -> int:
     from flash.cli import render
     from flash.deploy.summary import deployed_block
+    from flash.preview.checkout import read_checkout
+    from flash.project import environment as variables
     from flash.project import program
 
     console = context.console
     console.progress("! --no-gate: deploying without tests")
     artifact = pipeline.build(project, report=console.progress)
+    checkout = read_checkout(project.root, environment=variables())
     promotion = pipeline.promote(
         project,
         artifact,
@@ -203,6 +220,8 @@ def _ungated(
         report=console.progress,
         allow_delete=options.allow_delete,
         planned=planned,
+        gate="ungated",
+        git=None if checkout is None else checkout.commit,
     )
     promotion.finish()
     deployment = promotion.deployment
@@ -214,8 +233,39 @@ def _ungated(
         "gate": [],
         "endpoints": [render.endpoint_data(endpoint) for endpoint in deployment.endpoints],
     }
+    _write_reports(project, promotion, target, options.report, console)
     console.result(deployed_block(deployment, is_local=promotion.is_local, program=program()), data)
     return DONE
+
+
+def _write_reports(
+    project: Project, promotion: Promotion, target: TargetName, files: Sequence[Path], console: Console
+) -> None:
+    """Write what a deployment without tests has to tell; one that cannot be written undoes nothing."""
+    if not files:
+        return
+    from flash.project import dotenv, environment
+    from flash.report.document import Endpoint, Report
+    from flash.report.files import write_file
+    from flash.report.redaction import redacted, secrets_of
+
+    deployment = promotion.deployment
+    report = Report(
+        app=deployment.app,
+        environment=deployment.environment,
+        target=target,
+        outcome="deployed",
+        digest=deployment.digest,
+        previous_digest=deployment.previous,
+        endpoints=tuple(Endpoint(**endpoint.as_json()) for endpoint in deployment.endpoints),
+        notes=("deployed without tests: --no-gate",),
+    )
+    clean = redacted(report, secrets_of({**dotenv(project), **environment()}))
+    try:
+        for path in files:
+            write_file(clean, path)
+    except OSError as error:
+        console.progress(f"! the report could not be written: {error}")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -223,7 +273,7 @@ def _ungated(
 
 
 def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
-    for name in ("env", "target", "allow_delete", "plan"):
+    for name in ("env", "target", "allow_delete", "plan", "report"):
         if getattr(options, name):
             raise UsageError(
                 f"flash deploy: --{name.replace('_', '-')} has no meaning with --preview",

@@ -123,7 +123,7 @@ def release_of_environment(
     if live is None or live.active_build_id is None or manifest is None:
         raise Refused(f"nothing is live in {name!r}", hint=f"deploy there first: flash deploy --env {name}")
     entry, digest = manifest.deployment, manifest.digest
-    hint = f"deploy there with tests first: flash deploy --env {name}"
+    hint = f"deploy there with tests first: flash deploy --env {name}; or promote by a receipt"
     if entry is None or digest is None:
         raise Refused(f"what is live in {name!r} has no entry in the ledger: nobody knows what tested it", hint=hint)
     if entry.state != "verified":

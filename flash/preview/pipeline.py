@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flash.deploy.deployment import Deployment
     from flash.deploy.plan import Plan
     from flash.model.app import App
-    from flash.model.manifest import Artifact
+    from flash.model.manifest import Artifact, GateWord
     from flash.preview.backend import Backend, Wanted
     from flash.preview.session import Attachment
     from flash.project import Project, TargetName
@@ -109,8 +109,13 @@ class Pipeline(Protocol):
         report: Report,
         allow_delete: bool,
         planned: Plan | None = None,
+        gate: GateWord | None = None,
+        git: str | None = None,
     ) -> Promotion:
-        """Make the artifact live; where a plan is given, what it says and nothing else."""
+        """Make the artifact live; where a plan is given, what it says and nothing else.
+
+        The ledger remembers what let it through, and the commit.
+        """
         ...
 
     def attach(self, path: Path) -> Attachment:
@@ -188,6 +193,8 @@ class RealPipeline:
         report: Report,
         allow_delete: bool,
         planned: Plan | None = None,
+        gate: GateWord | None = None,
+        git: str | None = None,
     ) -> Promotion:
         """Make the artifact live."""
         from flash.preview import promote
@@ -200,6 +207,8 @@ class RealPipeline:
             report=report,
             allow_delete=allow_delete,
             planned=planned,
+            gate=gate,
+            git=git,
             wanted=self._wanted,
         )
 

@@ -328,7 +328,12 @@ def test_without_a_gate_nothing_is_tested_and_that_is_said(
     assert main(["deploy", "--env", "staging", "--no-gate", "--allow-delete"], services) == 0
     captured = capsys.readouterr()
     assert services.names == ["check_target", "build", "promote"]
-    assert services.asked[-1][1] == {"environment": "staging", "target": "local", "allow_delete": True}
+    assert services.asked[-1][1] == {
+        "environment": "staging",
+        "target": "local",
+        "allow_delete": True,
+        "gate": "ungated",
+    }
     assert services.promotion is not None
     assert services.promotion.finished == 1
     assert captured.err == "! --no-gate: deploying without tests\nbuilding\n"
@@ -462,3 +467,36 @@ def test_what_workers_are_to_be_is_passed_on(
     said = capsys.readouterr().err
     assert said.count("✗") == 0
     assert said.count(f"workers: {backend}") == 1
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# --report
+
+
+def test_reports_are_the_runs_to_write(project: Path, services: FakeServices) -> None:
+    """Beside our own; paths are those of the current folder."""
+    services.report = report()
+    assert main(["deploy", "--env", "staging", "--report", "a.html", "--report", "b.json"], services) == 0
+    arguments = services.asked[-1][1]["arguments"]
+    wanted = [argument for argument in arguments if argument.startswith("--flash-report=")]
+    assert wanted[1:] == [f"--flash-report={project / name}" for name in ("a.html", "b.json")]
+
+
+def test_a_report_without_a_folder_is_told_before_anything_is_asked(project: Path, services: FakeServices) -> None:
+    """Not after the deployment."""
+    assert main(["deploy", "--env", "staging", "--report", "nowhere/a.html"], services) == 2
+    assert services.asked == []
+
+
+def test_without_tests_there_is_a_report_too(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Which says so; one that cannot be written is told, and undoes nothing."""
+    (project / "folder.json").mkdir()
+    arguments = ["--report", "a.html", "--report", "b.json", "--report", "folder.json"]
+    assert main(["deploy", "--env", "staging", "--no-gate", *arguments], services) == 0
+    assert "deployed without tests" in (project / "a.html").read_text(encoding="utf-8")
+    told = json.loads((project / "b.json").read_text(encoding="utf-8"))
+    assert (told["schema"], told["outcome"], told["digest"]) == (1, "deployed", DIGEST)
+    assert [endpoint["url"] for endpoint in told["endpoints"]] == [endpoint.url for endpoint in ENDPOINTS]
+    assert "! the report could not be written: " in capsys.readouterr().err
