@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from pathspec import GitIgnoreSpec
 
+from flash.bundle.written import is_written_by_runs
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ _EXAMPLE = f"{NEVER}: an example of a file with secrets"
 _OURS = f"{NEVER}: it belongs to Flash or git"
 _VIRTUAL_ENVIRONMENT = f"{NEVER}: a virtual environment"
 _NOT_A_FILE = f"{NEVER}: not a regular file"
+_WRITTEN = f"{NEVER}: a run of tests, or Flash, wrote it"
 
 # Source: what runpod-flash 1.21 leaves out (contract §4.2), and what tools of today leave behind.
 _BUILT_IN_PATTERNS = (
@@ -166,7 +168,7 @@ class _Walk:
                 return rule
         if not is_folder and not stat.S_ISREG(_mode(entry, path)):
             return _NOT_A_FILE
-        return None
+        return _WRITTEN if not is_folder and is_written_by_runs(entry.path) else None
 
     def _rule_of_link_target(self, entry: os.DirEntry[str], path: str, *, is_folder: bool) -> str | None:
         """A link ships as what it points at, so what may never ship may not be linked to either."""

@@ -145,12 +145,15 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """As JSON; :meth:`from_json` reads it again.
 
-        Shape: ``{"format": 1, "app", "environment", "environment_id", "digest", "base": {"build", "digest"},
-        "is_empty", "summary": {ACTION: int}, "steps": [STEP], "cost": COST, "cost_before": COST, "prices": {"as_of",
-        "source", "currency"}, "notes": [str]}``, STEP and COST as ``as_json`` of a step and of a ``Cost`` has them.
+        Shape: ``{"format": 1, "generator", "app", "environment", "environment_id", "digest", "base": {"build",
+        "digest"}, "is_empty", "summary": {ACTION: int}, "steps": [STEP], "cost": COST, "cost_before": COST, "prices":
+        {"as_of", "source", "currency"}, "notes": [str]}``; STEP and COST are what ``as_json`` of a step and a ``Cost``
+        give.
         """
         return {
             "format": _FORMAT,
+            # builds know it by that, and leave it out
+            "generator": "pytest-flash",
             "app": self.app,
             "environment": self.environment,
             "environment_id": self.environment_id,

@@ -48,6 +48,8 @@ def as_page(report: Report) -> str:
         tag(
             "head",
             tag("meta", charset="utf-8"),
+            # builds know it by that, and leave it out
+            tag("meta", name="generator", content=report.generator or "pytest-flash"),
             tag("meta", {"http-equiv": "Content-Security-Policy", "content": policy}),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
             tag("meta", name="referrer", content="no-referrer"),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes_bundle import project, write
+from fakes_deploy import manifest
 
 from flash.bundle.sources import BUILT_IN, SECRET, project_files
+from flash.deploy.plan import plan
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
@@ -182,3 +185,27 @@ def test_an_ignore_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / ".flashignore").write_bytes(b"\xff\xfe")
     with pytest.raises(BuildError, match=r"^\.flashignore: cannot read it"):
         project_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("plan.json", json.dumps(plan(manifest("gpu"), None, digest="d1").as_json(), indent=2)),
+        ("report.json", '{\n  "schema": 1,\n  "generator": "pytest-flash 1.2.3",\n  "app": "demo"\n}\n'),
+        ("receipt.json", '{\n  "payloadType": "application/vnd.in-toto+json",\n  "payload": ""\n}\n'),
+        (
+            "ci/report.HTML",
+            '<!doctype html><head><meta charset="utf-8"><meta name="generator" content="pytest-flash 1">',
+        ),
+        ("deploy.env", "FLASH_REPORT_OUTCOME=deployed\n"),
+        (
+            "junit.xml",
+            '<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite/></testsuites>',
+        ),
+    ],
+)
+def test_what_runs_write_never_ships(tmp_path: Path, name: str, text: str) -> None:
+    """Or a plan beside the sources would make another artifact of them than the one that it is of."""
+    project(tmp_path, {"a.py": "x", name: text, f"mine/{name}": text[:10]})
+    assert project_files(tmp_path).files == ("a.py", f"mine/{name}")
+    assert "wrote it" in project_files(tmp_path).ignored[name]
