@@ -13,7 +13,7 @@ from flash.errors import FlashError, NotAuthorized, NotFound, PlatformError, Pla
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["change", "is_passing", "is_unclear"]
+__all__ = ["ANY", "TAKEN", "change", "is_passing", "is_unclear"]
 
 T = TypeVar("T")
 
@@ -28,6 +28,9 @@ _PASSING: Final = (
 )
 """Source: what the platform's own client tries again, read 2026-08."""
 _UNREADABLE: Final = ("answer cannot be used", "answered neither data nor an error")
+TAKEN: Final = ("exist", "already", "taken", "unique", "duplicate")
+"""What a platform says of a name that something has. Inferred: Runpod's own words are not known."""
+ANY: Final = ("",)
 _PASSING_STATUS: Final = frozenset({408, 409, 425, 429})
 
 
@@ -55,7 +58,7 @@ def change(
     *,
     sleep: Callable[[float], None],
     jitter: Callable[[], float],
-    looks_after_refusal: bool = False,
+    refusals: tuple[str, ...] = (),
     attempts: int = _ATTEMPTS,
 ) -> T:
     """Carry out a mutation once.
@@ -65,8 +68,8 @@ def change(
         look: What has happened, if it has: the same result, or None.
         sleep: Waits before it is sent again.
         jitter: A number from 0 to 1.
-        looks_after_refusal: A refusal, too, may mean that it has happened before: what is to be made is there, and
-            what is to be removed is not.
+        refusals: Words of refusals which may mean that it has happened before: what is to be made is there, or what
+            is to be removed is not. An empty word stands for any.
         attempts: How often it is sent at most.
 
     Raises:
@@ -79,7 +82,8 @@ def change(
             return send()
         except PlatformError as error:
             unclear = is_unclear(error)
-            if not unclear and (isinstance(error, NotAuthorized) or not looks_after_refusal):
+            is_repeated = any(word in error.message.lower() for word in refusals)
+            if not unclear and (isinstance(error, NotAuthorized) or not is_repeated):
                 raise
             try:
                 found = look()

@@ -18,7 +18,7 @@ from gql import Client, GraphQLRequest
 from gql.client import SyncClientSession
 
 from flash.cloud.answers import checked
-from flash.cloud.changes import change, is_passing
+from flash.cloud.changes import ANY, TAKEN, change, is_passing
 from flash.cloud.control import (
     AppRecord,
     BuildRecord,
@@ -149,7 +149,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         def send() -> AppRecord:
             return _app(self._ask("createFlashApp", input={"name": name})["createFlashApp"])
 
-        return self._change(send, lambda: self.find_app(name), looks_after_refusal=True)
+        return self._change(send, lambda: self.find_app(name), refusals=TAKEN)
 
     def delete_app(self, app_id: str) -> None:
         """Delete an app; its environments go first. None is fine too."""
@@ -206,7 +206,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             found = reply.get("flashEnvironmentByName")
             return None if found is None else _environment(found)
 
-        return self._change(send, look, looks_after_refusal=not must_be_new)
+        return self._change(send, look, refusals=() if must_be_new else TAKEN)
 
     def delete_environment(self, environment_id: str) -> None:
         """Delete an environment; its endpoints go first, with ``delete_endpoint``. None is fine too."""
@@ -432,7 +432,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             self._ask("deleteEndpoint", id=endpoint_id)
             return True
 
-        self._change(send, lambda: None if self.has_endpoint(endpoint_id) else True, looks_after_refusal=True)
+        self._change(send, lambda: None if self.has_endpoint(endpoint_id) else True, refusals=ANY)
 
     def health(self, endpoint_id: str) -> HealthRecord:
         """What a queue endpoint has to do, and who does it."""
@@ -480,7 +480,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         # the same holder gets the same lease, however often it asks
         granted = self._change(send, lambda: None)
         lease = LeaseRecord(
-            id=granted["lease"]["id"] or "",
+            id=granted["lease"]["secret"] or "",
             holder=granted["lease"]["holder"],
             who=granted["lease"]["who"],
             since=granted["lease"]["since"],
@@ -537,8 +537,8 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
 
     # -- asking
 
-    def _change(self, send: Callable[[], T], look: Callable[[], T | None], *, looks_after_refusal: bool = False) -> T:
-        return change(send, look, sleep=self._sleep, jitter=self._jitter, looks_after_refusal=looks_after_refusal)
+    def _change(self, send: Callable[[], T], look: Callable[[], T | None], *, refusals: tuple[str, ...] = ()) -> T:
+        return change(send, look, sleep=self._sleep, jitter=self._jitter, refusals=refusals)
 
     def _endpoint(self, name: str, endpoint_id: str, **variables: object) -> dict[str, Any]:
         endpoint = self._myself(name, id=endpoint_id, **variables).get("endpoint")

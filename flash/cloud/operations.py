@@ -114,7 +114,7 @@ _DOCUMENTS: Final = (
     }""",
     """mutation acquireFlashLease($input: AcquireFlashLeaseInput!) {
       acquireFlashLease(input: $input) {
-        isGranted lease { id holder who since expiresInS } environment { id activeBuildId }
+        isGranted lease { secret holder who since expiresInS } environment { id activeBuildId }
       }
     }""",
     """mutation renewFlashLease($flashEnvironmentId: String!, $leaseId: String!) {

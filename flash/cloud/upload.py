@@ -21,6 +21,7 @@ UPLOAD_LIMIT_BYTES: Final = 1500 * 2**20
 _ATTEMPTS: Final = 3
 _TIMEOUT_S: Final = 600.0
 _LONGEST_PAUSE_S: Final = 30.0
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK_BYTES: Final = 2**20
 _MIB: Final = 2**20
 _LARGE_BYTES: Final = 20 * _MIB
@@ -66,7 +67,7 @@ def put_artifact(
     sleep: Callable[[float], None],
     jitter: Callable[[], float],
 ) -> None:
-    """Send the file, streamed with its length, up to three times when the connection fails.
+    """Send the file, streamed with its length, up to three times when the connection or the storage fails.
 
     Args:
         path: The artifact; opened again for each attempt.
@@ -93,7 +94,12 @@ def put_artifact(
             if is_final or _is_distrust(error):
                 raise failure from error
             report(f"{failure.message}; trying again")
-            sleep(min(2.0 * 2 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * jitter()))
+            sleep(_pause(attempt, jitter))
+            continue
+        if response.status_code in _PASSING and attempt + 1 < _ATTEMPTS:
+            attempt += 1
+            report(f"upload: the storage answered {response.status_code}; trying again")
+            sleep(_pause(attempt, jitter))
             continue
         if response.status_code >= 300:
             # 403 says that the permission in the URL has ended, nothing about the key
@@ -104,6 +110,10 @@ def put_artifact(
                 hint="run it again: each run asks for a new upload URL" if response.status_code == 403 else "",
             )
         return
+
+
+def _pause(attempt: int, jitter: Callable[[], float]) -> float:
+    return min(2.0 * 2 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * jitter())
 
 
 def _chunks(path: Path, size: int, report: Callable[[str], None]) -> Iterator[bytes]:

@@ -349,26 +349,21 @@ class Versions:
         """Whether two builds are the same bytes, and say the same of that endpoint."""
         if version.build_id is None:
             return False
-        one, other = self._code(version.build_id), self._code(build_id)
-        if one is None or other is None or one[0] != other[0]:
-            return False
         try:
-            return all(
-                each_of(one[1]) == each_of(other[1])
-                for each_of in (
-                    lambda manifest: resource_of(manifest, endpoint, version),
-                    lambda manifest: (manifest.python_version, manifest.project_name),
-                )
-            )
+            return self._code(endpoint, version, version.build_id) == self._code(endpoint, version, build_id)
         except NotFound:
             return False
 
-    def _code(self, build_id: str) -> tuple[str, Manifest] | None:
+    def _code(self, endpoint: EndpointRecord, version: VersionRecord, build_id: str) -> tuple[object, ...]:
+        """What a worker of that endpoint would be started from."""
         row = self._database.one(
             "SELECT uploads.sha256, builds.manifest FROM builds JOIN uploads USING (object_key) WHERE builds.id = ?",
             build_id,
         )
-        return None if row is None else (row["sha256"], Manifest.parse(json.loads(row["manifest"])))
+        if row is None:
+            raise NotFound("Build not found", operation="saveEndpoint")
+        manifest = Manifest.parse(json.loads(row["manifest"]))
+        return row["sha256"], manifest.python_version, *resource_of(manifest, endpoint, version)
 
     def _exists(self, table: str, row_id: str) -> bool:
         return self._database.one(f"SELECT 1 FROM {table} WHERE id = ?", row_id) is not None  # noqa: S608  constants

@@ -76,7 +76,7 @@ def environment(platform: Platform, record: EnvironmentRecord) -> View:
 def lease(platform: Platform, held: Held, *, is_holder: bool = False) -> View:
     """A ``FlashLease``; its secret is its holder's."""
     return {
-        "id": held.id if is_holder else None,
+        "secret": held.id if is_holder else None,
         "holder": held.holder,
         "who": held.who,
         "since": timestamp(held.since),

@@ -133,9 +133,9 @@ def test_graphql_errors_become_ours(message: str, kind: type[PlatformError]):
 @pytest.mark.parametrize("answer", [httpx.Response(200, text="<html>"), httpx.Response(200, json=[1])])
 def test_an_answer_that_is_no_graphql_says_whose_address_to_check(answer: Any):
     """A captive portal answers 200 to everything."""
-    client, _, _ = platform(answer)
+    client, _, _ = platform(*[answer] * 4)
     with pytest.raises(PlatformUnreachable, match="is no GraphQL") as caught:
-        client.create_app("demo")
+        client.check_key()
     assert ADDRESS.graphql_url in caught.value.hint
 
 

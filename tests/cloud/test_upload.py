@@ -91,10 +91,27 @@ def test_a_certificate_that_is_not_trusted_is_not_tried_again(artifact: Path):
 
 def test_a_refused_upload_is_not_about_the_key(artifact: Path):
     """403 from storage says that the URL's time is over."""
-    client, _, _ = platform(PREPARED, httpx.Response(403, text="expired"))
+    client, _, _ = platform(*[PREPARED, httpx.Response(403, text="expired")] * 2)
     with pytest.raises(PlatformError, match="403: expired") as caught:
         client.upload("a1", artifact, lambda _: None)
     assert type(caught.value) is PlatformError
+
+
+def test_an_upload_url_that_has_expired_is_asked_for_again(artifact: Path):
+    """Once: it may have taken long until it was its turn."""
+    client, script, _ = platform(PREPARED, httpx.Response(403, text="expired"), PREPARED, httpx.Response(200))
+    lines: list[str] = []
+    client.upload("a1", artifact, lines.append)
+    assert len(script.requests) == 4
+    assert any("asking for another upload URL" in line for line in lines)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_storage_that_passes_through_a_bad_moment_is_tried_again(artifact: Path, status: int):
+    """At the same URL."""
+    client, script, clock = platform(PREPARED, httpx.Response(status), httpx.Response(200))
+    client.upload("a1", artifact, lambda _: None)
+    assert (len(script.requests), len(clock.slept)) == (3, 1)
 
 
 @pytest.mark.parametrize(("name", "content"), [("a.zip", b"\x1f\x8b"), ("a.tar.gz", b"PK"), ("a.tar.gz", None)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from fakes_emulator import RETIRE, SAVE, Bench, breathe, manifest
+from fakes_emulator import RETIRE, SAVE, Bench, archive, breathe, manifest
 
 pytestmark = pytest.mark.anyio
 
@@ -95,6 +95,54 @@ async def test_a_previous_version_is_restaged_without_new_workers(bench: Bench) 
     await bench.activate(first)
     assert await _states(bench, endpoint_id) == [("ACTIVE", first), ("PREVIOUS", second)]
     assert bench.launcher.alive == workers
+
+
+async def test_a_previous_version_is_restaged_for_another_build_of_the_same_artifact(bench: Bench) -> None:
+    """What is put back is a build of its own; its workers would run what these run."""
+    await bench.setup()
+    first, second = await bench.build(manifest(e={})), await bench.build(manifest(e={}), archive({"x.py": "2\n"}))
+    given = {"name": "e", "type": "QB", "template": {"env": [{"key": "A", "value": "1"}], "imageName": "x"}}
+    endpoint_id = await bench.save(**given, flashBuildId=first)
+    await bench.round()
+    await bench.activate(first)
+    await bench.save(**given, id=endpoint_id, flashBuildId=second)
+    await bench.round()
+    await bench.activate(second)
+    workers = list(bench.launcher.alive)
+    again = await bench.build({**manifest(e={}), "deployment": {"run": "r"}})
+    await bench.save(**given, id=endpoint_id, flashBuildId=again)
+    assert await _states(bench, endpoint_id) == [("STAGED", again), ("ACTIVE", second)]
+    await bench.round()
+    await bench.activate(again)
+    assert await _states(bench, endpoint_id) == [("ACTIVE", again), ("PREVIOUS", second)]
+    assert bench.launcher.alive == workers
+
+
+@pytest.mark.parametrize(
+    ("given", "described", "content"),
+    [
+        ({}, manifest(e={}), archive({"x.py": "other\n"})),
+        ({}, manifest(e={"env": {"B": "2"}}), None),
+        ({}, {**manifest(e={}), "python_version": "3.12"}, None),
+        ({"template": {"env": [{"key": "A", "value": "2"}], "imageName": "x"}}, manifest(e={}), None),
+        ({"gpuIds": "AMPERE_16"}, manifest(e={}), None),
+    ],
+    ids=["other bytes", "other manifest", "other interpreter", "other environment", "other hardware"],
+)
+async def test_a_previous_version_that_would_run_otherwise_is_not_restaged(
+    bench: Bench, given: dict[str, object], described: dict[str, object], content: bytes | None
+) -> None:
+    """It stays as it is, and another one is staged."""
+    await bench.setup()
+    first, second = await bench.build(manifest(e={})), await bench.build(manifest(e={}), archive({"y.py": "2\n"}))
+    known = {"name": "e", "type": "QB", "template": {"env": [{"key": "A", "value": "1"}], "imageName": "x"}}
+    endpoint_id = await bench.save(**known, flashBuildId=first)
+    await bench.activate(first)
+    await bench.save(**known, id=endpoint_id, flashBuildId=second)
+    await bench.activate(second)
+    again = await bench.build(described, content)
+    await bench.save(**{**known, **given}, id=endpoint_id, flashBuildId=again)
+    assert await _states(bench, endpoint_id) == [("STAGED", again), ("ACTIVE", second), ("PREVIOUS", first)]
 
 
 async def test_staging_what_is_active_changes_nothing(bench: Bench) -> None:
