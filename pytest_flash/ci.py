@@ -78,7 +78,7 @@ class GitLab:
 
         Source: GitLab docs, "CI/CD job logs", "Custom collapsible sections", read 2026-11.
         """
-        return f"\x1b[0Ksection_start:{at:.0f}:{_section(name)}[collapsed=true]\r\x1b[0K{printable(title)}"
+        return f"\x1b[0Ksection_start:{at:.0f}:{_section(name)}[collapsed=true]\r\x1b[0K{_flat(title)}"
 
     def section_end(self, name: str, at: float) -> str:
         """The mark that ends it."""
@@ -102,7 +102,7 @@ class GitHub:
 
     def section_start(self, name: str, title: str, at: float) -> str:  # noqa: ARG002  the protocol's
         """A group."""
-        return f"::group::{_data(title)}"
+        return f"::group::{_flat(title)}"
 
     def section_end(self, name: str, at: float) -> str:  # noqa: ARG002  the protocol's
         """Its end."""

@@ -212,16 +212,22 @@ class StageReporter:
     def _start(self, name: str, *, folds: bool = True) -> None:
         terminal = self._terminal
         if self._ci is not None and folds and terminal is not None and terminal.verbosity >= 0:
-            terminal.ensure_newline()
+            self._begin_line(terminal)
             terminal.write_line(self._ci.section_start(_id(name), _id(name), time.time()))
             self._is_folding = True
         self.session.config.hook.pytest_runtest_logstart(nodeid=_id(name), location=_location(name))
+
+    def _begin_line(self, terminal: TerminalReporter) -> None:
+        terminal.ensure_newline()
+        # letters of tests that ended, which the reporter does not count as a line
+        if self.session.config.get_terminal_writer().width_of_current_line:
+            terminal.write_line("")
 
     def _stop_folding(self, name: str) -> None:
         terminal = self._terminal
         if self._ci is not None and self._is_folding and terminal is not None:
             self._is_folding = False
-            terminal.ensure_newline()
+            self._begin_line(terminal)
             terminal.write_line(self._ci.section_end(_id(name), time.time()))
 
     def _report(
@@ -243,6 +249,7 @@ class StageReporter:
         stage = Stage(_id(name), outcome, message, start, stop - start, failure)
         self.stages.append(stage)
         hook = self.session.config.hook
+        properties = list(self.properties(stage))
         phases: Sequence[Literal["setup", "call", "teardown"]] = ("setup", "call", "teardown")
         for phase in phases:
             is_call = phase == "call"
@@ -256,8 +263,8 @@ class StageReporter:
                 duration=stop - start if is_call else 0.0,
                 start=start,
                 stop=stop,
-                # JUnit XML takes them from the phase that it opens a test case with
-                user_properties=list(self.properties(stage)) if is_call else (),
+                # a test's own are on all of its phases; JUnit XML takes them from the last
+                user_properties=properties,
                 flash_stage=True,
             )
             hook.pytest_runtest_logreport(report=report)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import flash
 from flash.report import document as doc
+from flash.report.files import write_file
 from flash.report.redaction import redacted
 from pytest_flash.subject import is_contract
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_flash.smoke import Result
     from pytest_flash.verdict import Verdict
 
-__all__ = ["Material", "rendered", "report_of", "write"]
+__all__ = ["Material", "report_of", "write"]
 
 _LOG_LINES: Final = 60
 
@@ -105,7 +105,7 @@ def write(
     """
     clean = redacted(report, hidden)
     jobs: list[tuple[str, Callable[[], object]]] = [
-        (f"the report {path} could not be written", partial(_write_file, clean, path)) for path in files
+        (f"the report {path} could not be written", partial(write_file, clean, path)) for path in files
     ]
     if ci is not None:
         jobs.append(("the CI system was not told", lambda: ci.finish(clean, root=root, write=to_log)))
@@ -118,27 +118,6 @@ def _problem(job: Callable[[], object]) -> str:
     except OSError as error:
         return error.strerror or str(error)
     return ""
-
-
-def _write_file(report: doc.Report, path: Path) -> None:
-    path.write_text(rendered(report, path.suffix), encoding="utf-8")
-
-
-def rendered(report: doc.Report, suffix: str) -> str:
-    """As the ending of a file's name says; JSON, where it says nothing that is known."""
-    if suffix == ".html":
-        from flash.report.page import as_page
-
-        return as_page(report)
-    if suffix == ".md":
-        from flash.report.markdown import as_markdown
-
-        return as_markdown(report)
-    if suffix == ".env":
-        from flash.report.variables import as_dotenv
-
-        return as_dotenv(report)
-    return json.dumps(report.as_json(), indent=2) + "\n"
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -69,6 +69,9 @@ class Teller:
             from flash import project
 
             found += stages.keys
+            settings = stages.project.settings.environments.values()
+            # the token of an approval may be called anything
+            found += [self._environment.get(one.protection.approval_env or "", "") for one in settings]
             try:
                 found += [*secrets_of(project.dotenv(stages.project)), project.api_key(stages.project) or ""]
             except FlashError as error:

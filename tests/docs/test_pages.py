@@ -13,6 +13,7 @@ import pytest
 
 from flash.bundle import sources
 from flash.cli.main import VERBS, _load
+from flash.report import document
 from pytest_flash import fixtures
 from pytest_flash.options import MARKERS, add_options
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DOCS = Path(__file__).parents[2] / "docs"
-CLI, FIXTURES, FILES = ((DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("cli", "fixtures", "files"))
+CLI, FIXTURES, FILES, REPORTS = (
+    (DOCS / f"{name}.md").read_text(encoding="utf-8") for name in ("cli", "fixtures", "files", "reports")
+)
 
 
 def section(page: str, title: str) -> str:
@@ -137,3 +140,39 @@ def test_the_page_has_every_pattern(title: str, patterns: tuple[str, ...]) -> No
     """Each in backticks, in the list's order."""
     listed = section(FILES, title).partition("\n\n")[2]
     assert tuple(re.findall(r"`([^`]+)`", listed)) == patterns
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# reports.md
+
+
+@pytest.mark.parametrize(
+    ("title", "models"),
+    [
+        ("The document", ["Report"]),
+        ("`error`", ["Failure"]),
+        ("`artifact`", ["Artifact"]),
+        ("`lock`", ["Lock", "Distribution"]),
+        ("`git`", ["Git"]),
+        ("`stages`", ["Stage"]),
+        ("`gate`", ["Condition"]),
+        ("`endpoints`", ["Endpoint"]),
+        ("`contract`, `tests`, `smoke`", ["Case"]),
+        ("`logs`", ["Log"]),
+        ("`rollback`", ["Rollback"]),
+    ],
+)
+def test_the_page_has_every_field_of_a_report(title: str, models: list[str]) -> None:
+    """With what the code says of it."""
+    expected = [
+        f"| `{field.alias or name}` | {field.description} |"
+        for model in models
+        for name, field in getattr(document, model).model_fields.items()
+    ]
+    assert rows(section(REPORTS, title)) == expected
+
+
+def test_the_page_forgets_no_part_of_a_report() -> None:
+    """Each model has a place in the page."""
+    assert set(re.findall(r"^### `(\w+)`", REPORTS, re.MULTILINE)) <= set(document.Report.model_fields)
+    assert len(document.__all__) == 12 + 1
