@@ -108,7 +108,7 @@ def _outcome(report: pytest.TestReport) -> tuple[str, str]:
         return ("failed" if report.when == "call" else "error"), ""
     raised = getattr(report, RAISED, "")
     if report.passed and raised:
-        return ("failed" if report.when == "call" else "error"), f"it raised {raised}, and a hook reported a pass"
+        return ("failed" if report.when == "call" else "error"), f"it raised {raised}, and a hook made a pass of it"
     if hasattr(report, "wasxfail"):
         return ("xfailed" if report.skipped else "xpassed"), report.wasxfail
     if report.skipped:

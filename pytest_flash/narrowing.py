@@ -68,7 +68,8 @@ def _by_options(option: Any, own: _OwnOptions) -> Iterator[str]:
         yield from (f"option {name}={value}" for value in _given(option, key) if not own.has(name, value))
     for value in _given(option, "plugins"):
         blocked = value.removeprefix("no:")
-        if blocked != value and blocked not in _HARMLESS_PLUGINS and not own.has("-p", value):
+        is_ours = blocked.startswith("flash-")
+        if blocked != value and (is_ours or (blocked not in _HARMLESS_PLUGINS and not own.has("-p", value))):
             yield f"option -p {value}: what that plugin collects is missing"
     for value in _given(option, "override_ini"):
         is_own = own.has("-o", value) or own.has("--override-ini", value)

@@ -17,6 +17,7 @@ __all__ = ["RAISED", "Selection", "Watch"]
 RAISED: Final = "flash_raised"
 """The attribute of a report that names the exception which its phase raised, whatever is made of the report later."""
 
+_raised_key = pytest.StashKey[str]()
 _NO_SELECTION: Final = frozenset({"parametrize", "usefixtures", "filterwarnings"})
 _NO_FAILURES: Final = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 
@@ -109,14 +110,29 @@ class Watch:
                 if mark.name not in _NO_SELECTION:
                     self.selection.marked.setdefault(mark.name, set()).add(item.nodeid)
 
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Note what the test raised; innermost, before other wrappers can swallow it."""
+        item.stash[_raised_key] = ""
+        try:
+            return (yield)
+        except _NO_FAILURES:
+            raise
+        except BaseException as error:
+            item.stash[_raised_key] = type(error).__name__
+            raise
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Note what was raised, on the report: it travels to the owner of the run, whoever changes its outcome."""
         report = yield
+        raised = item.stash.get(_raised_key, "") if call.when == "call" else ""
         if call.excinfo is not None and not isinstance(call.excinfo.value, _NO_FAILURES):
-            setattr(report, RAISED, call.excinfo.typename)
+            raised = call.excinfo.typename
+        if raised:
+            setattr(report, RAISED, raised)
         return report
 
 
