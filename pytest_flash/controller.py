@@ -365,6 +365,7 @@ class Controller:
             git=None if checkout is None else checkout.commit,
         )
         self._verdict.previous_digest = promotion.deployment.previous
+        self._verdict.plan = promotion.plan
         try:
             stages.smoke(environment, promotion, self._config)
         except StageFailed as error:

@@ -167,6 +167,7 @@ class FakePromotion:
     is_local: bool
     note: Callable[[str], None] = lambda _: None
     finished: int = 0
+    plan: Plan | None = None
 
     @property
     def attachment(self) -> Attachment:

@@ -216,6 +216,7 @@ class FakePromotion:
     deployment: Deployment
     attachment: FakeAttachment
     is_local: bool = True
+    plan: Plan | None = None
 
     def finish(self) -> None:
         """Write it down."""
@@ -341,7 +342,8 @@ class FakePipeline:
             is_new_environment=False,
             run="run",
         )
-        return FakePromotion(deployment, attachment)
+        made = plan(built.manifest, None, digest=built.sha256, app="demo", environment=environment)
+        return FakePromotion(deployment, attachment, plan=made)
 
     def attach(self, path: Path) -> Attachment:
         """What :meth:`Attachment.write` wrote."""

@@ -48,7 +48,7 @@ def _step(step: Step, width: int) -> list[str]:
     reasons = [*step.reasons]
     if isinstance(step, ReplaceEndpoint):
         reasons.append(
-            "its URL changes; on Runpod the endpoint is made anew"
+            "its URL changes; Runpod cannot do that: there, give it another name"
             if step.is_other_type
             else "its workers are made anew"
         )

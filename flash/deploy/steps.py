@@ -88,8 +88,8 @@ class ReplaceEndpoint(_Step):
     """An endpoint whose workers cannot become those of the new version: they are made anew.
 
     Attributes:
-        is_other_type: Queue-based becomes load-balanced, or the other way round. Runpod cannot do that in place: there
-            the endpoint is made anew too, with another id. The local platform keeps the id; the URL changes anyway.
+        is_other_type: Queue-based becomes load-balanced, or the other way round. The local platform keeps the id, and
+            the URL changes anyway; Runpod cannot do that at all.
     """
 
     is_other_type: bool = False

@@ -54,6 +54,11 @@ class Promotion(Protocol):
         """Whether it is on the local platform."""
         ...
 
+    @property
+    def plan(self) -> Plan | None:
+        """What it has changed, where that is known."""
+        ...
+
     def finish(self) -> None:
         """Keep it."""
         ...

@@ -9,7 +9,7 @@ from flash.cloud.client import PlatformClient
 from flash.deploy.plan import Plan, plan
 from flash.deploy.stock_images import unsupported_on_runpod
 from flash.errors import DeployError, NotFound
-from flash.preview.promote import address
+from flash.preview.promote import address, remembered, rollout_of
 from flash.preview.receipts import is_like_the_workers
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def _look(project: Project, environment: str, target: TargetName) -> tuple[LiveE
     except NotFound:
         return None, False
     with PlatformClient(where) as client:
-        return client.environment(project.settings.app, environment), True
+        live = client.environment(project.settings.app, environment)
+        return remembered(live, client, rollout_of(where)), True
 
 
 def read_plan(path: Path) -> Plan:

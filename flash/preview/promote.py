@@ -42,6 +42,7 @@ __all__ = [
     "plan_release",
     "promote",
     "promote_release",
+    "remembered",
     "rollout_of",
     "undeploy",
     "who",
@@ -116,6 +117,7 @@ class Promotion:
     is_local: bool
     applied: Applied
     client: PlatformClient
+    plan: Plan
 
     def finish(self) -> None:
         """Keep it: the version before it is retired."""
@@ -189,7 +191,8 @@ def promote_release(
         look = client.look(app, environment)
         steps = plan_release(release, look.live, client, rollout, app=app, environment=environment)
         if planned is not None:
-            planned.check(look.live, app=app, environment=environment, now=steps)
+            live = remembered(look.live, client, rollout)
+            planned.check(live, app=app, environment=environment, now=steps)
         check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete)
         applied = apply(
             steps,
@@ -208,7 +211,7 @@ def promote_release(
         raise
     artifact_path = None if release.artifact is None else release.artifact.path
     attachment = attachment_of(applied.deployment, artifact_path, client.address, kind="deployment", backend=backend)
-    return Promotion(applied.deployment, attachment, target == "local", applied, client)
+    return Promotion(applied.deployment, attachment, target == "local", applied, client, steps)
 
 
 def undeploy(project: Project, *, environment: str, target: TargetName, report: Report) -> tuple[str, ...]:
@@ -235,6 +238,14 @@ def undeploy(project: Project, *, environment: str, target: TargetName, report: 
         )
 
 
+def remembered(live: LiveEnvironment | None, client: PlatformClient, rollout: Rollout) -> LiveEnvironment | None:
+    """What is live, as plans see it: what a dead run has left is no endpoint that somebody would miss."""
+    if live is None or not (forgotten := rollout.forgotten(client, live)):
+        return live
+    endpoints = {name: endpoint_id for name, endpoint_id in live.endpoints.items() if name not in forgotten}
+    return replace(live, endpoints=endpoints)
+
+
 def plan_release(
     release: Release,
     live: LiveEnvironment | None,
@@ -245,10 +256,7 @@ def plan_release(
     environment: str,
 ) -> Plan:
     """What making a release live would change; what dead runs have left is not counted."""
-    if live is not None and (forgotten := rollout.forgotten(client, live)):
-        # what a dead run has left is no endpoint that somebody would miss
-        endpoints = {name: endpoint_id for name, endpoint_id in live.endpoints.items() if name not in forgotten}
-        live = replace(live, endpoints=endpoints)
+    live = remembered(live, client, rollout)
     return plan(release.manifest, live, digest=release.digest, app=app, environment=environment)
 
 

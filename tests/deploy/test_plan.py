@@ -211,6 +211,7 @@ def test_another_type_of_endpoint_cannot_be_an_update():
     assert isinstance(step, ReplaceEndpoint)
     assert step.is_other_type
     assert step.reasons[0] == "type QB → LB"
+    assert "give it another name" in plan(balanced, live(manifest("a")), digest="d2").text()
 
 
 @pytest.mark.parametrize(

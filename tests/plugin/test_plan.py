@@ -147,8 +147,10 @@ def test_what_was_planned_is_promoted(project: FlashProject) -> None:
     """It fits still."""
     project.tests("def test_it(): pass")
     keep_plan(project)
-    assert project.run("--flash-deploy=production", "--flash-planned=plan.json").ret == 0
+    assert project.run("--flash-deploy=production", "--flash-planned=plan.json", "--flash-report=report.json").ret == 0
     assert "promote" in project.events
+    # what was changed is in the report of every run that promotes
+    assert project.report()["plan"]["summary"]["create"] == 2
 
 
 def test_a_plan_that_no_longer_fits_is_refused_before_anything_is_built(project: FlashProject) -> None:
