@@ -69,6 +69,8 @@ def _run(options: argparse.Namespace, context: Context) -> int:
         return _follow(address, endpoints, target, options.tail, context)
     found = {name: list(_tail(address, endpoint_id, target, options.tail, context)) for name, endpoint_id in endpoints}
     shown = [_labelled(name, line, len(endpoints)) for name, lines in found.items() for line in lines]
+    if target == "runpod":
+        _explain_nothing({name: endpoint_id for name, endpoint_id in endpoints if not found[name]}, context)
     data = {
         "app": project.settings.app,
         "environment": environment,
@@ -94,6 +96,16 @@ def _chosen(name: str | None, endpoints: Mapping[str, str], environment: str) ->
     )
 
 
+def _explain_nothing(endpoints: Mapping[str, str], context: Context) -> None:
+    from flash.project import console_url
+
+    for name, endpoint_id in endpoints.items():
+        context.console.progress(
+            f"! {name}: no lines: Runpod gives the logs of workers that run now, and none of it does, or it wrote "
+            f"nothing; older ones are at {console_url()}/serverless/user/endpoint/{endpoint_id}"
+        )
+
+
 def _tail(
     address: PlatformAddress, endpoint_id: str, target: TargetName, tail: int, context: Context
 ) -> tuple[str, ...]:
@@ -106,14 +118,15 @@ def _tail(
 
 
 def _without_logs(error: PlatformError, target: TargetName) -> PlatformError:
-    """Logs are an extension of ours: Runpod's own platform knows no such question."""
+    """How Runpod gives logs was never verified: what it answers otherwise is told, with where they are to be seen."""
     if target == "local":
         return error
+    from flash.project import console_url
+
     return PlatformError(
-        "Runpod gives workers' logs in its console only",
+        f"workers' logs cannot be had from Runpod: {error.message}",
         operation=error.operation,
-        hint="look there",
-        detail=str(error),
+        hint=f"see them in the console: {console_url()}/serverless",
     )
 
 

@@ -26,6 +26,10 @@ __all__ = ["RealServices", "Services"]
 
 _WATCH_S: Final = 0.5
 """Long enough to cost nothing, short enough to watch."""
+_WATCH_RUNPOD_S: Final = 2.0
+"""Two questions for each worker go over the internet."""
+_PATIENCE: Final = 5
+"""Source: consecutive connection errors that the platform's own client tolerates while it waits, read 2026-08."""
 _WINDOW: Final = 200
 """How many lines are compared to see which are new."""
 
@@ -180,22 +184,31 @@ class RealServices:
         import time
 
         from flash.cli.follow import follow
+        from flash.cli.worker_logs import WorkerLogs
         from flash.cloud.client import PlatformClient
 
         with PlatformClient(address) as client:
+            workers = WorkerLogs(client.workers.ready, client.workers.logs, most_failures=_PATIENCE)
 
             def tail(endpoint_id: str) -> tuple[str, ...]:
+                if not address.stages:
+                    return workers.tail(endpoint_id)
                 return client.logs(endpoint_id, max(_WINDOW, first or 0))
 
-            for endpoint_id, line in follow(tuple(names), tail, pause=lambda: time.sleep(_WATCH_S), first=first):
+            pause_s = _WATCH_S if address.stages else _WATCH_RUNPOD_S
+            for endpoint_id, line in follow(tuple(names), tail, pause=lambda: time.sleep(pause_s), first=first):
                 yield names[endpoint_id], line
 
     def logs(self, address: PlatformAddress, endpoint_id: str, tail: int) -> tuple[str, ...]:
         """The last lines that an endpoint's workers wrote."""
+        from flash.cli.worker_logs import WorkerLogs
         from flash.cloud.client import PlatformClient
 
         with PlatformClient(address) as client:
-            return client.logs(endpoint_id, tail)
+            if address.stages:
+                return client.logs(endpoint_id, tail)
+            lines = WorkerLogs(client.workers.ready, client.workers.logs).tail(endpoint_id)
+            return lines[max(0, len(lines) - tail) :]
 
     def find_release(
         self,

@@ -93,14 +93,30 @@ def test_an_environment_without_a_deployment_has_no_logs(
 
 
 @pytest.mark.parametrize("options", [[], ["--follow"]])
-def test_runpod_gives_no_logs_and_that_is_said(
+def test_what_runpod_does_not_tell_is_said_with_where_to_look(
     options: list[str], project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It knows no such question."""
+    """How it gives logs was never verified."""
     services.live = {"runpod": (live("production"),)}
-    services.refuse = dict.fromkeys(("logs", "follow"), PlatformError("Cannot query field 'flashLogs'"))
+    services.refuse = dict.fromkeys(("logs", "follow"), PlatformError("GET /metrics: not as expected"))
     assert main(["logs", "--env", "production", "--target", "runpod", *options], services) == 1
-    assert capsys.readouterr().err.startswith("✗ Runpod gives workers' logs in its console only\nhint: look there\n")
+    assert capsys.readouterr().err == (
+        "✗ workers' logs cannot be had from Runpod: GET /metrics: not as expected\n"
+        "hint: see them in the console: https://console.runpod.io/serverless\n"
+    )
+
+
+def test_runpod_gives_logs_of_running_workers_only_and_that_is_said(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No line is not the same as nothing to see: the address of the rest is shown."""
+    services.live = {"runpod": (live("production"),)}
+    services.log_lines = (("gpu_worker", "one"),)
+    assert main(["logs", "--env", "production", "--target", "runpod"], services) == 0
+    out, err = capsys.readouterr()
+    assert out == "gpu_worker | one\n"
+    assert "! lb_worker: no lines" in err
+    assert "https://console.runpod.io/serverless/user/endpoint/abc123abc123ab" in err
 
 
 def test_a_platform_that_does_not_answer_is_told_as_such(
