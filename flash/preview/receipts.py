@@ -269,5 +269,9 @@ def _sha256(path: Path) -> str:
             while block := file.read(_BLOCK_BYTES):
                 digest.update(block)
     except OSError as error:
-        raise ReceiptError(f"cannot read the artifact: {error.strerror}", path=str(path)) from error
+        raise ReceiptError(
+            f"cannot read the artifact: {error.strerror}",
+            path=str(path),
+            hint="name the file that was tested, or leave --artifact out: the platform may have it",
+        ) from error
     return digest.hexdigest()
