@@ -71,13 +71,15 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "flash-fixtures")
-    if any(looks_like_contract(argument) for argument in config.option.file_or_dir):
+    # with --help, options are read up to that one
+    paths = getattr(config.option, "file_or_dir", None) or []
+    if any(looks_like_contract(argument) for argument in paths):
         raise pytest.UsageError(
             "a contract check cannot be an argument, because no file holds it: "
             "select it with -k 'contract and NAME', all of them with -m flash_contract, or rerun what failed with --lf"
         )
     options = config.stash[options_key] = Options.of(config)
-    _open_project(config, paths=config.option.file_or_dir, explicit=config.option.flash_root)
+    _open_project(config, paths=paths, explicit=config.option.flash_root)
     if options.is_active:
         from pytest_flash.activation import activate
 

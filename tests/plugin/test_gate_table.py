@@ -282,7 +282,7 @@ CUTTING = {
     "--sw": Row(arguments=("--sw",)),
     "--sw and a failure": Row(arguments=("--sw",), files={"tests/test_one.py": FAILING}, codes="002 003"),
     "--sw after a failure": Row(
-        files={"tests/test_two.py": BROKEN}, before=("--sw",), arguments=("--sw",), codes="004 006"
+        files={"tests/test_two.py": BROKEN}, before=("--flash-preview", "--sw"), arguments=("--sw",), codes="004 006"
     ),
     "--stepwise-skip": Row(arguments=("--sw-skip",), files={"tests/test_one.py": FAILING}, codes="002"),
     "--collect-only": Row(arguments=("--collect-only",), outcome=None, status=OK),
@@ -307,7 +307,8 @@ CUTTING = {
         status=FAILED,
     ),
     "pytest.exit while collecting": Row(
-        files={"tests/test_two.py": "import pytest\npytest.exit('enough', returncode=0)\n"}, outcome=None, status=FAILED
+        files={"tests/test_two.py": "import pytest\npytest.exit('enough', returncode=0)\n"},
+        codes="001 002 003 006 007",
     ),
     "a KeyboardInterrupt": Row(
         files={"tests/test_two.py": "def test_two(): raise KeyboardInterrupt\n"},
