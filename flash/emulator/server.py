@@ -125,7 +125,8 @@ async def _answer(
         _LOG.info("answers at %s", platform.base_url)
         await asyncio.wait({answering, rounds, ending, losing}, return_when=asyncio.FIRST_COMPLETED)
         if losing.done():
-            raise PreviewError(losing.result(), hint="start it, and then `flash platform start`")
+            again = "`flash platform start`" if config.owner_fd is None else "run this again"
+            raise PreviewError(losing.result(), hint=f"start it, and then {again}; what is left over goes then")
     finally:
         state_file.unlink(missing_ok=True)
         rounds.cancel()

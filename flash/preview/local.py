@@ -236,14 +236,19 @@ def launch_platform(home: Path, backend: Backend = PROCESSES) -> Iterator[Platfo
 
 def _bury(home: Path, backend: Backend) -> None:
     """Remove what a platform that died has left, and say why it died, if it could."""
+    said = _start_error(home, "") if (home / "start-error.json").exists() else None
     if backend.name == "docker":
         from flash.emulator.launchers.leftovers import Labels, sweep
         from flash.emulator.launchers.sdk import DockerContainers
 
-        with closing(DockerContainers(backend.host)) as containers:
-            sweep(containers, Labels.of(project.flash_home(), home))
-    if (home / "start-error.json").exists():
-        raise _start_error(home, "")
+        try:
+            with closing(DockerContainers(backend.host)) as containers:
+                sweep(containers, Labels.of(project.flash_home(), home))
+        except PreviewError as error:
+            # an engine that is gone keeps what it has for the next run; why the platform died says more
+            raise said or error from error
+    if said is not None:
+        raise said
 
 
 # ---------------------------------------------------------------------------------------------------------------------

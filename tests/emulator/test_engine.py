@@ -13,6 +13,8 @@ import pytest
 
 from flash.emulator.launchers.engine import DEFAULT_HOST, Engine, docker_host, look
 from flash.emulator.launchers.images import archived, base_tag, context, worker_version
+from flash.emulator.launchers.sdk import DockerContainers
+from flash.errors import PreviewError
 
 LINUX = {"ServerVersion": "28.1", "OSType": "linux", "OperatingSystem": "Debian", "SecurityOptions": ["name=seccomp"]}
 
@@ -124,3 +126,12 @@ def test_tags_tell_what_is_inside(tmp_path: Path) -> None:
     assert one not in {base_tag("3.11", "sha256:2", Path("one")), base_tag("3.11", "sha256:1", Path("two"))}
     versions = {worker_version("d" * 64, one), worker_version("e" * 64, one), worker_version("d" * 64, "other")}
     assert len(versions) == 3
+
+
+def test_an_engine_that_nobody_listens_for_is_told_and_leaves_no_socket_open(tmp_path: Path) -> None:
+    """The SDK's own attempt would: pytest takes that for an error."""
+    host = f"unix://{tmp_path}/docker.sock"
+    with pytest.raises(
+        PreviewError, match=rf"^the Docker engine at {host} does not answer \(to connect\): No such file"
+    ):
+        DockerContainers(host)

@@ -6,9 +6,10 @@ containers that must outlive this process.
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from typing import IO, TYPE_CHECKING, Any, Final
 
 from flash.emulator.launchers.containers import Ended, Event, Network, Thing
@@ -48,6 +49,7 @@ class DockerContainers:
             "max_pool_size": _CONNECTIONS,
         }
         with self._told("connect"):
+            _knock(host)
             self._docker = DockerClient(**self._settings)
             # so that the clients of single containers need not ask
             self._settings["version"] = self._docker.client.api.api_version
@@ -248,6 +250,15 @@ class DockerContainers:
                 f"the Docker engine at {self._host} does not answer (to {what}): {_innermost(error)}",
                 hint="is it running? `docker info` tells",
             ) from error
+
+
+def _knock(host: str) -> None:
+    """Raise where nobody listens on a socket of this machine: the SDK would leave one of its own open then."""
+    path = host.removeprefix("unix://")
+    if path != host:
+        with closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as attempt:
+            attempt.settimeout(_REQUEST_S)
+            attempt.connect(path)
 
 
 def _worker_container(
