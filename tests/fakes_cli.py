@@ -378,6 +378,11 @@ class FakeServices:
         self.note("find_release", environment=environment, target=target, backend=wanted, **asked)
         return self.found
 
+    def plan_release(self, project: Project, release: Release, *, environment: str, target: TargetName) -> Plan:
+        self.note("plan_release")
+        live = next((found for found in self.live.get(target, ()) if found.name == environment), None)
+        return plan(release.manifest, live, digest=release.digest, app=project.settings.app, environment=environment)
+
     def promote_release(
         self,
         project: Project,
@@ -386,9 +391,11 @@ class FakeServices:
         environment: str,
         target: TargetName,
         allow_delete: bool,
+        planned: Plan | None,
         wanted: str,
         report: Callable[[str], None],
     ) -> FakePromotion:
+        plans = {} if planned is None else {"planned": planned}
         self.note(
             "promote_release",
             digest=release.digest,
@@ -396,6 +403,7 @@ class FakeServices:
             target=target,
             allow_delete=allow_delete,
             backend=wanted,
+            **plans,
         )
         made = deployment(project.settings.app, environment)
         self.promotion = FakePromotion(made, target == "local", self.note)

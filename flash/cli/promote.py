@@ -26,26 +26,23 @@ if TYPE_CHECKING:
     import argparse
 
     from flash.cli.command import Context
+    from flash.preview.backend import Wanted
     from flash.preview.pipeline import Promotion
     from flash.preview.receipts import Found
-    from flash.project import Project
+    from flash.project import Project, TargetName
 
-__all__ = ["PROMOTE", "smoke_arguments"]
+__all__ = ["PROMOTE", "add_release_options", "find_release", "smoke_arguments"]
 
 _PYTEST_NO_TESTS: Final = 5
 _SMOKE_MARKS: Final = "flash_smoke or flash_deployed_only"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument(
-        "--receipt", type=Path, metavar="FILE", help="promote what this receipt of --flash-receipt speaks for"
-    )
-    what.add_argument("--from", dest="source", metavar="ENV", help="promote what is live and verified in ENV")
+    add_release_options(parser, is_required=True)
     add_environment_option(parser)
     add_target_option(parser)
     parser.add_argument(
-        "--artifact", type=Path, metavar="FILE", help="the artifact, where the platform does not have it"
+        "--plan", type=Path, metavar="FILE", help="do what flash plan --out FILE said, and refuse anything else"
     )
     parser.add_argument("--allow-delete", action="store_true", help="let endpoints go that the artifact does not have")
     parser.add_argument("--no-smoke", action="store_true", help="run no test against what is live then")
@@ -53,32 +50,69 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_project_options(parser, builds=False)
 
 
-def _run(options: argparse.Namespace, context: Context) -> int:
-    from flash.cli.environments import choose_environment
+def add_release_options(parser: argparse.ArgumentParser, *, is_required: bool) -> None:
+    """What there is to promote: ``--receipt`` or ``--from``, and ``--artifact``."""
+    what = parser.add_mutually_exclusive_group(required=is_required)
+    what.add_argument(
+        "--receipt", type=Path, metavar="FILE", help="promote what this receipt of --flash-receipt speaks for"
+    )
+    what.add_argument("--from", dest="source", metavar="ENV", help="promote what is live and verified in ENV")
+    parser.add_argument(
+        "--artifact", type=Path, metavar="FILE", help="the artifact, where the platform does not have it"
+    )
+
+
+def find_release(
+    options: argparse.Namespace,
+    project: Project,
+    environment: str,
+    target: TargetName,
+    context: Context,
+    *,
+    wanted: Wanted = "auto",
+) -> Found:
+    """What these options let into an environment.
+
+    Raises:
+        UsageError: It would be promoted to where it is.
+        FlashError: It may not be promoted there.
+    """
     from flash.project import environment_name, target_of
 
-    console, services = context.console, context.services
-    project = open_project(options)
-    named = wanted_target(options)
-    environment = choose_environment(project, options.env, named, services)
-    target = target_of(project, environment, named)
     source = None
     if options.source is not None:
-        source = environment_name(project, options.source)
-        if source == environment:
+        name = environment_name(project, options.source)
+        if name == environment:
             raise UsageError(f"flash promote: --from and --env are both {environment!r}", hint="name two environments")
-    found = services.find_release(
+        source = name, target_of(project, name, wanted_target(options))
+    found = context.services.find_release(
         project,
         environment=environment,
         target=target,
         receipt=options.receipt,
-        source=None if source is None else (source, target_of(project, source, named)),
+        source=source,
         artifact=options.artifact,
-        wanted=options.backend,
-        report=console.progress,
+        wanted=wanted,
+        report=context.console.progress,
     )
     for note in found.notes:
-        console.progress(f"! {note}")
+        context.console.progress(f"! {note}")
+    return found
+
+
+def _run(options: argparse.Namespace, context: Context) -> int:
+    from flash.cli.environments import choose_environment
+    from flash.preview.planning import read_plan
+    from flash.project import target_of
+
+    console, services = context.console, context.services
+    project = open_project(options)
+    planned = None if options.plan is None else read_plan(options.plan)
+    named = wanted_target(options)
+    meant = options.env if options.env is not None or planned is None else planned.environment
+    environment = choose_environment(project, meant, named, services)
+    target = target_of(project, environment, named)
+    found = find_release(options, project, environment, target, context, wanted=options.backend)
     signed = f", signed by key {found.signer[:19]}…" if found.signer else ""
     console.progress(f"promoting artifact {found.release.digest[:12]} to {environment}{signed}")
     promotion = services.promote_release(
@@ -87,6 +121,7 @@ def _run(options: argparse.Namespace, context: Context) -> int:
         environment=environment,
         target=target,
         allow_delete=options.allow_delete,
+        planned=planned,
         wanted=options.backend,
         report=console.progress,
     )

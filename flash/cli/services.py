@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
     from flash.cloud.client import AppRecord, LiveEnvironment
+    from flash.deploy.plan import Plan
     from flash.deploy.release import Release
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
@@ -80,10 +81,15 @@ class Services(Protocol):
         environment: str,
         target: TargetName,
         allow_delete: bool,
+        planned: Plan | None,
         wanted: Wanted,
         report: Callable[[str], None],
     ) -> Promotion:
-        """Make it live."""
+        """Make it live; where a plan is given, what it says and nothing else."""
+        ...
+
+    def plan_release(self, project: Project, release: Release, *, environment: str, target: TargetName) -> Plan:
+        """What making it live would change; makes and starts nothing."""
         ...
 
     def undeploy(
@@ -252,6 +258,7 @@ class RealServices:
         environment: str,
         target: TargetName,
         allow_delete: bool,
+        planned: Plan | None,
         wanted: Wanted,
         report: Callable[[str], None],
     ) -> Promotion:
@@ -265,7 +272,16 @@ class RealServices:
             target=target,
             report=report,
             allow_delete=allow_delete,
+            planned=planned,
             wanted=wanted,
+        )
+
+    def plan_release(self, project: Project, release: Release, *, environment: str, target: TargetName) -> Plan:
+        """What making it live would change."""
+        from flash.preview import planning
+
+        return planning.make_plan(
+            project, release.manifest, digest=release.digest, environment=environment, target=target
         )
 
     def undeploy(

@@ -186,7 +186,9 @@ class RealPipeline:
         """What promoting the artifact would change."""
         from flash.preview import planning
 
-        return planning.make_plan(project, artifact, environment=environment, target=target)
+        return planning.make_plan(
+            project, artifact.manifest, digest=artifact.sha256, environment=environment, target=target
+        )
 
     def promote(
         self,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.cloud.client import LiveEnvironment
-    from flash.model.manifest import Artifact, Manifest
+    from flash.model.manifest import Manifest
     from flash.project import Project, TargetName
 
 __all__ = ["look", "make_plan", "read_plan", "runpod_notes", "write_plan"]
@@ -40,8 +40,8 @@ def look(project: Project, environment: str, target: TargetName) -> LiveEnvironm
     return _look(project, environment, target)[0]
 
 
-def make_plan(project: Project, artifact: Artifact, *, environment: str, target: TargetName) -> Plan:
-    """What deploying *artifact* would change.
+def make_plan(project: Project, manifest: Manifest, *, digest: str, environment: str, target: TargetName) -> Plan:
+    """What deploying the artifact of that manifest and *digest* would change.
 
     Raises:
         SettingsError: Target runpod without a key.
@@ -50,15 +50,8 @@ def make_plan(project: Project, artifact: Artifact, *, environment: str, target:
     live, is_running = _look(project, environment, target)
     notes = [] if is_running else [_NO_PLATFORM]
     if target == "runpod":
-        notes += runpod_notes(project, artifact.manifest, environment, has_own_wheels=not is_like_the_workers())
-    return plan(
-        artifact.manifest,
-        live,
-        digest=artifact.sha256,
-        app=project.settings.app,
-        environment=environment,
-        notes=notes,
-    )
+        notes += runpod_notes(project, manifest, environment, has_own_wheels=not is_like_the_workers())
+    return plan(manifest, live, digest=digest, app=project.settings.app, environment=environment, notes=notes)
 
 
 def runpod_notes(project: Project, manifest: Manifest, environment: str, *, has_own_wheels: bool) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes_deploy import artifact, manifest, queue_resource
+from fakes_deploy import manifest, queue_resource
 
 from flash.deploy.plan import plan
 from flash.errors import DeployError, SettingsError
@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_without_a_platform_nothing_is_live_and_none_is_started(project: Project, tmp_path: Path) -> None:
     """The plan says so, because what was stopped may come back."""
     assert look(project, "production", "local") is None
-    made = make_plan(project, artifact(manifest("gpu")), environment="production", target="local")
+    made = make_plan(project, manifest("gpu"), digest="d1", environment="production", target="local")
     assert made.created == ("gpu",)
     assert "no local platform runs" in made.notes[0]
     assert not (tmp_path / "home" / "platform").exists()
@@ -37,7 +37,7 @@ def test_without_a_platform_nothing_is_live_and_none_is_started(project: Project
 def test_runpod_without_a_key_is_an_error_of_settings(project: Project) -> None:
     """Nobody could be asked."""
     with pytest.raises(SettingsError, match="needs an API key"):
-        make_plan(project, artifact(manifest("gpu")), environment="production", target="runpod")
+        make_plan(project, manifest("gpu"), digest="d1", environment="production", target="runpod")
 
 
 def test_a_plan_is_kept_in_a_file(tmp_path: Path) -> None:
