@@ -36,6 +36,8 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         url: ``…/v2/ID``, or a load-balanced endpoint's own URL.
         api_key: The empty string sends none.
         logs: Gives the last lines of its workers' logs; None where the platform has none to give.
+        marks_empty: Send an empty input as ``{"__empty": true}``, which workers take for one. Whether Runpod hands on
+            an empty object is not known; its own client never sends one.
         transport: Answers instead of the network; one that is async as well is used by the async twins too.
         clock: Seconds, for deadlines.
         sleep: Waits between polls.
@@ -50,6 +52,7 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         url: str,
         api_key: str,
         logs: Callable[[], Sequence[str]] | None = None,
+        marks_empty: bool = False,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -59,6 +62,7 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         self.kind: EndpointKind = kind
         self.url = url.rstrip("/")
         self._logs = logs
+        self._marks_empty = marks_empty
         self._clock = clock
         self._connection = Connection(self.url, api_key, transport=transport, sleep=sleep, asleep=asleep)
 
@@ -225,6 +229,8 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
                 f"endpoint {self.name!r} is load-balanced and takes no jobs",
                 hint="call a route: .post('/path', json={...})",
             )
+        if self._marks_empty and value == {}:
+            value = {"__empty": True}
         return {"input": value} if policy is None else {"input": value, "policy": dict(policy)}
 
     def _health(self) -> Steps[dict[str, Any]]:

@@ -190,6 +190,7 @@ class Attachment:
                 url=endpoint.url,
                 api_key=self.address.api_key,
                 logs=lambda: platform.logs(endpoint.id),
+                marks_empty=not self.address.stages,
             )
 
         return {endpoint.name: client(endpoint) for endpoint in self.endpoints}
