@@ -57,6 +57,9 @@ def _configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="write what came of it to FILE: .html, .md, .env or JSON; can be given more than once",
     )
+    parser.add_argument(
+        "--receipt", type=Path, metavar="FILE", help="write what the gate let through to FILE, for flash promote"
+    )
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--preview", action="store_true", help="deploy nothing: build, and serve here until Ctrl+C")
     how.add_argument("--no-gate", action="store_true", help="deploy without running any test")
@@ -72,6 +75,11 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     from flash.cli.environments import choose_environment
     from flash.project import target_of
 
+    if options.no_gate and options.receipt is not None:
+        raise UsageError(
+            "flash deploy: --receipt has no meaning with --no-gate",
+            hint="a receipt says what the gate let through; leave one of the two out",
+        )
     for report in options.report:
         if not report.absolute().parent.is_dir():
             raise UsageError(f"--report: there is no folder {report.absolute().parent}", hint="make it first")
@@ -125,6 +133,7 @@ def pytest_arguments(root: Path, environment: str, report: Path, options: argpar
         "--flash-backend": None if options.backend == "auto" else options.backend,
         "--flash-app": options.app,
         "--flash-exclude": ",".join(options.exclude),
+        "--flash-receipt": "" if options.receipt is None else str(options.receipt.absolute()),
         "--flash-planned": "" if options.plan is None else str(options.plan.absolute()),
     }
     return [
@@ -273,7 +282,7 @@ def _write_reports(
 
 
 def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
-    for name in ("env", "target", "allow_delete", "plan", "report"):
+    for name in ("env", "target", "allow_delete", "plan", "report", "receipt"):
         if getattr(options, name):
             raise UsageError(
                 f"flash deploy: --{name.replace('_', '-')} has no meaning with --preview",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ from flash.cli.main import main
 from flash.errors import NotAuthorized, PlatformUnreachable, PreviewError, WorkerFailed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from fakes_cli import FakeServices
 
 DEPLOYED_ENDPOINTS = [
@@ -94,6 +93,17 @@ def test_it_is_a_pytest_run_in_a_child(project: Path, services: FakeServices) ->
         "--flash-allow-delete",
     ]
     assert report_path.startswith("--flash-report=")
+
+
+def test_a_receipt_is_asked_for_there(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With its whole path; without a gate there is none."""
+    services.report = report()
+    assert main(["deploy", "--env", "staging", "--receipt", "r.json"], services) == 0
+    assert f"--flash-receipt={Path.cwd() / 'r.json'}" in services.asked[-1][1]["arguments"]
+    assert main(["deploy", "--env", "staging", "--receipt", "r.json", "--no-gate"], services) == 2
+    assert "--receipt has no meaning with --no-gate" in capsys.readouterr().err
 
 
 def test_the_target_is_asked_before_anything_is_built(
