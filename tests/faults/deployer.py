@@ -7,6 +7,7 @@ the job says, and one request may find nobody who listens.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 _sleep = time.sleep
 _LONGEST_PAUSE_S = 0.02
+_LONGEST_RUN_S = 60.0
 # before anything of Flash's is imported: it is the default of its arguments
 time.sleep = lambda seconds: _sleep(min(seconds, _LONGEST_PAUSE_S))
 
@@ -53,6 +55,8 @@ def _say(message: dict[str, Any]) -> None:
 
 def _run(job: dict[str, Any]) -> None:
     said: dict[str, Any] = {"lines": []}
+    hung = Path(job["said"] + ".hung").open("w", encoding="utf-8")  # noqa: SIM115  written to at the very end
+    faulthandler.dump_traceback_later(_LONGEST_RUN_S, exit=True, file=hung)
     try:
         os.environ.update(job["variables"])
         _reroute(job, said)

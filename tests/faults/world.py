@@ -35,8 +35,8 @@ from flash.emulator.scaler import Policy
 from flash.model.manifest import MANIFEST_NAME, FunctionEntry, Manifest, Resource
 
 KEY: Final = "a-key-for-tests"
-OLD, NEW = "old", "new"
-"""The versions; ``steady`` answers the same in both."""
+OLD, NEW, OTHER = "old", "new", "other"
+"""The versions; ``steady`` answers the same in all."""
 QUEUE, BALANCED, STEADY = "queue", "balanced", "steady"
 ENVIRONMENT: Final = "production"
 _PATIENCE_S: Final = 60.0
@@ -274,6 +274,11 @@ class Deployer:
     def wait(self) -> tuple[int, dict[str, Any]]:
         """The end of the run: its exit status, and what it said."""
         status = int(self._hear()["status"])
+        hung = Path(f"{self._said}.hung")
+        where = hung.read_text(encoding="utf-8") if hung.exists() else ""
+        hung.unlink(missing_ok=True)
+        if where:
+            return status, {"crash": f"it did not end: {where}"}
         try:
             said = json.loads(self._said.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -328,9 +333,9 @@ class World:
         self.home = home
         self.platform = QuickPlatform(home / "quick")
         self.proxy = Proxy(self.platform.url)
-        self.clean = Proxy(self.platform.url)
+        self.second = Proxy(self.platform.url)
         self.deployer = Deployer(home)
-        self.artifacts = {version: make_artifact(home, version) for version in (OLD, NEW)}
+        self.artifacts = {version: make_artifact(home, version) for version in (OLD, NEW, OTHER)}
         self.client = httpx.Client(
             base_url=self.platform.url,
             headers={"Authorization": f"Bearer {KEY}"},
@@ -340,7 +345,6 @@ class World:
         # bound, and nobody listens: whoever connects is refused
         self._deaf = socket.socket()
         self._deaf.bind(("127.0.0.1", 0))
-        (home / "platform").mkdir()
         self._count = 0
 
     def close(self) -> None:
@@ -348,7 +352,7 @@ class World:
         self.client.close()
         self.deployer.close()
         self.proxy.close()
-        self.clean.close()
+        self.second.close()
         self.platform.close()
         self._deaf.close()
 
@@ -367,13 +371,26 @@ class World:
         )
         return root
 
-    def run(self, root: Path, version: str, plan: Plan | None = None, **job: Any) -> Outcome:
-        """Deploy a version from a checkout; through a clean connection where there is no *plan*."""
-        plan = plan or Plan()
-        with_faults = plan.at != "" or "refused" in job
-        proxy = self.proxy if with_faults else self.clean
+    def run(
+        self, root: Path, version: str, plan: Plan | None = None, *, proxy: Proxy | None = None, **job: Any
+    ) -> Outcome:
+        """Deploy a version from a checkout, to the end; with nothing in the way where there is no *plan*."""
+        plan, proxy = plan or Plan(), proxy or self.proxy
+        self.start(self.deployer, root, version, plan, proxy=proxy, **job)
+        status, said = self.deployer.wait()
+        proxy.end()
+        return Outcome(status, said, plan.seen, plan.has_struck or bool(said.get("refused")))
+
+    def start(
+        self, deployer: Deployer, root: Path, version: str, plan: Plan, *, proxy: Proxy | None = None, **job: Any
+    ) -> int:
+        """Begin to deploy a version from a checkout; its process's id."""
+        proxy = proxy or self.proxy
         state = {"url": proxy.url, "api_key": KEY, "pid": os.getpid(), "backend": "process"}
-        (self.home / "platform" / "platform.json").write_text(json.dumps(state))
+        # each proxy has a home of its own, in which it is the local platform: two runs can go on at a time
+        home = self.home / f"home-{proxy.url.rpartition(':')[2]}"
+        (home / "platform").mkdir(parents=True, exist_ok=True)
+        (home / "platform" / "platform.json").write_text(json.dumps(state))
         given = {
             "root": str(root),
             "artifact": self.artifacts[version],
@@ -381,17 +398,15 @@ class World:
             "target": "local",
             "action": "deploy",
             "proxy": proxy.url,
-            "variables": {"FLASH_HOME": str(self.home)},
+            "variables": {"FLASH_HOME": str(home)},
             **job,
         }
         if "refused" in job:
             given["refused"]["port"] = self._deaf.getsockname()[1]
         proxy.begin(plan)
-        plan.pid = self.deployer.start(given)
+        plan.pid = deployer.start(given)
         plan.pid_known.set()
-        status, said = self.deployer.wait()
-        proxy.end()
-        return Outcome(status, said, plan.seen, plan.has_struck or bool(said.get("refused")))
+        return plan.pid
 
     # -- looking
 
@@ -497,4 +512,4 @@ _VERSIONS: Final = "query versions($id: String!) { myself { endpoint(id: $id) { 
 _BUILD: Final = "query build($id: String!) { flashBuild(flashBuildId: $id) { manifest } }"
 _DELETE_APP: Final = "mutation forget($id: String!) { deleteFlashApp(flashAppId: $id) }"
 
-__all__ = ["BALANCED", "ENVIRONMENT", "KEY", "NEW", "OLD", "QUEUE", "STEADY", "Outcome", "World"]
+__all__ = ["BALANCED", "ENVIRONMENT", "KEY", "NEW", "OLD", "OTHER", "QUEUE", "STEADY", "Deployer", "Outcome", "World"]
