@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ArtifactStore"]
 
+_APP_FOLDER: Final = "/app"
+"""Source: platform-contract §5.3: where worker images unpack an artifact."""
 _GZIP: Final = b"\x1f\x8b"
 _BLOCK_BYTES: Final = 2**20
 
@@ -28,6 +31,9 @@ class ArtifactStore:
     def __init__(self, home: Path) -> None:
         self._uploads = home / "uploads"
         self._unpacked = home / "artifacts"
+        # Python names files by the working directory's real path
+        folders = {str(self._unpacked), os.path.realpath(self._unpacked)}
+        self._paths = re.compile(rf"(?:{'|'.join(map(re.escape, sorted(folders)))})/[0-9a-f]{{64}}/")
         for folder in (self._uploads, self._unpacked):
             folder.mkdir(parents=True, exist_ok=True)
         self.sweep()
@@ -70,6 +76,10 @@ class ArtifactStore:
         finally:
             part.unlink(missing_ok=True)
         return digest.hexdigest()
+
+    def as_in_images(self, text: str) -> str:
+        """*text* with the paths of unpacked artifacts as they are in a container, whatever this worker's is."""
+        return self._paths.sub(f"{_APP_FOLDER}/", text)
 
     def check(self, object_key: str, digest: str) -> None:
         """Read an upload again: what lies on the disk must still be what arrived.

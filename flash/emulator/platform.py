@@ -84,7 +84,7 @@ class Platform:
         self._kept: frozenset[str] | None = None
         self.state = State(home / "state.db", clock=self.clock, new_id=new_id)
         self.artifacts = ArtifactStore(home)
-        self.logs = WorkerLogs(home / "logs", redact=self.access.redact)
+        self.logs = WorkerLogs(home / "logs", redact=lambda text: self.artifacts.as_in_images(self.access.redact(text)))
         # proxies of the user's environment know nothing of loopback
         self.client = httpx.AsyncClient(transport=transport, trust_env=False, limits=httpx.Limits(max_connections=None))
         self.leases = Leases(self.clock)

@@ -171,6 +171,18 @@ async def test_logs_are_shown_without_secrets(bench: Bench) -> None:
     assert (await bench.client.get("/v1/pod/nothere/logs")).status_code == 404
 
 
+async def test_logs_name_files_of_the_artifact_as_a_container_does(bench: Bench) -> None:
+    """A traceback does not show where this machine unpacks artifacts; other paths stay."""
+    endpoint_id = await bench.deployed()
+    (worker,) = bench.launcher.alive
+    trace = f'  File "{worker.spec.artifact_dir}/lib/hello.py", line 1\n  File "/usr/lib/json.py", line 2\n'
+    worker.spec.log_path.write_text(trace, encoding="utf-8")
+    query = "query logs($id: String!) { myself { endpoint(id: $id) { flashLogs(tail: 2) } } }"
+    assert await bench.data(query, id=endpoint_id) == {
+        "endpoint": {"flashLogs": ['  File "/app/lib/hello.py", line 1', '  File "/usr/lib/json.py", line 2']}
+    }
+
+
 async def test_stopping_the_platform_stops_all_workers_and_ends_every_wait(bench: Bench) -> None:
     """Nobody is left waiting."""
     endpoint_id = await bench.deployed()
