@@ -10,6 +10,7 @@ import pytest
 
 from flash.errors import FlashError, NotFound
 from flash.model.hardware import nearest
+from pytest_flash.tracebacks import once
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -217,7 +218,7 @@ class Connection:
         """
         for name in sorted(self._uses.now or (self._uses.ever if of_fixtures else ())):
             try:
-                lines = self._connect()[name].logs()[-_LOG_LINES:]
+                lines = tuple(once(self._connect()[name].logs())[-_LOG_LINES:])
             except FlashError as error:
                 lines = (f"its log cannot be read: {error.headline}",)
             if lines:
