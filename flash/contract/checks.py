@@ -15,6 +15,7 @@ from hypothesis import seed as with_seed
 from hypothesis.errors import HypothesisException
 
 from flash.contract.strategies import Unsupported, from_schema
+from flash.contract.typed import typed_part
 from flash.contract.validate import validate
 from flash.errors import ContractViolation
 
@@ -129,7 +130,7 @@ def check_function(
         return calls.report("untyped", schema.error)
     if schema.input is None:
         return calls.report("untyped", "there is no schema of its input")
-    fuzzed, left_out, reason = _typed_part(schema.input, schema.untyped)
+    fuzzed, left_out, reason = typed_part(schema.input, schema.untyped)
     notes = [f"not fuzzed, because untyped: {', '.join(left_out)}"] if left_out else []
     if not reason:
         try:
@@ -256,43 +257,6 @@ def _tried(calls: _Calls, reason: str) -> str:
         verdict = "was refused" if calls.first.kind == "refused" else "made it fail"
         return f"{reason}; {_as_json(example)} {verdict}: {_one_line(calls.first.reply.error)}"
     return f"{reason}; {_as_json(example)} was answered"
-
-
-def _typed_part(schema: Mapping[str, Any], untyped: list[str]) -> tuple[dict[str, Any], list[str], str]:
-    """The schema without the parameters that have no type, their names, and why nothing is left, if so."""
-    whole = dict(schema)
-    if _is_bare(_resolved(whole, schema)):
-        return whole, [], "not fuzzed: its input is an object of anything"
-    properties: Mapping[str, Any] = whole.get("properties", {})
-    names = {name for name in untyped if name != "return"}
-    bare = {name for name, value in properties.items() if name in names or _is_bare(_resolved(value, schema))}
-    needed = [name for name in whole.get("required", ()) if name in bare]
-    if needed:
-        return whole, [], f"not fuzzed: untyped: {', '.join(needed)}"
-    if names - set(properties):
-        # ``**options``, the only parameter that has no property of its own
-        whole["additionalProperties"] = False
-    if bare:
-        whole["properties"] = {name: value for name, value in properties.items() if name not in bare}
-    return whole, sorted(bare | names), ""
-
-
-def _resolved(schema: Any, root: Mapping[str, Any]) -> Any:
-    if isinstance(schema, dict) and str(schema.get("$ref", "")).startswith("#/$defs/"):
-        return root.get("$defs", {}).get(schema["$ref"].removeprefix("#/$defs/"), schema)
-    return schema
-
-
-def _is_bare(schema: Any) -> bool:
-    """Whether it says nothing but "anything", or "an object of anything"."""
-    if not isinstance(schema, dict):
-        return schema is True
-    if any(_is_bare(branch) for branch in schema.get("anyOf", ())):
-        return True
-    said = set(schema) - {"title", "description", "default", "examples", "deprecated", "$defs"}
-    if said == {"additionalProperties", "type"}:
-        return schema["type"] == "object" and schema["additionalProperties"] in (True, {})
-    return not said or (said == {"type"} and schema["type"] == "object")
 
 
 def _inputs(schema: Mapping[str, Any], path_parameters: tuple[str, ...]) -> st.SearchStrategy[Any]:
