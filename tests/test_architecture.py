@@ -117,6 +117,7 @@ LONG_MODULES = {
     "flash.project": "every key of [tool.flash], read and refused in one place",
     "flash.bundle.install": "everything that runs uv",
     "flash.bundle.modules": "scopes and names as the language has them",
+    "flash.cli.services": "what the verbs do to the world: stated as a protocol, and done",
     "flash.cloud.client": "a method for each operation of the control plane",
     "flash.emulator.fleet": "a version's workers from start to end, in one state machine",
     "flash.emulator.queue": "every operation on jobs under one lock",

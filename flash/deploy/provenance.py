@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from flash.cloud.control import BuildRecord, LiveEnvironment
-    from flash.deploy.receipt import Believer, Receipt, Sealed
+    from flash.deploy.envelope import Believer
+    from flash.deploy.receipt import Receipt, Sealed
     from flash.model.manifest import Artifact
 
 __all__ = ["check_receipt", "release_of_environment", "release_of_receipt"]
@@ -34,7 +35,7 @@ def check_receipt(sealed: Sealed, *, app: str, trusted: Sequence[Believer]) -> s
         ReceiptError: It is about another app or another artifact, its gate refused, or nobody trusted has signed it.
     """
     receipt = sealed.receipt
-    signer = sealed.check_signature(tuple(trusted)) if trusted else ""
+    signer = sealed.envelope.check_signature(tuple(trusted)) if trusted else ""
     if receipt.app != app:
         raise ReceiptError(
             f"the receipt is about the app {receipt.app!r}, this one is {app!r}",

@@ -182,8 +182,9 @@ def _of_receipt(
     if file is None:
         file = _last_build(project, receipt.digest)
     release = release_of_receipt(sealed, target=to.target, builds=builds, artifact=file)
-    notes = ["the receipt is signed, and no receipt-keys are configured to check that"] if sealed.signatures else []
-    return Found(release, verdict, signer, () if signer else tuple(notes))
+    is_unchecked = bool(sealed.envelope.signatures) and not signer
+    notes = ("the receipt is signed, and no receipt-keys are configured to check that",) if is_unchecked else ()
+    return Found(release, verdict, signer, notes)
 
 
 def _of_environment(

@@ -13,15 +13,8 @@ from fakes_receipt import DIGEST, edited, receipt
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flash.deploy.receipt import (
-    PAYLOAD_TYPE,
-    Receipt,
-    is_receipt,
-    manifest_digest,
-    open_receipt,
-    pae,
-    seal,
-)
+from flash.deploy.envelope import PAYLOAD_TYPE, pae
+from flash.deploy.receipt import Receipt, is_receipt, manifest_digest, open_receipt, seal
 from flash.errors import ReceiptError
 from flash.model.manifest import Manifest
 
@@ -47,7 +40,7 @@ def test_what_was_sealed_is_what_is_opened() -> None:
     opened = open_receipt(seal(receipt(), None).encode())
     assert opened.receipt == receipt()
     assert opened.sha256 == hashlib.sha256(receipt().payload()).hexdigest()
-    assert opened.signatures == ()
+    assert opened.envelope.signatures == ()
 
 
 @given(

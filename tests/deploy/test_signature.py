@@ -20,7 +20,7 @@ def test_a_signed_receipt_names_the_key_that_is_trusted() -> None:
     private, public = key_pair()
     _, other = key_pair()
     opened = open_receipt(seal(receipt(), signing_key(private)).encode())
-    assert opened.check_signature(trusted_keys([other, public])) == signing_key(private).key_id
+    assert opened.envelope.check_signature(trusted_keys([other, public])) == signing_key(private).key_id
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_an_unsigned_receipt_is_refused_where_keys_are_configured() -> None:
     """A digest beside the payload is not a signature."""
     _, public = key_pair()
     with pytest.raises(ReceiptError, match="not signed") as caught:
-        open_receipt(seal(receipt(), None).encode()).check_signature(trusted_keys([public]))
+        open_receipt(seal(receipt(), None).encode()).envelope.check_signature(trusted_keys([public]))
     assert "FLASH_SIGNING_KEY" in caught.value.hint
 
 
@@ -56,7 +56,7 @@ def test_somebody_else_s_signature_is_refused() -> None:
     _, public = key_pair()
     signer = signing_key(private)
     with pytest.raises(ReceiptError, match="receipt-keys does not list") as caught:
-        open_receipt(seal(receipt(), signer).encode()).check_signature(trusted_keys([public]))
+        open_receipt(seal(receipt(), signer).encode()).envelope.check_signature(trusted_keys([public]))
     assert signer.key_id[:19] in caught.value.message
 
 
@@ -65,7 +65,7 @@ def test_a_signed_receipt_that_was_edited_with_care_is_refused() -> None:
     private, public = key_pair()
     changed = edited(seal(receipt(), signing_key(private)), keep_digest=False, subject__0__digest__sha256="a" * 64)
     with pytest.raises(ReceiptError, match="changed after it"):
-        open_receipt(changed).check_signature(trusted_keys([public]))
+        open_receipt(changed).envelope.check_signature(trusted_keys([public]))
 
 
 def _rsa() -> rsa.RSAPrivateKey:

@@ -142,7 +142,7 @@ def test_a_key_signs_it_and_no_test_sees_the_key(project: FlashProject, monkeypa
     result = project.run("--flash-preview", "--flash-receipt=r.json", "-v")
     assert result.ret == 0
     assert check_receipt(read(project), app="demo", trusted=trusted_keys([public]))
-    assert b"PRIVATE" not in (project.path / "r.json").read_bytes() + read(project).payload
+    assert b"PRIVATE" not in (project.path / "r.json").read_bytes() + read(project).envelope.payload
     assert "FLASH_SIGNING_KEY" in __import__("os").environ
 
 
@@ -154,8 +154,8 @@ def test_secrets_and_paths_of_this_machine_are_not_in_it(
     project.tests(f"@pytest.mark.skip(reason='hf_0123456789 in {project.path}/x')\ndef test_x(): pass\n" + TESTS)
     assert project.run("--flash-preview", "--flash-receipt=r.json").ret == 0
     sealed = read(project)
-    assert b"hf_0123456789" not in sealed.payload
-    assert str(project.path).encode() not in sealed.payload
+    assert b"hf_0123456789" not in sealed.envelope.payload
+    assert str(project.path).encode() not in sealed.envelope.payload
     assert "skipped: test_app.py::test_x (*** in ./x)" in sealed.receipt.gate["notes"]
 
 
