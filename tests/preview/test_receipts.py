@@ -267,6 +267,25 @@ def test_what_is_live_already_is_promoted_by_looking(place: Place, capsys: pytes
     assert not CHANGING & set(asked)
 
 
+def test_a_receipt_moves_the_digest_on_runpod_s_protocol_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through a candidate environment; a platform without leases and versions has the bytes as well."""
+    for name, path in (("RUNPOD_API_BASE_URL", ""), ("RUNPOD_ENDPOINT_BASE_URL", "/v2"), ("FLASH_LB_BASE_URL", "/lb")):
+        monkeypatch.setenv(name, f"{place.proxy.url}{path}")
+    monkeypatch.setenv("RUNPOD_API_KEY", KEY)
+    artifact = place.artifact()
+    receipt = receipt_of(place, artifact, place.deploy(artifact))
+    root = place.checkout("elsewhere")
+    file = root / "r.json"
+    file.write_text(seal(receipt, None), encoding="utf-8")
+    status, asked = place.asked(promotes(root, "--receipt", file, "--target", "runpod"))
+    assert status == 0, capsys.readouterr().err
+    assert place.digest() == artifact.sha256
+    assert "upload" not in asked
+    assert (place.entry().action, place.entry().gate, place.entry().state) == ("promote", "receipt", "verified")
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # What does not
 
