@@ -25,6 +25,8 @@ from pytest_flash.watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from flash.deploy.plan import Plan
+    from flash.model.manifest import Artifact
     from pytest_flash.options import Options
 
 __all__ = ["activate", "clock_key", "pipeline_key", "pipeline_of"]
@@ -65,7 +67,7 @@ def _activate_owner(config: pytest.Config, options: Options, child_environment: 
         teller=teller,
         gatekeeper=Gatekeeper(options.deploy, child_environment, config.stash.get(clock_key, _now)),
     )
-    connection = Connection(controller)
+    connection = Connection(controller, _planner(config))
     _connect(config, connection)
     register = config.pluginmanager.register
     register(controller, "flash-controller")
@@ -83,7 +85,7 @@ def _activate_worker(config: pytest.Config, data: dict[str, Any] | None) -> None
     if data is None:
         return
     config.stash[root_key] = Path(data["root"])
-    connection = Connection(FromFile(Path(data["attachment"]), lambda: pipeline_of(config)))
+    connection = Connection(FromFile(Path(data["attachment"]), lambda: pipeline_of(config)), _planner(config))
     _connect(config, connection)
     subjects = [Subject(*subject) for subject in data["subjects"]]
     config.pluginmanager.register(ContractItems(connection, lambda: subjects), "flash-contract")
@@ -95,7 +97,7 @@ def _activate_worker(config: pytest.Config, data: dict[str, Any] | None) -> None
 def _activate_smoke(config: pytest.Config, attachment: Path) -> None:
     if not attachment.is_file():
         raise pytest.UsageError(f"--flash-attach: there is no file {attachment}")
-    _connect(config, Connection(FromFile(attachment, lambda: pipeline_of(config))))
+    _connect(config, Connection(FromFile(attachment, lambda: pipeline_of(config)), _planner(config)))
     config.pluginmanager.register(Recorder(results_path(attachment)), "flash-recorder")
 
 
@@ -106,6 +108,15 @@ def _now() -> datetime:
 def _connect(config: pytest.Config, connection: Connection) -> None:
     config.stash[connection_key] = connection
     config.pluginmanager.register(LogSections(connection), "flash-logs")
+
+
+def _planner(config: pytest.Config) -> Callable[[Artifact], Plan]:
+    def plan(artifact: Artifact) -> Plan:
+        from pytest_flash.planning import plan_of_run
+
+        return plan_of_run(config.stash[root_key], config.stash[options_key], pipeline_of(config), artifact)
+
+    return plan
 
 
 def pipeline_of(config: pytest.Config) -> Pipeline:

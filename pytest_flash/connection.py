@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.cloud.jobs import EndpointClient
+    from flash.deploy.plan import Plan
     from flash.model.dispatch import Caller, Target
     from flash.model.manifest import Artifact
     from flash.preview.pipeline import Pipeline
@@ -149,10 +150,16 @@ class _Uses:
 
 
 class Connection:
-    """The clients of one process, made when they are first asked for."""
+    """The clients of one process, made when they are first asked for.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        source: What it knows of the platform.
+        plan: Makes the plan of a promotion.
+    """
+
+    def __init__(self, source: Source, plan: Callable[[Artifact], Plan]) -> None:
         self._source = source
+        self._plan = plan
         self._uses = _Uses()
         self._clients: Mapping[str, EndpointClient] | None = None
         self._caller_before: Caller | None = None
@@ -166,6 +173,10 @@ class Connection:
     def artifact(self) -> Artifact:
         """The artifact of the run."""
         return self._source.artifact()
+
+    def plan(self) -> Plan:
+        """What the promotion of that artifact would change."""
+        return self._plan(self.artifact)
 
     def preview(self) -> FlashPreview:
         """The platform, as tests see it."""

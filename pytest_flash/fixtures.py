@@ -110,10 +110,8 @@ def flash_plan(request: pytest.FixtureRequest) -> Plan:
         pytest.skip("runs before promotion")
     if connection is None or options.deploy is None:
         pytest.skip("needs --flash-deploy")
-    from pytest_flash.planning import plan_of_run
-
     with _telling():
-        return plan_of_run(request.config, connection.artifact)
+        return connection.plan()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from flash.deploy.inputs import template_variables
 from flash.errors import DeclarationError
 from flash.model.hardware import container_disk_gb
 
@@ -132,8 +133,7 @@ def _disk_gb(resource: Resource) -> object:
 
 
 def _environment(resource: Resource) -> dict[str, str]:
-    entries = (resource.template or {}).get("env") or ()
-    own = {entry["key"]: str(entry.get("value", "")) for entry in entries if isinstance(entry, dict) and "key" in entry}
+    own = template_variables(resource)
     added: frozenset[str] = frozenset()
     if not resource.client_mode:
         added = _PLATFORM_VARIABLES | (_CALLERS_VARIABLES if resource.makes_remote_calls else frozenset())

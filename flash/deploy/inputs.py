@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from flash.model.manifest import Resource
 
-__all__ = ["Placement", "endpoint_input"]
+__all__ = ["Placement", "endpoint_input", "template_variables"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,16 @@ def endpoint_input(
     return {**given, **_hardware(resource), **_volumes(resource)}
 
 
+def template_variables(resource: Resource) -> dict[str, str]:
+    """The variables of a resource's template; what is no variable there, in a manifest of others, is none."""
+    entries = (resource.template or {}).get("env")
+    return {
+        str(entry["key"]): str(entry.get("value") or "")
+        for entry in (entries if isinstance(entries, list) else ())
+        if isinstance(entry, dict) and entry.get("key")
+    }
+
+
 def _hardware(resource: Resource) -> dict[str, Any]:
     if not resource.is_gpu:
         return {"instanceIds": list(resource.instance_ids or ())}
@@ -89,8 +99,11 @@ def _template(name: str, resource: Resource, placement: Placement, *, fingerprin
     disk_gb = given.get("containerDiskInGb")
     if disk_gb is None:
         disk_gb = container_disk_gb(None if resource.is_gpu else resource.instance_ids or None)
-    own = {entry["key"]: entry["value"] for entry in given.get("env", ())}
-    environment = {**own, **resource.env, **_platform_variables(name, resource, placement, fingerprint=fingerprint)}
+    environment = {
+        **template_variables(resource),
+        **resource.env,
+        **_platform_variables(name, resource, placement, fingerprint=fingerprint),
+    }
     return {
         "advancedStart": bool(given.get("advancedStart", False)),
         "config": given.get("config", {}),

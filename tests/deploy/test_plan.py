@@ -21,7 +21,7 @@ from flash.deploy.steps import (
     ReplaceEndpoint,
     UpdateEndpoint,
 )
-from flash.errors import DeployError, Refused
+from flash.errors import DeployError, ManifestError, Refused
 from flash.model.manifest import Manifest, Resource
 
 
@@ -68,6 +68,13 @@ APPS = st.builds(
     lambda resources, fingerprint: Manifest(resources=resources, source_fingerprint=fingerprint),
     st.dictionaries(NAMES, RESOURCES, max_size=4),
     st.sampled_from(["f1", "f2"]),
+)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
 )
 
 
@@ -238,10 +245,17 @@ def test_an_endpoint_that_was_never_activated_is_updated_under_its_id():
 def test_a_live_manifest_that_cannot_be_read_is_replaced():
     """Somebody edited it; what it costs is not known."""
     environment = LiveEnvironment(
-        id="env1", name="prod", app_id="app1", active_build_id="build0", manifest=None, endpoints={"a": "id_a"}
+        id="env1",
+        name="prod",
+        app_id="app1",
+        active_build_id="build0",
+        manifest=None,
+        endpoints={"a": "id_a"},
+        problem="the manifest of build build0 is not a manifest",
     )
     made = plan(manifest("a"), environment, digest="d1")
     assert told(made) == [("update", "a", "there, but its build's manifest cannot be read")]
+    assert made.notes == ("the manifest of build build0 is not a manifest: every endpoint is deployed anew",)
     assert made.cost_before.worst_case is None
 
 
@@ -400,11 +414,20 @@ def test_a_plan_of_another_format_is_told() -> None:
     assert error.value.hint == "make one: flash plan --out FILE"
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=5,
-)
+@pytest.mark.parametrize("name", ["cpu", "gpu"])
+@given(st.data())
+def test_a_manifest_edited_by_hand_is_planned_or_told(name: str, data: st.DataObject) -> None:
+    """Whatever stands in a field of what is live: there is a plan, or the manifest is no manifest."""
+    edited = json.loads(PEERS)
+    place = data.draw(st.sampled_from([edited, edited["resources"][name], edited["resources"][name]["template"]]))
+    keys = {*place, "env", "networkVolumes", "locations", "gpuIds", "digest", "template", "flashboot", "gpuCount"}
+    place[data.draw(st.sampled_from(sorted(keys)))] = data.draw(JSON)
+    with suppress(ManifestError):
+        before = Manifest.parse(edited)
+        made = plan(manifest(name), live(before, {name: "id"}, digest=before.digest), digest="d1")
+        assert [step.name for step in made.steps] == [name]
+        assert made.text()
+        assert Plan.from_json(json.loads(json.dumps(made.as_json()))) == made
 
 
 @given(JSON, st.data())
@@ -438,6 +461,7 @@ def test_a_plan_reads_as_text():
         "                         its workers are made anew",
         "  + create   new         not there yet",
         "  - delete   old         no longer in the project",
+        "                         goes only with --allow-delete",
         "",
         "1 to create, 1 to replace, 1 to delete; artifact dddddddddddd",
         "",
