@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from flash.cloud.transport import HTTPX_ERRORS, said, translated
 from flash.errors import ArtifactTooLarge, DeployError, PlatformError, PlatformUnreachable
@@ -24,6 +25,7 @@ _LONGEST_PAUSE_S: Final = 30.0
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _CHUNK_BYTES: Final = 2**20
 _MIB: Final = 2**20
+_SHORTEST_SECRET: Final = 6
 _LARGE_BYTES: Final = 20 * _MIB
 
 
@@ -82,6 +84,12 @@ def put_artifact(
         PlatformError: The storage refused it.
     """
     size = check_artifact(path)
+    if not _is_url(url):
+        raise PlatformError(
+            "upload: what the platform gave to upload to is no http or https URL",
+            operation="upload",
+            hint="run it again; if it stays so, check RUNPOD_API_BASE_URL",
+        )
     headers = {"Content-Length": str(size), "Content-Type": "application/gzip"}
     attempt = 0
     while True:
@@ -104,7 +112,7 @@ def put_artifact(
         if response.status_code >= 300:
             # 403 says that the permission in the URL has ended, nothing about the key
             raise PlatformError(
-                f"upload: the storage answered {response.status_code}: {said(response)}",
+                f"upload: the storage answered {response.status_code}: {_unsigned(said(response), url)}",
                 operation="upload",
                 status=response.status_code,
                 hint="run it again: each run asks for a new upload URL" if response.status_code == 403 else "",
@@ -112,8 +120,24 @@ def put_artifact(
         return
 
 
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        return False
+
+
+def _unsigned(text: str, url: str) -> str:
+    """*text* without the values of the URL's query: a storage that refuses a signature quotes it."""
+    for _, value in parse_qsl(urlsplit(url).query):
+        if len(value) >= _SHORTEST_SECRET:
+            text = text.replace(value, "***").replace(quote(value, safe=""), "***")
+    return text
+
+
 def _pause(attempt: int, jitter: Callable[[], float]) -> float:
-    return min(2.0 * 2 ** (attempt - 1), _LONGEST_PAUSE_S) * (0.8 + 0.4 * jitter())
+    return min(2.0**attempt, _LONGEST_PAUSE_S) * (0.8 + 0.4 * jitter())
 
 
 def _chunks(path: Path, size: int, report: Callable[[str], None]) -> Iterator[bytes]:

@@ -113,11 +113,10 @@ def test_health_is_as_it_comes(router: respx.MockRouter):
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(401, NotAuthorized), (403, NotAuthorized), (404, NotFound), (429, PlatformError), (500, PlatformError)]
-)  # fmt: skip
-def test_a_status_is_an_error_that_says_what_was_asked(
-    status: int, kind: type[PlatformError], router: respx.MockRouter
-):
+    ("status", "kind"),
+    [(401, NotAuthorized), (403, NotAuthorized), (404, NotFound), (429, PlatformError), (500, PlatformError)],
+)
+def test_a_status_is_an_error_with_what_was_asked(status: int, kind: type[PlatformError], router: respx.MockRouter):
     """Contract §6.1; the key is in no message."""
     router.post(f"{QUEUE}/runsync").respond(status, json={"error": f"no {KEY}"})
     with pytest.raises(kind, match="POST /runsync") as caught:
