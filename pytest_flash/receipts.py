@@ -25,7 +25,7 @@ from flash.deploy.receipt import (
     seal,
 )
 from flash.deploy.signature import signing_key
-from flash.errors import ReceiptError, SettingsError
+from flash.errors import FlashError, ReceiptError, SettingsError
 from flash.preview.receipts import is_like_the_workers
 from flash.report.redaction import secrets_of
 
@@ -73,6 +73,8 @@ class Receipts:
         content = settings.signing_key()
         self._signer = None if content is None else signing_key(content)
         try:
+            if not os.access(self._path.parent, os.W_OK):
+                raise SettingsError("--flash-receipt: its folder cannot be written", path=str(self._path))
             if self._path.exists() and not is_receipt(self._path.read_bytes()):
                 raise SettingsError(
                     "--flash-receipt: something is there that is no receipt",
@@ -142,7 +144,12 @@ class Receipts:
             return f"no receipt was written to {self._path.name}"
         if project is not None and self._path.is_relative_to(project.root):
             name = self._path.relative_to(project.root).as_posix()
-            if name in project_files(project.root).files:
+            try:
+                files = project_files(project.root).files
+            except FlashError:
+                # the build has told what is wrong with them
+                files = ()
+            if name in files:
                 return f"{name} lies among the project's files, and the next build ships it: list it in .flashignore"
         return ""
 

@@ -176,6 +176,7 @@ class FakePromotion:
 
     def finish(self) -> None:
         """Count."""
+        self.note("finish")
         self.finished += 1
 
     def roll_back(self, *, report: Callable[[str], None]) -> str:

@@ -133,7 +133,10 @@ def _run(options: argparse.Namespace, context: Context) -> int:
         # whoever stops the run leaves nothing unverified behind
         promotion.roll_back(report=console.progress)
         raise
-    promotion.finish()
+    try:
+        promotion.finish()
+    except FlashError as error:
+        console.progress(f"! the version before is not retired yet: {error}")
     return _tell(promotion, found, smoke, context)
 
 
@@ -151,7 +154,9 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
         attachment = Path(folder, "deployment.json")
         promotion.attachment.write(attachment)
         ended = context.services.run(
-            smoke_arguments(project.root, attachment), cwd=project.root, without=["PYTEST_ADDOPTS"]
+            smoke_arguments(project.root, attachment),
+            cwd=project.root,
+            without=_withheld(project, promotion.deployment.environment),
         )
     if ended.interrupted:
         raise KeyboardInterrupt
@@ -163,6 +168,15 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
         f"the smoke tests failed: pytest ended with status {ended.status}",
         hint="what it said is above; --no-smoke promotes without them",
     )
+
+
+def _withheld(project: Project, environment: str) -> list[str]:
+    """Variables that tests do not see: pytest's own options, the key that signs receipts, the token of an approval."""
+    from flash.project import SIGNING_KEY
+
+    settings = project.settings.environments.get(environment)
+    approval = None if settings is None else settings.protection.approval_env
+    return ["PYTEST_ADDOPTS", SIGNING_KEY, *([] if approval is None else [approval])]
 
 
 def smoke_arguments(root: Path, attachment: Path) -> list[str]:

@@ -29,7 +29,7 @@ def test_a_receipt_is_promoted_smoke_tested_and_kept(
 ) -> None:
     """Nothing is built, and no test runs but the smoke tests."""
     assert main(list(RECEIPT), services) == 0
-    assert names(services) == ["find_release", "promote_release", "run"]
+    assert names(services) == ["find_release", "promote_release", "run", "finish"]
     assert services.asked[0][1] == {"environment": "staging", "target": "local", "receipt": Path("r.json")}
     assert services.asked[1][1] == {
         "digest": DIGEST,
@@ -48,7 +48,7 @@ def test_the_smoke_tests_run_as_the_plugin_runs_them(project: Path, services: Fa
     """Against what is live, without options that the project adds by itself."""
     main(list(RECEIPT), services)
     asked = services.asked[2][1]
-    assert (asked["cwd"], asked["without"]) == (project.resolve(), ["PYTEST_ADDOPTS"])
+    assert (asked["cwd"], asked["without"]) == (project.resolve(), ["PYTEST_ADDOPTS", "FLASH_SIGNING_KEY"])
     attach = next(one for one in asked["arguments"] if one.startswith("--flash-attach="))
     assert asked["arguments"] == [
         *("-m", "pytest", str(project.resolve()), "-m", "flash_smoke or flash_deployed_only"),
@@ -189,3 +189,21 @@ def test_wrong_options_are_told(
     assert main(["promote", *options], services) == 2
     assert said in capsys.readouterr().err
     assert services.asked == []
+
+
+def test_no_test_sees_the_token_that_approved(project: Path, services: FakeServices) -> None:
+    """Or whoever writes tests could approve."""
+    settings = project / "pyproject.toml"
+    staging = f'target = "local"\napproval-env = "APPROVAL"\napproval-sha256 = "{"a" * 64}"'
+    settings.write_text(settings.read_text(encoding="utf-8").replace('target = "local"', staging), encoding="utf-8")
+    main(list(RECEIPT), services)
+    assert services.asked[2][1]["without"] == ["PYTEST_ADDOPTS", "FLASH_SIGNING_KEY", "APPROVAL"]
+
+
+def test_what_is_not_retired_yet_is_said(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is live and verified all the same."""
+    services.refuse["finish"] = PlatformError("the platform is gone")
+    assert main(list(RECEIPT), services) == 0
+    assert "! the version before is not retired yet: the platform is gone" in capsys.readouterr().err
