@@ -13,7 +13,7 @@ from faults.proxy import FAULTS
 
 RECORDED: Final = Path(__file__).with_name("requests.json")
 """The requests of undisturbed runs, by scenario, as ``test_recorded.py`` writes them."""
-SCENARIOS: Final = ("first", "redeploy", "rollback")
+SCENARIOS: Final = ("first", "redeploy", "rollback", "put-back")
 KILLS: Final = ("killed-before", "killed-after")
 ONCE: Final = (*(name for name in FAULTS if name not in KILLS), "refused")
 LASTING: Final = ("refused", "closed", "answer-lost", "silent", "401", "500", "html")

@@ -33,12 +33,12 @@ class Scene:
     @property
     def before(self) -> str | None:
         """What is live before the part that is broken."""
-        return {"first": None, "redeploy": OLD, "rollback": NEW}[self.scenario]
+        return {"first": None, "redeploy": OLD, "rollback": NEW, "put-back": NEW}[self.scenario]
 
     @property
     def after(self) -> str:
         """What is to be live after it."""
-        return OLD if self.scenario == "rollback" else NEW
+        return OLD if self.scenario in {"rollback", "put-back"} else NEW
 
     def run(self, at: str = "", fault: str = "", *, persists: bool = False, **job: Any) -> Outcome:
         """Do what the scenario is about, with that fault."""
@@ -50,6 +50,8 @@ class Scene:
         if self.scenario == "rollback":
             plan.is_armed = False
             job["action"] = "roll back"
+        elif self.scenario == "put-back":
+            job["action"] = "put back"
         return self.world.run(self.root, NEW, plan, **job)
 
     def live(self) -> str | None:
@@ -78,6 +80,9 @@ def scene(world: World, request: pytest.FixtureRequest) -> Iterator[Scene]:
     root = world.checkout(app)
     if scenario != "first":
         done = world.run(root, OLD)
+        assert done.phase == "deployed", done
+    if scenario == "put-back":
+        done = world.run(root, NEW)
         assert done.phase == "deployed", done
     yield Scene(world, scenario, app, root, before)
     world.forget(app)

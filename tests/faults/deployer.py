@@ -30,6 +30,7 @@ import flash.cli.main  # noqa: E402, F401  so that no run pays for it
 from flash.cloud import client, transport  # noqa: E402, F401
 from flash.errors import FlashError  # noqa: E402
 from flash.model.manifest import Artifact, Manifest  # noqa: E402
+from flash.preview import history  # noqa: E402
 from flash.preview import promote as promotion  # noqa: E402
 from flash.project import load_project  # noqa: E402
 
@@ -85,6 +86,13 @@ def _deploy(job: dict[str, Any], said: dict[str, Any]) -> None:
     said["phase"] = "check"
     if job.get("checks", True):
         promotion.check_target(project, job["environment"], job["target"], report=report)
+    if job["action"] == "put back":
+        said["phase"] = "put back"
+        history.roll_back(
+            project, "1", environment=job["environment"], target=job["target"], report=report, allow_delete=True
+        )
+        said["phase"] = "rolled back"
+        return
     said["phase"] = "promote"
     live = promotion.promote(
         project,
@@ -109,7 +117,7 @@ def _reroute(job: dict[str, Any], said: dict[str, Any]) -> None:
     """Let no answer take long, and one request, or all from there on, find nobody who listens."""
     send = httpx.HTTPTransport.handle_request
     counts: Counter[str] = Counter()
-    state = {"armed": job["action"] == "deploy"}
+    state = {"armed": job["action"] != "roll back"}
     timeout_s, refused = job.get("timeout_s"), job.get("refused") or {}
 
     def handle(self: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:

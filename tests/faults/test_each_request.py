@@ -53,6 +53,7 @@ def check_told(outcome: Outcome, scene: Scene, live: str | None) -> None:
         "finish": scene.after,
         "deployed": scene.after,
         "roll back": scene.before,
+        "put back": scene.before,
         "rolled back": scene.after,
     }
     if live != served[outcome.phase] and not _UNCERTAIN.search(outcome.said.get("message", "")):
