@@ -36,7 +36,7 @@ from flash.cloud.control import (
     VersionState,
 )
 from flash.cloud.operations import OPERATIONS
-from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_options
+from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_client
 from flash.cloud.upload import check_artifact, put_artifact
 from flash.cloud.workers import WorkerView
 from flash.errors import ManifestError, NotAuthorized, NotFound, PlatformError, PlatformUnreachable
@@ -100,7 +100,7 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         self._sleep = sleep
         self._jitter = jitter
         self._attempts = attempts
-        self._http = httpx.Client(transport=transport, **http_options(address.api_url))
+        self._http = http_client(address.api_url, transport)
         self.workers = WorkerView(self._http, address)
         self._graphql = GraphQLTransport(self._http, address.graphql_url, address.api_key)
         self._session = SyncClientSession(Client(transport=self._graphql))
@@ -301,6 +301,15 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
             return None
         manifest = None if build is None else build.get("manifest")
         return None if manifest is None else Manifest.parse(manifest, where=f"the manifest of build {build_id}")
+
+    def build_problem(self, build_id: str) -> str:
+        """Why no further build can be made of the same artifact; empty where one can. Only on Flash's local platform.
+
+        Raises:
+            NotFound: There is no such build.
+        """
+        build = self._ask("getFlashBuildProblem", input=build_id).get("flashBuild")
+        return "" if build is None else str(build.get("flashProblem") or "")
 
     def update_build_manifest(self, build_id: str, manifest: Mapping[str, Any]) -> None:
         """Replace a build's manifest, all of it."""

@@ -100,6 +100,7 @@ _DOCUMENTS: Final = (
       flashAuthRequestStatus(flashAuthRequestId: $flashAuthRequestId) { id status expiresAt apiKey }
     }""",
     # extensions
+    """query getFlashBuildProblem($input: String!) { flashBuild(flashBuildId: $input) { id flashProblem } }""",
     """query getFlashVersions($id: String!) {
       myself { endpoint(id: $id) { id flashVersions { buildId state isHealthy workers failure logTail } } }
     }""",

@@ -85,8 +85,8 @@ class ArtifactStore:
         """Read an upload again: what lies on the disk must still be what arrived.
 
         Raises:
-            NotFound: It is not there.
-            PlatformError: It is something else by now.
+            NotFound: It is not there, or something else is by now: whoever has the bytes can send them again.
+            PlatformError: It cannot be read.
         """
         try:
             with self.upload_path(object_key).open("rb") as file:
@@ -98,10 +98,10 @@ class ArtifactStore:
         except OSError as error:
             raise PlatformError(f"the artifact cannot be read: {error.strerror}", operation="upload") from error
         if found.hexdigest() != digest:
-            raise PlatformError(
-                f"the artifact was changed after its upload: its sha256 is {found.hexdigest()}, not {digest}",
+            raise NotFound(
+                f"Artifact not found: what is there was changed after its upload, its sha256 is {found.hexdigest()}, "
+                f"not {digest}",
                 operation="upload",
-                hint="upload it again: promote with --artifact FILE, or deploy again",
             )
 
     def admit(self, object_key: str, digest: str) -> None:

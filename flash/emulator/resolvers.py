@@ -98,7 +98,15 @@ def _build(_: object, info: Info, *, flashBuildId: str) -> views.View:  # noqa: 
         if platform.state.environment(environment_id).app_id != build.app_id:
             raise NotAuthorized("this key does not open that build", operation="flashBuild", status=403)
         return views.build(build, moved=(platform.base_url, platform.worker_url))
-    return views.build(build)
+
+    async def problem(_info: object) -> str | None:
+        try:
+            await asyncio.to_thread(platform.artifacts.check, build.object_key, build.sha256)
+        except PlatformError as error:
+            return error.message
+        return None
+
+    return {**views.build(build), "flashProblem": problem}
 
 
 @QUERIES.field("myself")

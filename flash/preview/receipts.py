@@ -178,10 +178,13 @@ def _of_receipt(
         for marker in wanted.required_markers
     }
     verdict = _judged(project, to, wanted, marked, has_host_wheels=receipt.host_wheels)
-    builds = _builds(project, to, control)
     if file is None:
         file = _last_build(project, receipt.digest)
-    release = release_of_receipt(sealed, target=to.target, builds=builds, artifact=file)
+    builds, problem = _builds(project, to, control, receipt.digest)
+    try:
+        release = release_of_receipt(sealed, target=to.target, builds=builds, artifact=file)
+    except ReceiptError as error:
+        raise _damaged(error, problem) from error
     is_unchecked = bool(sealed.envelope.signatures) and not signer
     notes = ("the receipt is signed, and no receipt-keys are configured to check that",) if is_unchecked else ()
     return Found(release, verdict, signer, notes)
@@ -198,12 +201,15 @@ def _of_environment(
     with control(source.address()) as there:
         live = there.environment(project.settings.app, source.environment)
         of_source = () if live is None else there.builds(live.app_id)
-    builds = of_source if source.target == to.target else _builds(project, to, control)
     digest = None if live is None or live.manifest is None else live.manifest.digest
     file = None
     if digest is not None:
         file = _last_build(project, digest) if artifact is None else _artifact(artifact, digest)
-    release = release_of_environment(live, source.environment, source=of_source, builds=builds, artifact=file)
+    builds, problem = _builds(project, to, control, digest or "")
+    try:
+        release = release_of_environment(live, source.environment, source=of_source, builds=builds, artifact=file)
+    except ReceiptError as error:
+        raise _damaged(error, problem) from error
     # of branch, tree and marks the ledger knows nothing: what the target asks of them is inconclusive
     is_foreign = source.target == "local" and not is_like_the_workers()
     return Found(release, _judged(project, to, asked(None), {}, has_host_wheels=is_foreign))
@@ -234,11 +240,31 @@ def _judged(
 
 
 def _builds(
-    project: Project, to: Where, control: Callable[[PlatformAddress], PlatformClient]
-) -> tuple[BuildRecord, ...]:
+    project: Project, to: Where, control: Callable[[PlatformAddress], PlatformClient], digest: str
+) -> tuple[tuple[BuildRecord, ...], str]:
+    """The builds of the app, without those of that digest whose bytes are gone or damaged, and why the last one is.
+
+    Only the local platform says so without being asked for another build.
+    """
     with control(to.address()) as platform:
         app = platform.find_app(project.settings.app)
-        return () if app is None else platform.builds(app.id)
+        found = () if app is None else platform.builds(app.id)
+        if not platform.address.stages:
+            return found, ""
+        damaged: dict[str, str] = {}
+        for build in found:
+            if build.object_key in damaged or build.manifest is None or build.manifest.digest != digest:
+                continue
+            problem = platform.build_problem(build.id)
+            if not problem:
+                # the bytes are read for every question: one copy that can be used is enough
+                break
+            damaged[build.object_key] = problem
+    return tuple(one for one in found if one.object_key not in damaged), "; ".join(damaged.values())
+
+
+def _damaged(error: ReceiptError, problem: str) -> ReceiptError:
+    return ReceiptError(f"the platform's copy cannot be used: {problem}", hint=error.hint) if problem else error
 
 
 def _artifact(path: Path, digest: str) -> Artifact:

@@ -164,7 +164,11 @@ async def test_a_build_must_be_of_the_artifact_that_its_manifest_names(bench: Be
     stored = bench.platform.artifacts.upload_path(upload["objectKey"])
     stored.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     reply = await bench.graphql(FINALIZE, input={**body, "manifest": described})
-    assert "changed after its upload" in reply["errors"][0]["message"]
+    assert "not found: what is there was changed after its upload" in reply["errors"][0]["message"]
+    problem = "query p($id: String!) { flashBuild(flashBuildId: $id) { flashProblem } }"
+    assert "changed after its upload" in (await bench.data(problem, id=min(ids)))["flashProblem"]
+    stored.write_bytes(content)
+    assert await bench.data(problem, id=min(ids)) == {"flashProblem": None}
     assert len(bench.platform.state.builds(bench.app_id)) == 2
 
 

@@ -23,6 +23,7 @@ from flash.cloud.client import PlatformClient
 from flash.cloud.operations import OPERATIONS
 from flash.deploy.receipt import GitState, Promoted, Receipt, manifest_digest, seal
 from flash.deploy.signature import signing_key
+from flash.errors import NotFound
 from flash.model.manifest import Artifact, DeploymentEntry, Manifest
 from flash.preview import promote
 from flash.project import load_project
@@ -489,10 +490,32 @@ def test_a_byte_flipped_on_the_platform_s_disk_goes_live_nowhere(
     root = place.checkout("elsewhere")
     file = root / "r.json"
     file.write_text(seal(receipt_of(place, artifact, promotion), None), encoding="utf-8")
-    status, asked = place.asked(promotes(root, "--receipt", file))
-    assert status == 1
-    assert "was changed after its upload" in capsys.readouterr().err
-    assert not {"saveEndpoint", "deployBuildToEnvironment"} & set(asked)
+    for given in (("--receipt", file), ("--from", "staging")):
+        status, asked = place.asked(promotes(root, *given))
+        assert (status, [one for one in asked if one in CHANGING]) == (1, [])
+        said = capsys.readouterr().err
+        assert "what is there was changed after its upload" in said
+        assert "--artifact FILE" in said
     assert (place.digest(), place.digest("staging")) == (None, artifact.sha256)
+    # whoever has the bytes sends them again
+    status, asked = place.asked(promotes(root, "--receipt", file, "--artifact", artifact.path))
+    assert status == 0, capsys.readouterr().err
+    assert (place.digest(), asked.count("upload")) == (artifact.sha256, 1)
+
+
+def test_the_platform_makes_no_build_of_a_flipped_byte(place: Place) -> None:
+    """Whoever asks for one, and however: Finalize is refused, and nothing comes of it."""
+    artifact = place.artifact()
+    deployment = place.deploy(artifact).deployment
+    stored = place.home / "quick" / "uploads" / Path(str(deployment.object_key)).name
+    content = stored.read_bytes()
+    stored.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with place.client as client:
-        assert client.environment(place.app, "production") is None
+        app = client.find_app(place.app)
+        assert app is not None
+        before = client.builds(app.id)
+        with pytest.raises(NotFound, match="changed after its upload"):
+            client.finalize(
+                app.id, str(deployment.object_key), {**artifact.manifest.as_json(), "digest": artifact.sha256}
+            )
+        assert client.builds(app.id) == before
