@@ -596,77 +596,64 @@ HOOKS = {
 
 XDIST = {
     "-n 0": Row(arguments=("-n0",)),
-    "-n 2": Row(arguments=("-n2",), is_child=True),
-    "-n auto": Row(arguments=("-nauto",), is_child=True, variables={"PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}),
+    "-n 2": Row(arguments=("-n2",)),
+    "-n auto": Row(arguments=("-nauto",), variables={"PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}),
     **{
-        f"--dist={dist}": Row(arguments=("-n2", f"--dist={dist}"), is_child=True)
+        f"--dist={dist}": Row(arguments=("-n2", f"--dist={dist}"))
         for dist in ("load", "loadscope", "loadfile", "worksteal", "no")
     },
-    "--dist=each": Row(arguments=("--dist=each", "--tx=2*popen"), is_child=True),
+    "--dist=each": Row(arguments=("--dist=each", "--tx=2*popen")),
     "--dist=loadgroup": Row(
         arguments=("-n2", "--dist=loadgroup"),
         files=two("@pytest.mark.xdist_group('together')\ndef test_two(): pass\n"),
-        is_child=True,
     ),
     "--dist=loadgroup and -k": Row(
         arguments=("-n2", "--dist=loadgroup", "-k", "not two"),
         files=two("@pytest.mark.xdist_group('together')\ndef test_two(): pass\n"),
         codes="004",
-        is_child=True,
     ),
-    "a failure in a worker": Row(arguments=("-n2",), files={"tests/test_one.py": FAILING}, codes="002", is_child=True),
+    "a failure in a worker": Row(arguments=("-n2",), files={"tests/test_one.py": FAILING}, codes="002"),
     "a worker's hook drops a test": hook(
-        "def pytest_collection_modifyitems(items): items.pop()\n", arguments=("-n1",), codes="004", is_child=True
+        "def pytest_collection_modifyitems(items): items.pop()\n", arguments=("-n1",), codes="004"
     ),
     "a module that skips itself in a worker": Row(
         arguments=("-n1",),
         files=two("pytest.skip('not here', allow_module_level=True)\n"),
         evidence="skipped: tests/test_two.py (not here)",
-        is_child=True,
     ),
-    "-p no:flash-worker": Row(
-        arguments=("-n1", "-p", "no:flash-worker", "-k", "not two"), codes="004 005", is_child=True
-    ),
+    "-p no:flash-worker": Row(arguments=("-n1", "-p", "no:flash-worker", "-k", "not two"), codes="004 005"),
     "--lf in workers": Row(
-        files={"tests/test_one.py": BROKEN}, before=(), arguments=("-n1", "--lf"), codes="005 006", is_child=True
+        files={"tests/test_one.py": BROKEN}, before=(), arguments=("-n1", "--lf"), codes="004 005 006"
     ),
-    "-x in workers": Row(
-        arguments=("-n1", "-x"), files={"tests/test_one.py": FAILING}, codes="002 003 006", is_child=True
-    ),
-    "a crashed worker": Row(
-        arguments=("-n2",), files=two("import os\ndef test_two(): os._exit(0)\n"), codes="002 004", is_child=True
-    ),
+    "-x in workers": Row(arguments=("-n1", "-x"), files={"tests/test_one.py": FAILING}, codes="002 003"),
+    "a crashed worker": Row(arguments=("-n2",), files=two("import os\ndef test_two(): os._exit(0)\n"), codes="002 004"),
     "a crashed worker that is not replaced": Row(
         arguments=("-n1", "--max-worker-restart=0"),
         files=two("import os\ndef test_two(): os._exit(0)\n"),
         codes="002 004",
-        is_child=True,
     ),
     "a worker that crashes at its end": hook(
         "import os\n@pytest.hookimpl(wrapper=True, tryfirst=True)\ndef pytest_sessionfinish(session):\n"
         "    if hasattr(session.config, 'workerinput'): os._exit(0)\n    yield\n",
         arguments=("-n1", "--max-worker-restart=0", "-k", "not two"),
         codes="004",
-        is_child=True,
     ),
     "an internal error in a worker": hook(
         "import os\ndef pytest_runtest_teardown(item, nextitem):\n    if nextitem is None: item.session.config.hook.pytest_internalerror"
         "(excrepr='x', excinfo=pytest.ExceptionInfo.from_exception(OSError('x')))\n",
         arguments=("-n1",),
         codes="002",
-        is_child=True,
     ),
     "shouldstop in a worker": Row(
         arguments=("-n1",),
         files=two("def test_two(request): request.session.shouldstop = 'no time left'\n"),
         codes="003",
-        is_child=True,
     ),
     "pytest.exit in a worker": Row(
         arguments=("-n1",),
         files=two("def test_two(): pytest.exit('enough', returncode=0)\n"),
-        codes="003",
-        is_child=True,
+        outcome="failed",
+        status=INTERNAL,  # xdist's own
     ),
     "reruns of a crash": Row(
         arguments=("-n1", "--reruns=1"),
@@ -674,7 +661,6 @@ XDIST = {
             "import os, pathlib\ndef test_two():\n    mark = pathlib.Path('crashed')\n    if not mark.exists():\n        mark.touch()\n        os._exit(0)\n"
         ),
         codes="004",
-        is_child=True,
         needs="pytest_rerunfailures",
     ),
 }
