@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import ssl
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from flash.cloud.transport import HTTPX_ERRORS, said, translated
+from flash.cloud.transport import HTTPX_ERRORS, is_distrust, said, translated
 from flash.errors import ArtifactTooLarge, DeployError, PlatformError, PlatformUnreachable
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def put_artifact(
             failure = translated(error, operation="upload", url=url, api_key="")
             attempt += 1
             is_final = not isinstance(failure, PlatformUnreachable) or attempt == _ATTEMPTS
-            if is_final or _is_distrust(error):
+            if is_final or is_distrust(error):
                 raise failure from error
             report(f"{failure.message}; trying again")
             sleep(_pause(attempt, jitter))
@@ -150,12 +149,3 @@ def _chunks(path: Path, size: int, report: Callable[[str], None]) -> Iterator[by
             if tenth > told and size >= _LARGE_BYTES:
                 told = tenth
                 report(f"uploaded {sent / _MIB:.1f} of {size / _MIB:.1f} MiB")
-
-
-def _is_distrust(error: BaseException | None) -> bool:
-    # a certificate that is not trusted will not be in two seconds either
-    while error is not None:
-        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -121,7 +121,7 @@ def apply(
     if live is not None and _is_live_already(plan, live):
         report(f"artifact {plan.digest[:12]} is live in {environment} already")
         return _kept(plan, release, live, site_of, control=control, rollout=rollout)
-    run = journal.begin(f"{control.address.api_url} {app}/{environment}")
+    run = journal.begin(site_of("").where)
     attempt = _Attempt(plan, release, site_of(run), rollout, live, has_builds=look.app is not None, is_shared=is_shared)
     try:
         attempt.find_or_create_environment()
@@ -139,6 +139,8 @@ def finish(applied: Applied) -> None:
     """Keep a deployment: it is verified. What it has replaced is drained and stops, and so do endpoints that go."""
     deployment, site = applied.deployment, applied.site
     if not deployment.run:
+        # nothing was left there, whatever the journal remembers of runs that are dead
+        site.journal.settle_dead(site.where)
         return
     try:
         advance(site.control, deployment, "verified")
@@ -146,6 +148,7 @@ def finish(applied: Applied) -> None:
         for name, endpoint_id in deployment.removed.items():
             remove_endpoint(name, endpoint_id, site)
         site.journal.settled(site.run)
+        site.journal.settle_dead(site.where)
     finally:
         site.let_go()
 
@@ -171,7 +174,7 @@ def _kept(
     removed = {step.name: step.id for step in plan.steps if isinstance(step, DeleteEndpoint)}
     site = site_of("")
     if removed or not is_finished or rollout.has_leftovers(control, live):
-        run = site.journal.begin(f"{control.address.api_url} {site.app}/{site.environment}")
+        run = site.journal.begin(site.where)
         site = site_of(run)
         try:
             site.hold = rollout.hold(site, base_build_id=live.active_build_id)

@@ -11,6 +11,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
+from urllib.parse import urlsplit
 
 from filelock import FileLock, Timeout
 
@@ -23,6 +24,7 @@ __all__ = ["Journal", "Kind", "Pending"]
 
 Kind = Literal["app", "environment", "upload", "build", "endpoint"]
 
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _held: Final[dict[str, FileLock]] = {}
 """The locks of this process's runs, by path: a run may end in another journal object than it began in."""
 
@@ -114,6 +116,14 @@ class Journal:
         alive = {run for run in {one.run for one in pending} if self._is_alive(run)}
         return tuple(one for one in pending if one.run not in alive)
 
+    def settle_dead(self, where: str) -> None:
+        """Settle the runs there whose processes are gone: a later run has finished or undone what they left.
+
+        The platform of this machine is the same one, whatever its port was.
+        """
+        for run in {one.run for one in self.abandoned() if _place(one.where) == _place(where)}:
+            self.settled(run)
+
     def busy(self) -> frozenset[str]:
         """Where runs deploy whose processes are alive."""
         where = {entry["run"]: entry["where"] for entry in self._entries() if entry["event"] == "began"}
@@ -182,3 +192,9 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             os.ftruncate(descriptor, whole)
+
+
+def _place(where: str) -> tuple[str, str]:
+    url, _, environment = where.rpartition(" ")
+    host = urlsplit(url).hostname or ""
+    return ("" if host in _LOOPBACK else url), environment

@@ -105,6 +105,7 @@ def remove(
         control.delete_environment(live.id)
         journal.removed(run, "environment", live.name)
         journal.settled(run)
+        journal.settle_dead(site.where)
     finally:
         site.let_go()
     return tuple(sorted(live.endpoints))
@@ -158,6 +159,7 @@ def _put_back(applied: Applied, previous_build_id: str) -> str:
     rollout.retire(site)
     _delete({step.name: step.id for step in plan.steps if isinstance(step, DeleteEndpoint)}, site)
     site.journal.settled(site.run)
+    site.journal.settle_dead(site.where)
     return _said(deployment, previous_build_id, build_id=build.id, digest=release.digest)
 
 

@@ -72,6 +72,11 @@ class Site:
     deadline_s: float = HEALTHY_DEADLINE_S
     hold: Hold | None = None
 
+    @property
+    def where(self) -> str:
+        """The environment, as the journal names it."""
+        return f"{self.control.address.api_url} {self.app}/{self.environment}"
+
     def check_hold(self) -> None:
         """Raise ``DeployError`` where the environment may be another's by now."""
         if self.hold is not None:
