@@ -182,7 +182,7 @@ class Controller:
 
             self._planned = read_plan(self._options.planned)
             live = pipeline.look(project, environment, target)
-            self._planned.check(live, app=project.settings.app, environment=environment)
+            self._planned.check(live, app=project.settings.app, environment=environment, target=target)
 
     def _discover(self, project: Project, pipeline: Pipeline) -> None:
         try:

@@ -224,7 +224,14 @@ class FakePipeline:
     def plan(self, project: Project, artifact: Artifact, *, environment: str, target: TargetName) -> Plan:
         self._note("plan")
         live = self.look(project, environment, target)
-        return plan(artifact.manifest, live, digest=artifact.sha256, app=project.settings.app, environment=environment)
+        return plan(
+            artifact.manifest,
+            live,
+            digest=artifact.sha256,
+            app=project.settings.app,
+            environment=environment,
+            target=target,
+        )
 
     def promote(
         self,
@@ -261,6 +268,7 @@ class FakeServices:
         swept: What there was to sweep.
         on_runpod: What there is to sweep on Runpod.
         has_browser: Whether a browser can be opened.
+        versions: The ledger of every environment.
         runpod: Where ``RUNPOD_*`` points.
     """
 
@@ -274,6 +282,7 @@ class FakeServices:
     swept: Swept = field(default_factory=Swept)
     on_runpod: str = ""
     has_browser: bool = True
+    versions: tuple[Line, ...] = ()
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     preview: FakePreview | None = None
     found: Found = field(default_factory=found)
@@ -308,6 +317,26 @@ class FakeServices:
         self.note("logs", endpoint=endpoint_id, tail=tail)
         names = {endpoint.id: endpoint.name for endpoint in ENDPOINTS}
         return tuple(line for name, line in self.log_lines if name == names[endpoint_id])[-tail:]
+
+    def history(self, project: Project, *, environment: str, target: TargetName) -> tuple[Line, ...]:
+        self.note("history", environment=environment, target=target)
+        return self.versions
+
+    def roll_back(
+        self,
+        project: Project,
+        wanted: str,
+        *,
+        environment: str,
+        target: TargetName,
+        allow_delete: bool,
+        report: Callable[[str], None],
+    ) -> RolledBack:
+        self.note("roll_back", wanted=wanted, environment=environment, target=target, allow_delete=allow_delete)
+        report("staging lb_worker")
+        made = deployment(project.settings.app, environment)
+        build = BuildRecord(id="build-0", object_key="key", created_at="", manifest=MANIFEST)
+        return RolledBack(made, build, is_local=True, message="build build-0 is live again: read back, and healthy")
 
     def undeploy(
         self, project: Project, *, environment: str, target: TargetName, report: Callable[[str], None]

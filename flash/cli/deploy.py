@@ -93,7 +93,7 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     if planned is not None:
         # the promotion checks it again, with the artifact; what is wrong already is told before anything is built
         live = pipeline.look(project, environment, target)
-        planned.check(live, app=project.settings.app, environment=environment)
+        planned.check(live, app=project.settings.app, environment=environment, target=target)
     if options.no_gate:
         return _ungated(pipeline, project, environment, target, options, context, planned)
     return _gated(project, environment, options, context)

@@ -43,6 +43,7 @@ def plan(
     digest: str,
     app: str = "",
     environment: str = "",
+    target: str = "",
     notes: Iterable[str] = (),
 ) -> Plan:
     """Compare what a project declares with what is live.
@@ -53,6 +54,7 @@ def plan(
         digest: The artifact's.
         app: For whom it is, as *environment*; taken from *live* where it is not given.
         environment: Its name.
+        target: Where it lives.
         notes: What else people should know.
     """
     ids: Mapping[str, str] = {} if live is None else live.endpoints
@@ -74,6 +76,7 @@ def plan(
         base_digest=None if before is None else before.digest,
         app=app,
         environment=environment or ("" if live is None else live.name),
+        target=target,
         environment_id=None if live is None else live.id,
         notes=(*notes, *([f"{live.problem}: every endpoint is deployed anew"] if live and live.problem else [])),
     )

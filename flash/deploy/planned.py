@@ -44,6 +44,7 @@ class Plan:
         base_digest: Its artifact's, where that is known.
         app: Whose environment it is.
         environment: Its name.
+        target: Where it lives, ``runpod`` or ``local``, where that matters.
         environment_id: None where there is no such environment yet.
         notes: What else people should know before it is carried out.
     """
@@ -54,6 +55,7 @@ class Plan:
     base_digest: str | None = None
     app: str = ""
     environment: str = ""
+    target: str = ""
     environment_id: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -132,10 +134,10 @@ class Plan:
     def as_json(self) -> dict[str, Any]:
         """As JSON; :meth:`from_json` reads it again.
 
-        Shape: ``{"format": 1, "generator", "app", "environment", "environment_id", "digest", "base": {"build",
-        "digest"}, "is_empty", "summary": {ACTION: int}, "steps": [STEP], "cost": COST, "cost_before": COST, "prices":
-        {"as_of", "source", "currency"}, "notes": [str]}``; STEP and COST are what ``as_json`` of a step and a ``Cost``
-        give.
+        Shape: ``{"format": 1, "generator", "app", "environment", "target", "environment_id", "digest",
+        "base": {"build", "digest"}, "is_empty", "summary": {ACTION: int}, "steps": [STEP], "cost": COST,
+        "cost_before": COST, "prices": {"as_of", "source", "currency"}, "notes": [str]}``; STEP and COST are what
+        ``as_json`` of a step and a ``Cost`` give.
         """
         return {
             "format": _FORMAT,
@@ -143,6 +145,7 @@ class Plan:
             "generator": "pytest-flash",
             "app": self.app,
             "environment": self.environment,
+            "target": self.target or None,
             "environment_id": self.environment_id,
             "digest": self.digest,
             "base": {"build": self.base_build_id, "digest": self.base_digest},
@@ -172,6 +175,7 @@ class Plan:
                 base_digest=text_or_none(data["base"]["digest"]),
                 app=text_of(data["app"]),
                 environment=text_of(data["environment"]),
+                target=text_or_none(data["target"]) or "",
                 environment_id=text_or_none(data["environment_id"]),
                 notes=tuple(map(text_of, data["notes"])),
             )
@@ -182,16 +186,17 @@ class Plan:
 
     def misfits(self, live: LiveEnvironment | None) -> tuple[str, ...]:
         """What has changed in the environment since the plan was made, a line each; nothing where it still fits."""
-        now = _Base(None, None, {}) if live is None else _Base(live.id, live.active_build_id, live.endpoints)
+        environment_id, build_id = (None, None) if live is None else (live.id, live.active_build_id)
+        endpoints: Mapping[str, str] = {} if live is None else live.endpoints
         found = []
-        if now.environment_id != self.environment_id:
+        if environment_id != self.environment_id:
             what = "is gone" if live is None else "was made" if self.environment_id is None else "was made anew"
             found.append(f"environment {self.environment!r} {what}")
-        if now.build_id != self.base_build_id:
-            found.append(f"build {now.build_id or 'none'} is live, not {self.base_build_id or 'none'}")
+        if build_id != self.base_build_id:
+            found.append(f"build {build_id or 'none'} is live, not {self.base_build_id or 'none'}")
         planned = {step.name: step.id for step in self.steps if step.id}
-        for name in sorted({*planned, *now.endpoints}):
-            before, after = planned.get(name), now.endpoints.get(name)
+        for name in sorted({*planned, *endpoints}):
+            before, after = planned.get(name), endpoints.get(name)
             if before != after:
                 what = "came" if before is None else "is gone" if after is None else "was made anew"
                 found.append(f"endpoint {name!r} {what}")
@@ -201,13 +206,16 @@ class Plan:
         """Whether the environment is still as it was when the plan was made."""
         return not self.misfits(live)
 
-    def check(self, live: LiveEnvironment | None, *, app: str, environment: str, now: Plan | None = None) -> None:
+    def check(
+        self, live: LiveEnvironment | None, *, app: str, environment: str, target: str = "", now: Plan | None = None
+    ) -> None:
         """Refuse what this plan does not say: another environment, another artifact, or a base that has changed.
 
         Args:
             live: The environment as it is now.
             app: Whose environment is about to be deployed to.
             environment: Its name.
+            target: Where it lives.
             now: What would be done, where the artifact is known already.
 
         Raises:
@@ -216,6 +224,8 @@ class Plan:
         reasons = []
         if (app, environment) != (self.app, self.environment):
             reasons.append(f"it is for {self.environment!r} of {self.app!r}, not {environment!r} of {app!r}")
+        elif target and self.target and target != self.target:
+            reasons.append(f"it is for target {self.target!r}, not {target!r}")
         else:
             reasons += self.misfits(live)
         if now is not None and now.digest != self.digest:
@@ -237,13 +247,6 @@ class Plan:
             for name in {**said, **done}
             if said.get(name) != done.get(name)
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class _Base:
-    environment_id: str | None
-    build_id: str | None
-    endpoints: Mapping[str, str]
 
 
 def _no_plan(why: str) -> DeployError:
@@ -273,7 +276,7 @@ def _text(plan: Plan) -> str:
 def _headline(plan: Plan) -> str:
     if not plan.environment:
         return ""
-    of = f" of {plan.app}" if plan.app else ""
+    of = (f" of {plan.app}" if plan.app else "") + (f" on {plan.target}" if plan.target else "")
     if plan.environment_id is None:
         return f"plan for {plan.environment}{of}, which is not there yet"
     base = f"build {plan.base_build_id}" if plan.base_build_id else "nothing"

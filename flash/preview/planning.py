@@ -51,7 +51,9 @@ def make_plan(project: Project, manifest: Manifest, *, digest: str, environment:
     notes = [] if is_running else [_NO_PLATFORM]
     if target == "runpod":
         notes += runpod_notes(project, manifest, environment, has_own_wheels=not is_like_the_workers())
-    return plan(manifest, live, digest=digest, app=project.settings.app, environment=environment, notes=notes)
+    return plan(
+        manifest, live, digest=digest, app=project.settings.app, environment=environment, target=target, notes=notes
+    )
 
 
 def runpod_notes(project: Project, manifest: Manifest, environment: str, *, has_own_wheels: bool) -> list[str]:

@@ -192,7 +192,7 @@ def promote_release(
         steps = plan_release(release, look.live, client, rollout, app=app, environment=environment)
         if planned is not None:
             live = remembered(look.live, client, rollout)
-            planned.check(live, app=app, environment=environment, now=steps)
+            planned.check(live, app=app, environment=environment, target=target, now=steps)
         check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete)
         applied = apply(
             steps,

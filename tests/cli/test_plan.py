@@ -27,7 +27,7 @@ def test_a_plan_is_shown_and_nothing_is_touched(
     assert services.names == ["look", "build", "plan", "look"]
     out, err = capsys.readouterr()
     assert out.startswith(
-        "plan for staging of demo, which is not there yet\n\n  + create   lb_worker   not there yet\n"
+        "plan for staging of demo on local, which is not there yet\n\n  + create   lb_worker   not there yet\n"
     )
     assert "2 to create; artifact 5f5f5f5f5f5f" in out
     assert "in total    0.00  unknown" in out
@@ -167,6 +167,8 @@ def test_a_plan_is_not_for_another_environment(
     """Named on the command line."""
     assert main(["deploy", "--env", "qa", "--target", "local", "--plan", "plan.json"], services) == 1
     assert "it is for 'staging' of 'demo', not 'qa' of 'demo'" in capsys.readouterr().err
+    assert main(["deploy", "--target", "runpod", "--plan", "plan.json"], services) == 1
+    assert "it is for target 'local', not 'runpod'" in capsys.readouterr().err
 
 
 def test_a_preview_has_no_plan(kept: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]) -> None:
