@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from flash.emulator.launchers import Launcher, WorkerNetwork
 
-__all__ = ["STATE_FILE", "PlatformConfig", "serve"]
+__all__ = ["STATE_FILE", "PlatformConfig", "check_port", "serve"]
 
 _LOG: Final = logging.getLogger(__name__)
 STATE_FILE: Final = "platform.json"
@@ -156,6 +156,15 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.has_started.set()
+
+
+def check_port(port: int, host: str = "127.0.0.1") -> None:
+    """Raise where a platform could not listen.
+
+    Raises:
+        PortTaken: Somebody else does, or nobody may.
+    """
+    _listen(host, port).close()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -41,7 +41,9 @@ __all__ = [
     "DEFAULT_PORT",
     "Describer",
     "PlatformState",
+    "check_start",
     "find_platform",
+    "has_state",
     "launch_platform",
     "start_platform",
     "stop_platform",
@@ -145,6 +147,27 @@ def start_platform(
     return PlatformState(url="", api_key="", pid=os.getpid(), backend=backend.name)
 
 
+def check_start(
+    *, wanted: Wanted = "auto", python_versions: Sequence[str] = (DEFAULT_PYTHON, *PYTHON_VERSIONS)
+) -> None:
+    """Raise what keeps the user's platform from starting, as far as that can be known; starts nothing.
+
+    Raises:
+        PortTaken: Somebody else listens on the port that it would take.
+        PreviewError: Its workers cannot be what was asked for.
+    """
+    from flash.emulator.server import check_port
+
+    home = platform_home()
+    _chosen(home, wanted, python_versions)
+    check_port(_last_port(home))
+
+
+def has_state() -> bool:
+    """Whether the user's platform has ever been started: something may be deployed on it that comes back with it."""
+    return (platform_home() / "state.db").exists()
+
+
 def stop_platform() -> bool:
     """Stop the user's platform and its workers; what is deployed there comes back when it is started again.
 
@@ -171,13 +194,21 @@ def stop_platform() -> bool:
 
 def _backend(home: Path, wanted: Wanted, python_versions: Sequence[str]) -> Backend:
     """What the workers of the user's platform will be; what was asked for, or found, holds for the next start too."""
-    last = home / "backend"
+    backend = _chosen(home, wanted, python_versions)
+    if wanted != "auto" or backend.name == "docker":
+        _last_backend(home).write_text(f"{backend.name}\n", encoding="ascii")
+    return backend
+
+
+def _chosen(home: Path, wanted: Wanted, python_versions: Sequence[str]) -> Backend:
+    last = _last_backend(home)
     if wanted == "auto" and last.exists() and last.read_text(encoding="ascii").strip() == "process":
         return PROCESSES
-    backend = choose(wanted, python_versions)
-    if wanted != "auto" or backend.name == "docker":
-        last.write_text(f"{backend.name}\n", encoding="ascii")
-    return backend
+    return choose(wanted, python_versions)
+
+
+def _last_backend(home: Path) -> Path:
+    return home / "backend"
 
 
 def _last_port(home: Path) -> int:

@@ -19,7 +19,7 @@ from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.staged import StagedRollout
 from flash.errors import NotFound, Refused, SettingsError
-from flash.preview.local import find_platform, start_platform
+from flash.preview.local import check_start, find_platform, has_state, start_platform
 from flash.preview.session import Attachment, attachment_of, local_address
 
 if TYPE_CHECKING:
@@ -98,9 +98,14 @@ def check_target(
 ) -> None:
     """Ask the target something harmless, so that a wrong key is told before anything is built.
 
+    A local platform on which nothing can be deployed yet is not started for that: the run may be refused.
+
     Raises:
         SettingsError, NotAuthorized, PlatformUnreachable, PortTaken: Why nothing can be deployed there.
     """
+    if target == "local" and not has_state():
+        check_start(wanted=wanted, python_versions=(project.settings.python,))
+        return
     with PlatformClient(address(project, target, start=True, report=report, wanted=wanted)) as client:
         client.find_app(project.settings.app)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -120,6 +121,23 @@ def test_a_first_deployment_that_did_not_pass_leaves_nothing(project: Shell, pla
     assert project.pytest("--flash-deploy=production").returncode == 1
 
     assert live(platform, project) is None
+
+
+@pytest.mark.parametrize("command", ["pytest", "flash"])
+def test_a_refused_first_deployment_starts_no_platform(command: str, project: Shell, home: Path) -> None:
+    """Only what is promoted needs one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        (home / "platform").mkdir()
+        (home / "platform" / "port").write_text(str(probe.getsockname()[1]), encoding="ascii")
+    project.write({"tests/test_more.py": "def test_it_fails():\n    assert False\n"})
+
+    refused = project.pytest("--flash-deploy=production") if command == "pytest" else project.flash("deploy")
+
+    assert refused.returncode == 1, refused.stdout + refused.stderr
+    assert "FLASH-G002" in refused.stdout + refused.stderr
+    assert "started the local platform" not in refused.stdout + refused.stderr
+    assert workers_of(home) == []
 
 
 SMOKE_THAT_FAILS_WHEN_DEPLOYED = """

@@ -101,6 +101,22 @@ def test_a_port_in_use_is_said_with_what_to_do(home: Path) -> None:
     assert local.find_platform() is None
 
 
+def test_what_would_keep_it_from_starting_is_known_without_starting_it(home: Path, free_port: int) -> None:
+    """Before anything is built for it; nothing is written."""
+    folder = local.platform_home()
+    folder.mkdir(parents=True)
+    (folder / "port").write_text(str(free_port), encoding="ascii")
+    with socket.create_server(("127.0.0.1", free_port)), pytest.raises(PortTaken, match=str(free_port)):
+        local.check_start(wanted="process")
+
+    local.check_start(wanted="process")
+
+    assert [path.name for path in folder.iterdir()] == ["port"]
+    assert not local.has_state()
+    local.start_platform(report=lambda _: None, wanted="process")
+    assert local.has_state()
+
+
 def test_it_runs_on_one_port_at_a_time(home: Path, free_port: int) -> None:
     """Asking for another port while it runs is an error, not a second platform."""
     local.start_platform(free_port, report=lambda _: None)
