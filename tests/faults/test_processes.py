@@ -63,8 +63,8 @@ PASSES = "def test_nothing():\n    pass\n"
 @pytest.fixture
 def live(project: Shell, platform: Platform) -> str:
     """The URL of the old version, which is live; the project's sources are the new one's."""
-    done = project.pytest("--flash-deploy=production")
-    assert done.returncode == 0, done.stdout
+    done = project.flash("deploy", "--no-gate", "--env", "production")
+    assert done.returncode == 0, done.stderr
     url = urls(done.stdout)["greeter"]
     assert greeting(platform, url) == "Hello, world!"
     project.write({"greeter.py": (project.root / "greeter.py").read_text().replace("Hello", "Howdy")})
@@ -102,7 +102,7 @@ def test_a_failing_smoke_test_puts_the_old_version_back_and_everything_says_so(
     assert told["rollback"]["outcome"] == "restored"
     assert "read back, and healthy" in told["live"]
     assert told["live"] in done.stdout
-    assert "test_it_greets_differently" in told["failure"]["message"]
+    assert "test_it_greets_differently" in told["error"]["message"]
 
 
 def test_a_smoke_run_that_is_killed_is_no_pass(project: Shell, platform: Platform, live: str) -> None:
@@ -143,10 +143,10 @@ def test_a_rollback_that_fails_is_told_plainly(project: Shell, platform: Platfor
     told = report(project)
     assert told["outcome"] == "failed"
     assert told["rollback"]["outcome"] == "failed"
-    assert "could not be put back" in told["failure"]["message"]
+    assert "could not be put back" in told["error"]["message"]
     started = project.flash("platform", "start")
     assert started.returncode == 0, started.stderr
-    assert deploy(project, PASSES).returncode == 0
+    assert project.flash("deploy", "--no-gate", "--env", "production").returncode == 0
     assert greeting(platform, live) == "Howdy, world!"
 
 
