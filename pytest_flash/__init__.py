@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from pytest_flash.connection import FlashPreview as FlashPreview
     from pytest_flash.fixtures import EndpointFactory as EndpointFactory
     from pytest_flash.mock import FlashMock as FlashMock
+    from pytest_flash.planning import FlashPlan as FlashPlan
 
 _HOME_OF = {
     "EndpointFactory": "pytest_flash.fixtures",
     "FlashDeployment": "pytest_flash.connection",
     "FlashMock": "pytest_flash.mock",
+    "FlashPlan": "pytest_flash.planning",
     "FlashPreview": "pytest_flash.connection",
 }
 

@@ -13,11 +13,11 @@ from pytest_flash.options import options_key
 
 if TYPE_CHECKING:
     from flash.cloud.jobs import EndpointClient
-    from flash.deploy.plan import Plan
     from flash.model.manifest import Artifact, Manifest
     from flash.project import Project
     from pytest_flash.connection import Connection, FlashDeployment, FlashPreview
     from pytest_flash.mock import FlashMock
+    from pytest_flash.planning import FlashPlan
 
     EndpointFactory = Callable[[str], EndpointClient]
 else:
@@ -98,7 +98,7 @@ def flash_deployment(request: pytest.FixtureRequest) -> FlashDeployment:
 
 
 @pytest.fixture(scope="session")
-def flash_plan(request: pytest.FixtureRequest) -> Plan:
+def flash_plan(request: pytest.FixtureRequest) -> FlashPlan:
     """What the promotion would change: ``steps``, ``is_empty``, ``deleted``, … Needs ``--flash-deploy``.
 
     Each step has ``action``, ``name``, ``id`` and ``reasons``. ``created``, ``updated``, ``replaced``, ``deleted`` and

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flash.deploy.plan import Plan
 from flash.errors import SettingsError
 from flash.project import load_project, target_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flash.deploy.plan import Plan
     from flash.model.manifest import Artifact
     from flash.preview.pipeline import Pipeline
     from pytest_flash.options import Options
 
-__all__ = ["plan_of_run"]
+__all__ = ["FlashPlan", "plan_of_run"]
+
+FlashPlan = Plan
+"""What the fixture ``flash_plan`` gives."""
 
 
-def plan_of_run(root: Path, options: Options, pipeline: Pipeline, artifact: Artifact) -> Plan:
+def plan_of_run(root: Path, options: Options, pipeline: Pipeline, artifact: Artifact) -> FlashPlan:
     """What promoting *artifact* would change, as of now. Any process of the run can ask.
 
     Raises:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from fakes_deploy import manifest, queue_resource
 
+from flash.cloud.control import LiveEnvironment
 from flash.deploy.plan import plan
 from flash.errors import DeployError, SettingsError
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest
 from flash.preview.planning import look, make_plan, read_plan, runpod_notes, write_plan
+from flash.preview.promote import remembered
 from flash.project import Project, load_project
 
 
@@ -78,3 +80,29 @@ def test_wheels_of_this_machine_are_told_unless_the_environment_accepts_them(pro
     assert "accept-host-wheels" in note
     assert runpod_notes(project, manifest("gpu"), "production", has_own_wheels=False) == []
     assert runpod_notes(accepts, manifest("gpu"), "production", has_own_wheels=True) == []
+
+
+class Forgetful:
+    """A rollout that knows of endpoints which nobody would miss."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = frozenset(names)
+
+    def forgotten(self, control: object, live: LiveEnvironment) -> frozenset[str]:
+        return self.names & live.endpoints.keys()
+
+
+def test_what_a_dead_run_has_left_is_in_no_plan() -> None:
+    """Neither kept nor deleted: the next deployment removes it unasked."""
+    environment = LiveEnvironment(
+        id="env1",
+        name="production",
+        app_id="app1",
+        active_build_id="build0",
+        manifest=manifest("gpu").model_copy(update={"digest": "d1"}),
+        endpoints={"gpu": "id_gpu", "half_made": "id_half"},
+    )
+    seen = remembered(environment, None, Forgetful("half_made"))  # type: ignore[arg-type]
+    assert plan(manifest("gpu"), seen, digest="d1").is_empty
+    assert remembered(environment, None, Forgetful()) is environment  # type: ignore[arg-type]
+    assert remembered(None, None, Forgetful()) is None  # type: ignore[arg-type]
