@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from flash.bundle.contents import Contents, Part
 from flash.cli.child import Ended
 from flash.cloud.address import PlatformAddress
-from flash.cloud.client import AppRecord, LiveEnvironment
+from flash.cloud.control import AppRecord, BuildRecord, LiveEnvironment
 from flash.deploy.decision import Condition, Verdict
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.deploy.plan import Plan, plan
 from flash.deploy.release import Release
 from flash.errors import NotFound
 from flash.model.manifest import Artifact, FunctionEntry, Manifest, Resource
+from flash.preview.history import RolledBack
 from flash.preview.local import PlatformState
 from flash.preview.receipts import Found
 from flash.preview.session import Attachment
@@ -25,6 +26,7 @@ from flash.preview.sweep import Swept
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from flash.deploy.ledger import Line
     from flash.project import Project, TargetName
 
 LOCAL = PlatformAddress("http://127.0.0.1:8787", "http://127.0.0.1:8787/v2", "http://127.0.0.1:8787/lb", "flash_key")

@@ -44,6 +44,8 @@ VERBS: Final = {
     "plan": Verb("flash.cli.plan:PLAN", "show what a deployment would change, and what that would cost"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),
     "promote": Verb("flash.cli.promote:PROMOTE", "make what was tested before live elsewhere, without a new build"),
+    "history": Verb("flash.cli.history:HISTORY", "show which versions were live in an environment"),
+    "rollback": Verb("flash.cli.history:ROLLBACK", "put an earlier version of an environment back"),
     "undeploy": Verb("flash.cli.undeploy:UNDEPLOY", "remove an environment and its endpoints"),
     "login": Verb("flash.cli.login:LOGIN", "get an API key for Runpod from the console, and keep it"),
     "logs": Verb("flash.cli.logs:LOGS", "show what the workers of an environment wrote"),

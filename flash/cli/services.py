@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
     from flash.cloud.client import AppRecord, LiveEnvironment
+    from flash.deploy.ledger import Line
     from flash.deploy.plan import Plan
     from flash.deploy.release import Release
     from flash.preview.backend import Wanted
+    from flash.preview.history import RolledBack
     from flash.preview.local import PlatformState
     from flash.preview.pipeline import Pipeline, Promotion
     from flash.preview.receipts import Found
@@ -90,6 +92,23 @@ class Services(Protocol):
 
     def plan_release(self, project: Project, release: Release, *, environment: str, target: TargetName) -> Plan:
         """What making it live would change; makes and starts nothing."""
+        ...
+
+    def history(self, project: Project, *, environment: str, target: TargetName) -> tuple[Line, ...]:
+        """What was live in an environment, the newest first."""
+        ...
+
+    def roll_back(
+        self,
+        project: Project,
+        wanted: str,
+        *,
+        environment: str,
+        target: TargetName,
+        allow_delete: bool,
+        report: Callable[[str], None],
+    ) -> RolledBack:
+        """Put a version back: so many back, or by the beginning of its digest; empty for the one before."""
         ...
 
     def undeploy(
@@ -282,6 +301,29 @@ class RealServices:
 
         return planning.make_plan(
             project, release.manifest, digest=release.digest, environment=environment, target=target
+        )
+
+    def history(self, project: Project, *, environment: str, target: TargetName) -> tuple[Line, ...]:
+        """What was live in an environment, the newest first."""
+        from flash.preview import history
+
+        return history.history(project, environment=environment, target=target)
+
+    def roll_back(
+        self,
+        project: Project,
+        wanted: str,
+        *,
+        environment: str,
+        target: TargetName,
+        allow_delete: bool,
+        report: Callable[[str], None],
+    ) -> RolledBack:
+        """Put a version back."""
+        from flash.preview import history
+
+        return history.roll_back(
+            project, wanted, environment=environment, target=target, allow_delete=allow_delete, report=report
         )
 
     def undeploy(

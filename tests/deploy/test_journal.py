@@ -115,3 +115,39 @@ def test_what_a_killed_process_has_pending_is_abandoned(path: Path):
     subprocess.run([sys.executable, "-c", code, str(path)], stderr=subprocess.DEVNULL)
     assert [one.name for one in Journal(path).abandoned()] == ["gpu"]
     assert Journal(path).busy() == frozenset()
+
+
+def test_a_run_is_dead_only_if_the_journal_knows_it(path: Path):
+    """Of a run of another checkout, nothing is known."""
+    journal = Journal(path)
+    assert not journal.is_dead("another")
+    run = journal.begin("http://127.0.0.1:1 demo/production")
+    assert not Journal(path).is_dead(run)
+    journal.settled(run)
+    assert Journal(path).is_dead(run)
+
+
+DYING = """
+import os, sys
+from pathlib import Path
+from flash.deploy.journal import Journal
+journal = Journal(Path(sys.argv[1]))
+run = journal.begin(sys.argv[2])
+journal.intended(run, "endpoint", "gpu")
+print(run, flush=True)
+os._exit(9)
+"""
+
+
+def test_dead_runs_are_settled_where_a_later_one_has_ended_well(path: Path):
+    """Not those elsewhere, and not those that live; the platform of this machine may have had another port."""
+    journal = Journal(path)
+    places = ["http://127.0.0.1:1 a/x", "http://localhost:2 a/x", "http://127.0.0.1:1 a/y", "https://api.test a/x"]
+    runs = []
+    for place in places:
+        command = [sys.executable, "-c", DYING, str(path), place]
+        runs.append(subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip())
+    mine = journal.begin(places[0])
+    journal.intended(mine, "endpoint", "gpu")
+    journal.settle_dead(places[0])
+    assert [one.run for one in journal.pending()] == [runs[2], runs[3], mine]
