@@ -75,6 +75,7 @@ class Controller:
         self._verdict = Verdict(environment=options.deploy)
         self._run: _Run | None = None
         self._endpoints: tuple[str, ...] = ()
+        self._sources: tuple[str, ...] = ()
         self._is_prepared = False
         self._obstacle: FlashError | None = None
         self._planned: Plan | None = None
@@ -193,6 +194,7 @@ class Controller:
         else:
             self.subjects = subjects(app)
             self._endpoints = tuple(endpoint.name for endpoint in app)
+            self._sources = tuple(endpoint.location.path for endpoint in app)
 
     # -- build and preview, after collection
 
@@ -327,7 +329,7 @@ class Controller:
     def _is_let_through(self, name: str, target: TargetName, cut_short: str) -> bool:
         refusal = self._verdict.take(self._judge(name, target, cut_short))
         if refusal is not None:
-            self._started.reporter.fail(name, refusal)
+            self._started.reporter.fail(name, refusal, is_told_below=True)
         return refusal is None
 
     def _judge(self, name: str, target: TargetName, cut_short: str) -> gate.Verdict:
@@ -399,8 +401,9 @@ class Controller:
         self._verdict.stages = tuple(run.reporter.stages)
         self._verdict.untyped = dict(self.observer.seen.untyped)
         self._verdict.git = self._gatekeeper.checkout
+        self._verdict.notes += self._teller.chronicle.hints(self._sources)
         if self._receipts is not None:
-            note = self._receipts.note(None if run.stages is None else run.stages.project)
+            note = self._receipts.note()
             self._verdict.notes += [note] if note else []
         if self._options.has_stages or self._verdict.stages:
             self._teller.tell(self._verdict, run.stages)

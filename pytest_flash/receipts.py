@@ -13,7 +13,6 @@ import pytest
 import flash
 from flash import project as settings
 from flash.bundle import contents
-from flash.bundle.sources import project_files
 from flash.deploy.receipt import (
     GitState,
     LockedDistribution,
@@ -25,7 +24,7 @@ from flash.deploy.receipt import (
     seal,
 )
 from flash.deploy.signature import signing_key
-from flash.errors import FlashError, ReceiptError, SettingsError
+from flash.errors import ReceiptError, SettingsError
 from flash.preview.receipts import is_like_the_workers
 from flash.report.redaction import secrets_of
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from flash.model.manifest import Artifact
     from flash.preview.checkout import Checkout
     from flash.preview.pipeline import Promotion
-    from flash.project import Project
     from pytest_flash.facts import Observations
     from pytest_flash.stages import Stages
 
@@ -138,20 +136,9 @@ class Receipts:
 
         stages.receipt(work)
 
-    def note(self, project: Project | None) -> str:
+    def note(self) -> str:
         """What people should know at the end of the run; empty where there is nothing."""
-        if not self._is_written:
-            return f"no receipt was written to {self._path.name}"
-        if project is not None and self._path.is_relative_to(project.root):
-            name = self._path.relative_to(project.root).as_posix()
-            try:
-                files = project_files(project.root).files
-            except FlashError:
-                # the build has told what is wrong with them
-                files = ()
-            if name in files:
-                return f"{name} lies among the project's files, and the next build ships it: list it in .flashignore"
-        return ""
+        return "" if self._is_written else f"no receipt was written to {self._path.name}"
 
     def _write(self, receipt: Receipt) -> str:
         text = seal(receipt, self._signer)
