@@ -11,7 +11,7 @@ from pytest_flash.connection import LOG_SECTION
 from pytest_flash.report import is_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     import pytest
 
@@ -20,6 +20,7 @@ __all__ = ["Chronicle", "Told", "tell"]
 CaseOutcome = Literal["passed", "failed", "error", "skipped", "xfailed", "xpassed"]
 
 _BADNESS: Final[tuple[CaseOutcome, ...]] = ("passed", "xpassed", "xfailed", "skipped", "failed", "error")
+_MISSING: Final = "ModuleNotFoundError: "
 _LONGEST: Final = 64 * 2**10
 _LONGEST_REASON: Final = 300
 
@@ -80,6 +81,19 @@ class Chronicle:
             path = report.nodeid.partition("::")[0] or None
             nodeid = report.nodeid or "the session"
             self.told[nodeid] = Told(nodeid, "error", time.time(), 0.0, _last_line(text), _cut(text), path)
+
+    def hints(self, sources: Iterable[str]) -> Iterator[str]:
+        """What mends tests that could not be collected because of a module in *sources*, which declare endpoints.
+
+        Source: the page "Deploy Flash apps", section "Import errors in endpoint functions".
+        """
+        broken = [told for told in self.told.values() if told.outcome == "error" and _MISSING in told.text]
+        for path in sorted(set(sources)):
+            if any(f"\n{path}:" in told.text for told in broken):
+                yield (
+                    f"{path} imports at its top what is not installed here; import packages inside the "
+                    "endpoint function, where only workers need them, and name them in dependencies=[...]"
+                )
 
 
 def tell(report: pytest.TestReport) -> Told:
@@ -150,7 +164,12 @@ def _logs(report: pytest.TestReport) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _last_line(text: str) -> str:
-    return next((line for line in reversed(text.splitlines()) if line.strip()), "").strip()[:_LONGEST_REASON]
+    return (
+        next((line for line in reversed(text.splitlines()) if line.strip()), "")
+        .strip()
+        .removeprefix("E ")
+        .strip()[:_LONGEST_REASON]
+    )
 
 
 def _cut(text: str) -> str:

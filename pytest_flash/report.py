@@ -104,18 +104,24 @@ class _Crash:
 
 
 class Representation:
-    """A failure as pytest's reporters expect it: there is no traceback, because it says what there is to say."""
+    """A failure as pytest's reporters expect it: there is no traceback, because it says what there is to say.
 
-    def __init__(self, failure: Failure) -> None:
+    Args:
+        failure: All of it, for reports of all kinds.
+        is_told_below: The terminal's summary has hint and evidence; they are not written twice.
+    """
+
+    def __init__(self, failure: Failure, *, is_told_below: bool = False) -> None:
         self.reprcrash = _Crash(failure.message)
         self._text = str(failure)
+        self._shown = failure.message if is_told_below else self._text
 
     def __str__(self) -> str:
         return self._text
 
     def toterminal(self, tw: TerminalWriter) -> None:
         """Write it."""
-        for line in self._text.splitlines():
+        for line in self._shown.splitlines():
             tw.line(line)
 
 
@@ -176,10 +182,11 @@ class StageReporter:
             self._report(name, "passed", tell(value), start=start)
         return value
 
-    def fail(self, name: str, failure: Failure) -> None:
+    def fail(self, name: str, failure: Failure, *, is_told_below: bool = False) -> None:
         """Report the stage ``flash::NAME``, which was not begun, as failed."""
         self._start(name, folds=False)
-        self._report(name, "failed", "", failure=failure, start=time.time())
+        longrepr = Representation(failure, is_told_below=is_told_below)
+        self._report(name, "failed", "", failure=failure, longrepr=longrepr, start=time.time())
 
     def begin_line(self) -> None:
         """Begin a line of the stages' own after the tests, whose line has its progress already."""
@@ -245,7 +252,7 @@ class StageReporter:
         self.session.testscollected += 1
         stop = time.time()
         if failure is not None:
-            message, longrepr = failure.message, Representation(failure)
+            message, longrepr = failure.message, longrepr or Representation(failure)
         stage = Stage(_id(name), outcome, message, start, stop - start, failure)
         self.stages.append(stage)
         hook = self.session.config.hook

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_flash.report import Outcome
 
-__all__ = ["SMOKE_MARKS", "Recorder", "Result", "arguments", "read_results", "results_path", "summary"]
+__all__ = ["SMOKE_MARKS", "Recorder", "Result", "arguments", "counts", "read_results", "results_path", "summary"]
 
 SMOKE_MARKS: Final = "flash_smoke or flash_deployed_only"
 
@@ -131,9 +131,14 @@ def read_results(path: Path) -> tuple[Result, ...]:
 
 def summary(results: Sequence[Result]) -> str:
     """How many tests came out how, and which were skipped or failed."""
-    counts = [f"{count} {word}" for word in ("failed", "passed", "skipped") if (count := _count(results, word))]
     notable = [f"{result.outcome} {result.id}" for result in results if result.outcome != "passed"]
-    return "\n".join((", ".join(counts), *notable))
+    return "\n".join((counts(results), *notable))
+
+
+def counts(results: Sequence[Result]) -> str:
+    """How many tests came out how."""
+    found = [f"{count} {word}" for word in ("failed", "passed", "skipped") if (count := _count(results, word))]
+    return ", ".join(found)
 
 
 def _count(results: Iterable[Result], outcome: str) -> int:

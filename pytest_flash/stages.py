@@ -182,8 +182,9 @@ class Stages:
             failed = [result for result in results if result.outcome == "failed"]
             if failed:
                 names = ", ".join(result.id for result in failed)
-                detail = "\n".join((smoke.summary(results), *(f"\n{result.id}\n{result.text}" for result in failed)))
-                raise DeployError(f"{len(failed)} smoke test(s) failed: {names}", detail=detail)
+                many = "" if len(failed) == 1 else "s"
+                detail = "\n".join((smoke.counts(results), *(f"\n-- {one.id} --\n{one.text}" for one in failed)))
+                raise DeployError(f"{len(failed)} smoke test{many} failed: {names}", detail=detail)
             if status != 0:
                 raise DeployError(f"the smoke run ended with status {status}", detail=_tail(output))
             if not any(result.outcome == "passed" for result in results):

@@ -92,14 +92,7 @@ class Verdict:
 
 def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: bool) -> None:
     """Write the verdict for people: what it is, first; the block of deployed endpoints, if wanted, last."""
-    headline, markup = _headline(verdict)
-    if headline:
-        terminal.write_sep("=", "flash", **markup)
-        terminal.write_line(headline, **markup)
-        for line in _condition_lines(verdict.in_the_way, with_remedy=True):
-            terminal.write_line(f"  {line}")
-        if verdict.failure is not None and verdict.failure.hint:
-            terminal.write_line(f"hint: {verdict.failure.hint}")
+    _write_verdict(verdict, terminal, in_full=with_block)
     if verdict.gate is not None and verdict.gate.passed:
         conditions = verdict.gate.conditions if terminal.verbosity > 0 else ()
         for line in (*_condition_lines(conditions, with_remedy=False), *verdict.gate.notes):
@@ -112,14 +105,32 @@ def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: b
     for note in verdict.notes:
         terminal.write_line(f"note: {note}", yellow=True)
     if with_block and verdict.promotion is not None:
-        from flash.deploy.summary import deployed_block
-        from flash.project import program
+        _write_block(verdict.promotion, terminal)
 
-        terminal.write_line("")
-        promotion = verdict.promotion
-        block = deployed_block(promotion.deployment, is_local=promotion.is_local, program=program())
-        for line in block.splitlines():
-            terminal.write_line(line)
+
+def _write_verdict(verdict: Verdict, terminal: TerminalReporter, *, in_full: bool) -> None:
+    headline, markup = _headline(verdict)
+    if not headline:
+        return
+    terminal.write_sep("=", "flash", **markup)
+    terminal.write_line(headline, **markup)
+    # whoever prints the block has these to print too
+    for line in _condition_lines(verdict.in_the_way, with_remedy=True) if in_full else ():
+        terminal.write_line(f"  {line}")
+    if verdict.failure is not None and verdict.failure.hint:
+        terminal.write_line(f"hint: {verdict.failure.hint}")
+    if verdict.live:
+        terminal.write_line(verdict.live)
+
+
+def _write_block(promotion: Promotion, terminal: TerminalReporter) -> None:
+    from flash.deploy.summary import deployed_block
+    from flash.project import program
+
+    terminal.write_line("")
+    block = deployed_block(promotion.deployment, is_local=promotion.is_local, program=program())
+    for line in block.splitlines():
+        terminal.write_line(line)
 
 
 def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
@@ -128,7 +139,8 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
     environment = verdict.environment
     bad = {"red": True, "bold": True}
     if verdict.outcome == "deployed":
-        return f"deployed {digest} to {environment}", {"green": True, "bold": True}
+        before = f" (before: sha256:{verdict.previous_digest[:12]})" if verdict.previous_digest else ""
+        return f"deployed {digest} to {environment}{before}", {"green": True, "bold": True}
     if verdict.outcome == "planned":
         gate = "; the gate would refuse" if verdict.in_the_way else ""
         return f"planned {digest} for {environment}: nothing was changed{gate}", {"yellow" if gate else "green": True}
@@ -138,9 +150,11 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
         # the failed reports say it all
         return "", {}
     if verdict.outcome == "rolled-back":
-        return f"rolled back {environment}: {reason}. {verdict.live}", bad
+        return f"rolled back {environment}: {reason}", bad
     if verdict.outcome == "interrupted":
         return f"nothing deployed to {environment}: interrupted", bad
+    if any(stage.id.startswith("flash::rollback[") and stage.outcome == "failed" for stage in verdict.stages):
+        return f"{environment} is not as it was: {reason}", bad
     return f"nothing deployed to {environment}: {'the gate refused' if verdict.outcome == 'refused' else reason}", bad
 
 

@@ -218,7 +218,7 @@ tests/test_endpoints.py:21: AssertionError"""
 
 def rolled_back(**changes: Any) -> Report:
     """A smoke test failed."""
-    why = f"1 smoke test(s) failed: {SMOKE}"
+    why = f"1 smoke test failed: {SMOKE}"
     live = "build 7k2m (artifact 0a0a0a0a0a0a) is live in production again"
     return Report(
         **{

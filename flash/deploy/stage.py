@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flash.deploy.rollout import Site
     from flash.model.manifest import Manifest
 
-__all__ = ["await_healthy", "stage"]
+__all__ = ["await_healthy", "stage", "worker_failed"]
 
 # between two questions, a part of the time that it has taken so far: whoever is fast is not made to wait
 _SHORTEST_PAUSE_S: Final = 0.1
@@ -73,7 +73,7 @@ def await_healthy(endpoints: Mapping[str, str], build_id: str, site: Site) -> No
             of_build = (version for version in found.get(endpoint_id, ()) if version.build_id == build_id)
             version = seen[name] = next(of_build, None)
             if version is not None and version.failure is not None:
-                raise _failed(name, version.failure, version.log_tail)
+                raise worker_failed(name, version.failure, version.log_tail)
             if version is not None and version.is_healthy:
                 del waiting[name]
                 site.report(f"{name} is healthy")
@@ -84,14 +84,15 @@ def await_healthy(endpoints: Mapping[str, str], build_id: str, site: Site) -> No
             name = next(iter(waiting))
             last = seen[name]
             reason = f"no worker was healthy after {site.deadline_s:g} s"
-            raise _failed(name, reason, () if last is None else last.log_tail)
+            raise worker_failed(name, reason, () if last is None else last.log_tail)
         if now - told_at >= _TOLD_EVERY_S:
             told_at = now
             site.report(f"waiting for {', '.join(waiting)} ({now - started_at:.0f} s)")
         site.sleep(min(max(_SHORTEST_PAUSE_S, _PAUSE_PART * (now - started_at)), _LONGEST_PAUSE_S))
 
 
-def _failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:
+def worker_failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:
+    """What to say of a worker that died or never became healthy; *log_tail* is the end of its log."""
     # where it could not even be started, the platform's error is the reason: message, hint and evidence in one
     reason, _, told = reason.partition("\nhint: ")
     hint, _, evidence = told.partition("\n")

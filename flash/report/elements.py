@@ -72,7 +72,7 @@ def table(
     right: Collection[int] = (),
     is_labelled: bool = False,
 ) -> Element:
-    """A table, which is a list of cards where the screen is narrow.
+    """A table, which is a list of cards where the screen is narrow. Columns without a word in them are left out.
 
     Args:
         head: Titles of the columns.
@@ -81,6 +81,8 @@ def table(
         right: Columns of numbers.
         is_labelled: Whether a cell needs its title beside it where there is no head.
     """
+    rows = list(rows)
+    shown = [column for column in range(len(head)) if any(row[column] != "" for row in rows)]
 
     def looks(column: int) -> dict[str, str]:
         words = " ".join(word for word, columns in (("keep", keep), ("right", right)) if column in columns)
@@ -92,8 +94,13 @@ def table(
         label = {"data-label": head[column]} if column and is_labelled else {}
         return tag("td", content, {**looks(column), **label})
 
-    top = tag("tr", *(tag("th", title, {"scope": "col", **looks(column)}) for column, title in enumerate(head)))
-    body = [tag("tr", *(cell(column, content) for column, content in enumerate(row))) for row in rows]
+    top = tag(
+        "tr",
+        *(tag("th", title, {"scope": "col", **looks(column)}) for column, title in enumerate(head) if column in shown),
+    )
+    body = [
+        tag("tr", *(cell(column, content) for column, content in enumerate(row) if column in shown)) for row in rows
+    ]
     return tag("table", tag("thead", top), tag("tbody", *body), {"class": "stack"})
 
 

@@ -102,7 +102,12 @@ def _reasons(report: Report) -> Iterator[Element]:
         evidence = "; ".join(condition.evidence)
         yield tag("p", mark(condition.outcome), f"{condition.title}: {evidence}", {"class": "why"})
         if condition.remedy:
-            yield _hint(condition.remedy)
+            # one is told as any hint is; several in boxes would be all that is seen
+            yield (
+                _hint(condition.remedy)
+                if len(report.in_the_way) == 1
+                else tag("p", condition.remedy, {"class": "then"})
+            )
     error = report.error
     if error is None:
         return
@@ -153,7 +158,7 @@ def _list(facts: Iterator[tuple[str, str | Element]]) -> Element:
 def _gate(report: Report) -> Iterator[Element]:
     if not report.gate:
         return
-    rows: list[tuple[str | Element, ...]] = [
+    rows = [
         (
             tag("span", mark(condition.outcome), tag("code", condition.code)),
             condition.title,
@@ -163,10 +168,7 @@ def _gate(report: Report) -> Iterator[Element]:
         for condition in conditions_first(report.gate)
     ]
     passed = sum(condition.outcome == "pass" for condition in report.gate)
-    head = ["Condition", "What must hold", "What was seen", "What would change it"]
-    if not report.in_the_way:
-        head, rows = head[:-1], [row[:-1] for row in rows]
-    content = table(head, rows, keep=[0])
+    content = table(("Condition", "What must hold", "What was seen", "What would change it"), rows, keep=[0])
     yield section("Gate", f"{passed} of {len(report.gate)} conditions passed", card(content))
 
 
@@ -255,7 +257,7 @@ def _smoke(report: Report) -> Iterator[Element]:
 def _by_outcome(cases: Sequence[Case]) -> Iterator[Element]:
     for outcome, said in (
         ("failed", "failed"),
-        ("error", "with an error in set-up or tear-down"),
+        ("error", "with an error"),
         ("xpassed", "passed although expected to fail"),
         ("xfailed", "failed as expected"),
         ("skipped", "skipped"),

@@ -37,6 +37,8 @@ def headline(report: Report) -> str:
     app, environment = report.app or "nothing", report.environment
     if environment is None:
         return f"{app}: {'passed' if report.is_good else report.outcome}"
+    if report.rollback is not None and report.rollback.outcome == "failed":
+        return f"{app} could not be put back in {environment}"
     said = {
         "deployed": f"{app} is live in {environment}",
         "planned": f"{app} is planned for {environment}: nothing was changed",

@@ -84,7 +84,8 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 def _hint(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return (
-            "list what has it in dependencies=[…]; if it is a module of the project, see what hides it (flash inspect)"
+            "list what has it in dependencies=[…], and import it inside the endpoint function; "
+            "if it is a module of the project, see what hides it (flash inspect)"
         )
     if isinstance(error, (ImportError, SyntaxError, NameError)):
         return "correct it; a worker would raise it too"

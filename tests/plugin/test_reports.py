@@ -265,3 +265,13 @@ def test_a_refusal_has_its_conditions_in_junit_xml(project: FlashProject) -> Non
     project.scenario(build="build")
     project.run("--flash-preview", "--junit-xml=junit.xml")
     assert 'name="flash.hint" value="check the spelling"' in (project.path / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_a_test_that_cannot_import_an_endpoint_says_what_mends_that(project: FlashProject) -> None:
+    """As the page does: in the file that the endpoint is declared in, not at the test's own imports."""
+    project.write({"app.py": "import nothing_of_that_name\n"})
+    project.tests("import app\n")
+    result = project.run("--flash-deploy=production")
+    result.stdout.fnmatch_lines(["note: app.py imports at its top what is not installed here; import packages*"])
+    project.tests("import nothing_of_that_name\n")
+    assert "imports at its top" not in project.run("--flash-deploy=production").stdout.str()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes_report import ALL, PLAN, case, deployed, failed, refused, rolled_back
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flash.report.document import Failure, Report
@@ -102,6 +102,7 @@ def test_what_a_project_names_is_no_markup() -> None:
     assert "`````text\n```\n" in text
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_cell_stays_one_cell(name: str) -> None:
     """Bars and line ends in an endpoint's reasons do not make columns or rows."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 from fakes_report import ALL, PLAN, SMOKE, case, deployed, failed, refused, rolled_back
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flash.report.document import Endpoint, Failure, Log, Report
@@ -201,6 +201,7 @@ def test_what_others_named_is_text_wherever_it_stands() -> None:
     assert not {"\x00", "\x1b", "\u202e"} & set(as_page(report))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_a_page(text: str) -> None:
     """Control characters and halves of pairs included: the file can be written and parsed."""

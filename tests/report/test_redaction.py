@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 from fakes_report import case, deployed, failed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flash.report.document import Log
@@ -72,6 +72,7 @@ def test_nothing_to_hide_changes_nothing() -> None:
     assert redacted(report, ["", "   ", "pass"]) == report
 
 
+@settings(deadline=None)
 @given(st.text(min_size=8), st.text(), st.text())
 def test_no_text_around_a_secret_keeps_it(secret: str, before: str, after: str) -> None:
     """Whatever stands there."""
