@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-import sys
 from typing import TYPE_CHECKING
 
 from flash.deploy.gate import GateFacts, evaluate
+from flash.preview.receipts import is_like_the_workers
 from pytest_flash.narrowing import narrowing
 from pytest_flash.subject import is_contract
 
@@ -63,7 +62,7 @@ def judge(
         narrowed_by=narrowing(session.config, project.root),
         digests=(stages.digest_to_promote(), stages.digest_tested),
         wheels=(
-            target == "runpod" and not _is_like_the_workers(),
+            target == "runpod" and not is_like_the_workers(),
             settings is not None and settings.accept_host_wheels,
         ),
         surroundings=surroundings,
@@ -167,7 +166,3 @@ def _contract_outcome(outcome: str | None) -> ContractOutcome:
     if outcome in {"passed", "failed", "error"}:
         return outcome  # type: ignore[return-value]  # mypy does not narrow by membership
     return "skipped"
-
-
-def _is_like_the_workers() -> bool:
-    return sys.platform == "linux" and platform.machine().lower() in {"x86_64", "amd64"}
