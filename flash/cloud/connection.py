@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import httpx
 
 from flash.cloud.exchange import Ask, Pause, Steps
-from flash.cloud.transport import authorization, http_options, status_error, translating
+from flash.cloud.transport import async_http_client, authorization, http_client, status_error, translating
 from flash.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Connection:
         self._async_transport = _asynchronous(transport)
         self._sleep = sleep
         self._asleep = asleep
-        self._http = httpx.Client(transport=transport, **http_options(url))
+        self._http = http_client(url, transport)
         # a client that nobody closes must not be a ResourceWarning in the user's tests
         self._close = weakref.finalize(self, self._http.close)
         self._async_clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient] = (
@@ -132,11 +132,11 @@ class Connection:
         loop = asyncio.get_running_loop()
         client = self._async_clients.get(loop)
         if client is None:
-            client = self._async_clients[loop] = httpx.AsyncClient(
-                transport=self._async_transport,
+            client = self._async_clients[loop] = async_http_client(
+                self._url,
+                self._async_transport,
                 # a connection that outlives its loop is a ResourceWarning in the user's tests: none is kept
                 limits=httpx.Limits(max_keepalive_connections=0),
-                **http_options(self._url),
             )
         return client
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+import re
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +22,6 @@ from flash.cloud.address import redact
 from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Iterator
 
     from gql import GraphQLRequest
@@ -30,8 +31,11 @@ __all__ = [
     "KEY_HINT",
     "RIGHTS_HINT",
     "GraphQLTransport",
+    "async_http_client",
     "authorization",
+    "http_client",
     "http_options",
+    "is_distrust",
     "said",
     "status_error",
     "translated",
@@ -64,13 +68,21 @@ _UNAUTHORIZED: Final = (
 )
 _FORBIDDEN: Final = ("forbidden", "permission denied", "insufficient permission", "read-only", "read only")
 """Source: assumed; what a real key without rights is told is not known (docs/runpod.md)."""
+_USER: Final = re.compile(r"(?<=:)//[^/@]*@")
+"""A user's name and password in a URL."""
 _LONGEST_QUOTE: Final = 500
 
 
 @functools.cache
 def _tls() -> ssl.SSLContext:
     # reading the certificates takes longer than a request to a local platform: once is enough
-    return httpx.create_ssl_context()
+    try:
+        return httpx.create_ssl_context()
+    except OSError as error:
+        raise PlatformError(
+            f"the certificates that SSL_CERT_FILE or SSL_CERT_DIR names cannot be read: {error.strerror or error}",
+            hint="point SSL_CERT_FILE at a file of certificates in PEM, or unset it",
+        ) from error
 
 
 def http_options(url: str) -> dict[str, Any]:
@@ -82,6 +94,55 @@ def http_options(url: str) -> dict[str, Any]:
         # a proxy that the environment names is for the world outside, and cannot reach this machine's loopback
         "trust_env": not _is_loopback(url),
     }
+
+
+def http_client(url: str, transport: httpx.BaseTransport | None = None, **options: Any) -> httpx.Client:
+    """A client that talks to *url*.
+
+    Raises:
+        PlatformError: A proxy or certificates that the environment names cannot be used.
+    """
+    with _opening():
+        return httpx.Client(transport=transport, **http_options(url), **options)
+
+
+def async_http_client(url: str, transport: httpx.AsyncBaseTransport | None = None, **options: Any) -> httpx.AsyncClient:
+    """The same, for who awaits.
+
+    Raises:
+        PlatformError: A proxy or certificates that the environment names cannot be used.
+    """
+    with _opening():
+        return httpx.AsyncClient(transport=transport, **http_options(url), **options)
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    try:
+        yield
+    except ImportError as error:
+        raise PlatformError(
+            "the proxy that the environment names speaks SOCKS, which needs another package",
+            hint='pip install "httpx[socks]", or unset ALL_PROXY, HTTPS_PROXY and HTTP_PROXY',
+        ) from error
+    except (*HTTPX_ERRORS, ValueError) as error:
+        # not its address: there may be a password in it
+        raise PlatformError(
+            "the proxy that HTTPS_PROXY, HTTP_PROXY or ALL_PROXY names is no address of one",
+            hint="write http://HOST:PORT, or unset it",
+        ) from error
+
+
+def is_distrust(error: BaseException | None) -> bool:
+    """Whether a certificate is not trusted; it will not be in two seconds either."""
+    seen: list[BaseException] = []
+    # one that is raised again may have itself for its context
+    while error is not None and not any(error is one for one in seen):
+        seen.append(error)
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_loopback(url: str) -> bool:
@@ -122,7 +183,7 @@ def translated(error: Exception, *, operation: str, url: str, api_key: str) -> P
     """
     if isinstance(error, httpx.HTTPStatusError):
         return status_error(error.response, operation=operation, api_key=api_key)
-    where = url.partition("?")[0]
+    where = _USER.sub("//", url.partition("?")[0])
     # the text of an exception may quote the request
     text = redact(str(error), api_key).replace(url, where) or type(error).__name__
     up = f"check that {where} is right, up, and reachable from here"
@@ -133,6 +194,12 @@ def translated(error: Exception, *, operation: str, url: str, api_key: str) -> P
         message = f"{operation}: no request can be sent to {where!r}: {text}"
         hint = "check RUNPOD_API_BASE_URL and RUNPOD_ENDPOINT_BASE_URL"
         return PlatformError(message, operation=operation, hint=hint)
+    if is_distrust(error):
+        return PlatformError(
+            f"{operation}: the certificate of {where} is not trusted here: {text}",
+            operation=operation,
+            hint="name your authority's file in SSL_CERT_FILE, or its folder in SSL_CERT_DIR",
+        )
     if isinstance(error, httpx.TransportError):
         return PlatformUnreachable(f"{operation}: cannot reach {where}: {text}", operation=operation, hint=up)
     return PlatformError(f"{operation}: the answer of {where} cannot be read: {text}", operation=operation)

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from fakes_cloud import Clock
-from fakes_runpod import KEY, RUNPOD, STORAGE
+from fakes_runpod import KEY, RUNPOD, STORAGE, extensions_in
 from graphql import NonNullTypeNode, OperationDefinitionNode, parse
 
 from flash.cloud.client import PlatformClient
@@ -137,14 +137,9 @@ def test_a_bad_answer_is_a_clear_error(answer: str, operation: str):
 
 def test_every_operation_that_runpod_knows_is_in_the_table():
     """The local platform's extensions have tests of their own, and so have those that follow another operation."""
-    extensions = re_extensions()
+    extensions = {name for name, one in OPERATIONS.items() if extensions_in(one.text)}
     helpers = {"getFlashEnvironment", "getFlashEnvironmentByName", "PrepareArtifactUpload", "deleteEndpoint"}
     assert set(OPERATIONS) - extensions - helpers <= set(CALLS)
-
-
-def re_extensions() -> set[str]:
-    words = ("flashVersions", "flashLogs", "retireFlash", "FlashLease", "Traffic", "Weight")
-    return {name for name, one in OPERATIONS.items() if any(word in one.text for word in words)}
 
 
 @pytest.mark.parametrize("answer", ["401", "401 as JSON", "403", "expired", "revoked", "read-only"])
