@@ -81,7 +81,8 @@ def changes(was: Resource, now: Resource) -> tuple[Change, ...]:
             text = f"{key} changed"
         else:
             text = f"{key} {_shown(old[key])} → {_shown(new[key])}"
-        found.append(Change(text, effect))
+        # a manifest may be anybody's
+        found.append(Change("".join(one if one.isprintable() else "\ufffd" for one in text), effect))
     return tuple(found)
 
 

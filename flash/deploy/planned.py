@@ -179,10 +179,9 @@ class Plan:
                 environment_id=text_or_none(data["environment_id"]),
                 notes=tuple(map(text_of, data["notes"])),
             )
-        except KeyError as error:
-            raise _no_plan(f"{error} is missing") from error
-        except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
-            raise _no_plan(str(error)) from error
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            why = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+            raise DeployError(f"that is no plan: {why}", hint="make one: flash plan --out FILE") from error
 
     def misfits(self, live: LiveEnvironment | None) -> tuple[str, ...]:
         """What has changed in the environment since the plan was made, a line each; nothing where it still fits."""
@@ -249,10 +248,6 @@ class Plan:
         ]
 
 
-def _no_plan(why: str) -> DeployError:
-    return DeployError(f"that is no plan: {why}", hint="make one: flash plan --out FILE")
-
-
 # ---------------------------------------------------------------------------------------------------------------------
 # As text
 
@@ -270,7 +265,8 @@ def _text(plan: Plan) -> str:
         blocks.append("\n".join(_costs(plan, width)))
     if plan.notes:
         blocks.append("\n".join(f"! {note}" for note in plan.notes))
-    return "\n\n".join(filter(None, blocks))
+    text = "\n\n".join(filter(None, blocks))
+    return "".join(one if one.isprintable() or one == "\n" else "\ufffd" for one in text)
 
 
 def _headline(plan: Plan) -> str:

@@ -506,6 +506,15 @@ def test_json_counts_every_action():
     assert (data["steps"][0]["action"], data["steps"][0]["id"]) == ("create", None)
 
 
+def test_what_a_manifest_of_others_holds_does_not_reach_the_terminal():
+    """Neither in the name of an endpoint nor in a value, which cannot make up lines of a plan either."""
+    hostile = "\x1b[2J\n= keep  nothing"
+    before = live(manifest("a", image_name=hostile, env={hostile: "1"}), {"a": "1", hostile: "2"})
+    text = plan(manifest("a"), before, digest="d1").text()
+    assert "\x1b" not in text
+    assert "imageName \ufffd[2J\ufffd= keep  nothing → " in text
+
+
 def test_kept_endpoints_count_in_what_it_costs():
     """The total is the environment's, not that of the changes."""
     made = plan(manifest("a", "b"), live(manifest("a")), digest="d1")
