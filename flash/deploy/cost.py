@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
+from flash.deploy.prices import GPU_SECOND_USD
 from flash.model.hardware import GpuGroup
-from flash.model.prices import GPU_SECOND_USD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

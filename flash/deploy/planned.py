@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from flash.deploy.cost import Cost, total
+from flash.deploy.prices import PRICES_AS_OF, PRICES_SOURCE
 from flash.deploy.steps import (
     ACTIONS,
     CreateEndpoint,
@@ -20,7 +21,6 @@ from flash.deploy.steps import (
     text_or_none,
 )
 from flash.errors import DeployError, Refused
-from flash.model.prices import PRICES_AS_OF, PRICES_SOURCE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

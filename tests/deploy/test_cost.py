@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flash.deploy.cost import NOTHING, Cost, cost_of, total
+from flash.deploy.prices import GPU_SECOND_USD
 from flash.model.hardware import GpuGroup, gpu_ids
-from flash.model.prices import GPU_SECOND_USD
 
 COSTS = st.builds(Cost, *[st.none() | st.decimals(0, 1000, places=4)] * 2)
 
