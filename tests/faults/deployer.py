@@ -27,14 +27,16 @@ import httpx  # noqa: E402
 from faults.proxy import ARM, HEALTH, operation_of  # noqa: E402
 
 import flash.cli.main  # noqa: E402, F401  so that no run pays for it
-from flash.cloud import client, transport  # noqa: E402, F401
+from flash.cloud.address import PlatformAddress  # noqa: E402
+from flash.cloud.client import PlatformClient  # noqa: E402
 from flash.errors import FlashError  # noqa: E402
 from flash.model.manifest import Artifact, Manifest  # noqa: E402
 from flash.preview import history  # noqa: E402
 from flash.preview import promote as promotion  # noqa: E402
 from flash.project import load_project  # noqa: E402
 
-transport.http_options("http://127.0.0.1")
+# what the first client of a process loads, every run has
+PlatformClient(PlatformAddress("http://127.0.0.1", "http://127.0.0.1/v2", "http://127.0.0.1/lb", "")).close()
 
 
 def main() -> None:

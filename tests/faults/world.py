@@ -391,6 +391,8 @@ class World:
         home = self.home / f"home-{proxy.url.rpartition(':')[2]}"
         (home / "platform").mkdir(parents=True, exist_ok=True)
         (home / "platform" / "platform.json").write_text(json.dumps(state))
+        # where there is no state, nothing can be deployed, and nobody asks
+        (home / "platform" / "state.db").touch()
         given = {
             "root": str(root),
             "artifact": self.artifacts[version],
