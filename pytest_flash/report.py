@@ -222,6 +222,10 @@ class StageReporter:
             self._begin_line(terminal)
             terminal.write_line(self._ci.section_start(_id(name), _id(name), time.time()))
             self._is_folding = True
+        else:
+            self._log_start(name)
+
+    def _log_start(self, name: str) -> None:
         self.session.config.hook.pytest_runtest_logstart(nodeid=_id(name), location=_location(name))
 
     def _begin_line(self, terminal: TerminalReporter) -> None:
@@ -236,6 +240,8 @@ class StageReporter:
             self._is_folding = False
             self._begin_line(terminal)
             terminal.write_line(self._ci.section_end(_id(name), time.time()))
+            # what came of it stands below the fold
+            self._log_start(name)
 
     def _report(
         self,

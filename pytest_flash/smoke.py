@@ -80,7 +80,7 @@ class Recorder:
         now = Result(
             report.nodeid,
             report.outcome,
-            _text(report),
+            told.text if report.failed else told.reason,
             report.duration,
             told.reason,
             told.path,
@@ -105,14 +105,6 @@ class Recorder:
 
 
 _BADNESS: Final[tuple[Outcome, ...]] = ("passed", "skipped", "failed")
-
-
-def _text(report: pytest.TestReport) -> str:
-    if report.failed:
-        return "\n".join((report.longreprtext, *(f"-- {title} --\n{content}" for title, content in report.sections)))
-    if report.skipped and isinstance(report.longrepr, tuple):
-        return report.longrepr[2]
-    return ""
 
 
 def read_results(path: Path) -> tuple[Result, ...]:

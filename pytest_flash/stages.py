@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from flash.errors import DeployError, FlashError
 from pytest_flash import smoke
+from pytest_flash.connection import LOG_SECTION
 from pytest_flash.report import Skip
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Stages:
             if failed:
                 names = ", ".join(result.id for result in failed)
                 many = "" if len(failed) == 1 else "s"
-                detail = "\n".join((smoke.counts(results), *(f"\n-- {one.id} --\n{one.text}" for one in failed)))
+                detail = "\n".join((smoke.counts(results), *map(_failed_smoke, failed)))
                 raise DeployError(f"{len(failed)} smoke test{many} failed: {names}", detail=detail)
             if status != 0:
                 raise DeployError(f"the smoke run ended with status {status}", detail=_tail(output))
@@ -236,6 +237,11 @@ class Stages:
                 _stop(child)
                 raise
         return child.returncode, output
+
+
+def _failed_smoke(result: smoke.Result) -> str:
+    logs = [f"-- {LOG_SECTION}{endpoint} --\n" + "\n".join(lines) for endpoint, lines in result.logs.items()]
+    return "\n".join((f"\n-- {result.id} --", result.text, *logs))
 
 
 def _told_of(promotion: Promotion) -> str:

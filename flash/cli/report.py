@@ -104,7 +104,7 @@ class Report:
                 )
                 for endpoint in data["endpoints"]
             ),
-            message=error.get("message", ""),
+            message=_headline(error),
             hint=error.get("hint", ""),
             detail=error.get("detail", ""),
             live=data.get("live", ""),
@@ -114,3 +114,12 @@ class Report:
     def stands_in_the_way(self) -> tuple[Condition, ...]:
         """The conditions that did not pass."""
         return tuple(condition for condition in self.gate if condition.outcome != "pass")
+
+
+def _headline(error: dict[str, Any]) -> str:
+    """``path:line: message``, as far as they are known."""
+    message: str = error.get("message", "")
+    path, line = error.get("path"), error.get("line")
+    if path is None:
+        return message
+    return f"{path}: {message}" if line is None else f"{path}:{line}: {message}"

@@ -183,6 +183,20 @@ def test_a_failure_that_is_no_refusal_tells_its_reason(
     )
 
 
+def test_a_failure_in_a_file_names_file_and_line(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The report has them apart; people and scripts get them as any error has them."""
+    error = {"message": "no endpoint found", "hint": "", "detail": "", "path": "app.py", "line": 3}
+    services.report = report(outcome="failed", endpoints=[], gate=[], error=error)
+    services.ended = Ended(1, interrupted=False)
+    assert main(["deploy", "--env", "staging", "--json"], services) == 1
+    assert (
+        json.loads(capsys.readouterr().out)["error"]["message"]
+        == "not deployed to staging: app.py:3: no endpoint found"
+    )
+
+
 def test_a_rollback_says_what_is_live(
     project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
 ) -> None:
