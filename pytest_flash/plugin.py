@@ -87,6 +87,13 @@ def pytest_configure(config: pytest.Config) -> None:
         activate(config, options, environment)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Keep xdist from running the tests over and over, and a deployment with them."""
+    if config.option.flash_deploy is not None and getattr(config.option, "looponfail", False):
+        raise pytest.UsageError("--flash-deploy is for one run of all tests: leave out --looponfail")
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Leave the interpreter as it was: pytest may run within another one."""
     for path in config.stash.get(_paths_key, []):

@@ -7,13 +7,12 @@ for is read from the fake pipeline.
 
 from __future__ import annotations
 
+import hashlib
 import os
-import signal
 import subprocess
-import sys
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import pytest
 from fakes_pytest_flash import CONFTEST, SETTINGS
@@ -22,7 +21,6 @@ from pytest_flash.stages import Stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from fakes_pytest_flash import FlashProject
 
@@ -31,6 +29,7 @@ IS_9 = pytest.version_tuple >= (9,)
 
 ONE = "def test_one(): pass\n\ndef test_other(): pass\n"
 TWO = "def test_two(): pass\n"
+TARGET = 'target = "local"'
 FILES = {"tests/test_one.py": ONE, "tests/test_two.py": TWO, "pyproject.toml": SETTINGS + 'testpaths = ["tests"]\n'}
 
 
@@ -49,6 +48,10 @@ class Row:
         variables: Of the environment.
         is_child: Whether it needs a process of its own.
         needs: A plugin that it needs.
+        protection: Lines of ``[tool.flash.environments.production]``.
+        branch: What is checked out; ``HEAD``: a detached head; empty: there is no checkout.
+        is_dirty: Whether a file there is not committed.
+        is_early: Whether it is refused before anything is built.
     """
 
     arguments: tuple[str, ...] = ()
@@ -62,6 +65,10 @@ class Row:
     variables: Mapping[str, str] = field(default_factory=dict)
     is_child: bool = False
     needs: str = ""
+    protection: str = ""
+    branch: str = ""
+    is_dirty: bool = False
+    is_early: bool = False
 
 
 def check(project: FlashProject, monkeypatch: pytest.MonkeyPatch, row: Row) -> None:
@@ -86,7 +93,18 @@ def prepare(project: FlashProject, row: Row) -> None:
     """Write the project's files."""
     files = {**FILES, **row.files}
     files["pyproject.toml"] += f"{row.settings}\n"
+    files["pyproject.toml"] = files["pyproject.toml"].replace(TARGET, f"{TARGET}\n{row.protection}")
     project.write({name: text for name, text in files.items() if text})
+    if row.branch:
+        git = ("git", "-c", "user.email=dev@example.org", "-c", "user.name=dev", "-c", "commit.gpgsign=false")
+        commands: list[tuple[str, ...]] = [("init", "-q", "-b", row.branch), ("add", "."), ("commit", "-qm", "all")]
+        if row.branch == "HEAD":
+            commands[0] = ("init", "-q")
+            commands.append(("checkout", "-q", "--detach"))
+        for command in commands:
+            subprocess.run([*git, *command], cwd=project.path, check=True)
+    if row.is_dirty:
+        project.write({"notes.txt": "not committed"})
 
 
 def compare(project: FlashProject, row: Row, status: int) -> None:
@@ -100,6 +118,9 @@ def compare(project: FlashProject, row: Row, status: int) -> None:
     seen = (outcome if report is None and outcome is None else report and report["outcome"], told)
     assert (seen[0], in_the_way) == (outcome, {f"FLASH-G{code}" for code in row.codes.split()}), told
     assert ("promote" in project.events) is (outcome == "deployed")
+    if row.is_early:
+        assert project.events == []
+        assert {condition["outcome"] for condition in gate[:9]} == {"not-judged"}
     assert [line for line in told if row.evidence in line] or not row.evidence, told
     default = OK if outcome == "deployed" else FAILED
     assert status == (default if row.status is None else row.status)
@@ -310,8 +331,12 @@ CUTTING = {
         files={"tests/test_two.py": "import pytest\npytest.exit('enough', returncode=0)\n"},
         codes="001 002 003 006 007",
     ),
-    "a KeyboardInterrupt": Row(
-        files={"tests/test_two.py": "def test_two(): raise KeyboardInterrupt\n"},
+    "--looponfail": Row(arguments=("-f",), outcome=None, status=USAGE, needs="xdist"),
+    "Ctrl+C": Row(
+        files={
+            "tests/test_two.py": "import os, signal\ndef test_two():\n"
+            "    os.kill(os.getpid(), signal.SIGINT)\n    signal.pause()\n"
+        },
         outcome="interrupted",
         status=INTERRUPTED,
         is_child=True,
@@ -371,7 +396,8 @@ OUTCOMES = {
     ),
     "every test is skipped": Row(
         files={
-            "tests/conftest.py": "import pytest\ndef pytest_collection_modifyitems(items):\n    for item in items:\n        item.add_marker(pytest.mark.skip('off'))\n"
+            "tests/conftest.py": "import pytest\ndef pytest_collection_modifyitems(items):\n    for item in items:\n"
+            "        item.add_marker(pytest.mark.skip('off'))\n"
         },
         codes="001 006",
     ),
@@ -386,7 +412,8 @@ OUTCOMES = {
     ),
     "reruns of a set-up": Row(
         files=two(
-            "attempts = []\n@pytest.fixture\ndef slow():\n    attempts.append(1)\n    assert len(attempts) > 1\ndef test_two(slow): pass\n"
+            "attempts = []\n@pytest.fixture\ndef slow():\n    attempts.append(1)\n"
+            "    assert len(attempts) > 1\ndef test_two(slow): pass\n"
         ),
         arguments=("--reruns=1",),
         evidence="passed after 1 failed attempt",
@@ -451,7 +478,8 @@ OUTCOMES = {
     ),
     "unittest's expected failure": Row(
         files=two(
-            "import unittest\nclass T(unittest.TestCase):\n    @unittest.expectedFailure\n    def test_it(self): self.fail()\n"
+            "import unittest\nclass T(unittest.TestCase):\n    @unittest.expectedFailure\n"
+            "    def test_it(self): self.fail()\n"
         ),
         evidence="failed as expected",
     ),
@@ -599,7 +627,7 @@ XDIST = {
     "-n 2": Row(arguments=("-n2",)),
     "-n auto": Row(arguments=("-nauto",), variables={"PYTEST_XDIST_AUTO_NUM_WORKERS": "1"}),
     **{
-        f"--dist={dist}": Row(arguments=("-n2", f"--dist={dist}"))
+        f"--dist={dist}": Row(arguments=("-n1", f"--dist={dist}"))
         for dist in ("load", "loadscope", "loadfile", "worksteal", "no")
     },
     "--dist=each": Row(arguments=("--dist=each", "--tx=2*popen")),
@@ -612,7 +640,7 @@ XDIST = {
         files=two("@pytest.mark.xdist_group('together')\ndef test_two(): pass\n"),
         codes="004",
     ),
-    "a failure in a worker": Row(arguments=("-n2",), files={"tests/test_one.py": FAILING}, codes="002"),
+    "a failure in a worker": Row(arguments=("-n1",), files={"tests/test_one.py": FAILING}, codes="002"),
     "a worker's hook drops a test": hook(
         "def pytest_collection_modifyitems(items): items.pop()\n", arguments=("-n1",), codes="004"
     ),
@@ -626,7 +654,7 @@ XDIST = {
         files={"tests/test_one.py": BROKEN}, before=(), arguments=("-n1", "--lf"), codes="004 005 006"
     ),
     "-x in workers": Row(arguments=("-n1", "-x"), files={"tests/test_one.py": FAILING}, codes="002 003"),
-    "a crashed worker": Row(arguments=("-n2",), files=two("import os\ndef test_two(): os._exit(0)\n"), codes="002 004"),
+    "a crashed worker": Row(arguments=("-n1",), files=two("import os\ndef test_two(): os._exit(0)\n"), codes="002 004"),
     "a crashed worker that is not replaced": Row(
         arguments=("-n1", "--max-worker-restart=0"),
         files=two("import os\ndef test_two(): os._exit(0)\n"),
@@ -639,10 +667,18 @@ XDIST = {
         codes="004",
     ),
     "an internal error in a worker": hook(
-        "import os\ndef pytest_runtest_teardown(item, nextitem):\n    if nextitem is None: item.session.config.hook.pytest_internalerror"
+        "import os\ndef pytest_runtest_teardown(item, nextitem):\n"
+        "    if nextitem is None: item.session.config.hook.pytest_internalerror"
         "(excrepr='x', excinfo=pytest.ExceptionInfo.from_exception(OSError('x')))\n",
         arguments=("-n1",),
         codes="002",
+    ),
+    "Ctrl+C with workers": Row(
+        arguments=("-n1",),
+        files=two("import os, signal\ndef test_two():\n    os.kill(os.getppid(), signal.SIGINT)\n    signal.pause()\n"),
+        outcome="interrupted",
+        status=INTERRUPTED,
+        is_child=True,
     ),
     "shouldstop in a worker": Row(
         arguments=("-n1",),
@@ -658,11 +694,133 @@ XDIST = {
     "reruns of a crash": Row(
         arguments=("-n1", "--reruns=1"),
         files=two(
-            "import os, pathlib\ndef test_two():\n    mark = pathlib.Path('crashed')\n    if not mark.exists():\n        mark.touch()\n        os._exit(0)\n"
+            "import os, pathlib\ndef test_two():\n    mark = pathlib.Path('crashed')\n"
+            "    if not mark.exists():\n        mark.touch()\n        os._exit(0)\n"
         ),
         codes="004",
         needs="pytest_rerunfailures",
     ),
+}
+
+
+TOKEN = "let-me-through"
+APPROVAL = f'approval-env = "APPROVAL"\napproval-sha256 = "{hashlib.sha256(TOKEN.encode()).hexdigest()}"'
+SMOKE = 'required-markers = ["smoke"]'
+MARKER = 'markers = ["smoke"]'
+ALWAYS = 'freeze = [{from = "2000-01-01", until = "3000-01-01", reason = "nobody is there"}]'
+NEVER = 'freeze = [{from = "2000-01-01", until = "2000-01-02"}]'
+
+
+def required(text: str, **more: Any) -> Row:
+    """A row whose environment requires the marker ``smoke``."""
+    return Row(protection=SMOKE, settings=MARKER, files={**two(text), **more.pop("files", {})}, **more)
+
+
+CLOCK = """
+    def pytest_configure(config):
+        from datetime import datetime, timezone
+        from fakes_pytest_flash import FakePipeline
+        from pytest_flash.activation import clock_key, pipeline_key
+
+        years = iter(range(1999, 2100))
+        config.stash[pipeline_key] = FakePipeline(config.rootpath)
+        config.stash[clock_key] = lambda: datetime(next(years), 12, 31, tzinfo=timezone.utc)
+"""
+PROTECTION = {
+    "a required marker": required("@pytest.mark.smoke\ndef test_two(): pass\n", evidence="smoke: 1 passed"),
+    "a required marker on a class": required("@pytest.mark.smoke\nclass TestIt:\n    def test_two(self): pass\n"),
+    "a required marker by a hook": required(
+        "def test_two(): pass\n",
+        files={
+            "tests/conftest.py": "import pytest\ndef pytest_collection_modifyitems(items):\n"
+            "    items[-1].add_marker(pytest.mark.smoke)\n"
+        },
+    ),
+    "a required marker in a worker": required(
+        "@pytest.mark.smoke\ndef test_two(): pass\n", arguments=("-n1",), needs="xdist", evidence="smoke: 1 passed"
+    ),
+    "a required marker that no test has": required("def test_two(): pass\n", codes="009", evidence="no test has it"),
+    "a required marker that only a name is like": required(
+        "class TestIt:\n    def test_smoke(self): pass\n",
+        files={"tests/smoke/test_smoke.py": "class TestSmoke:\n    smoke = 1\n    def test_smoke(self): pass\n"},
+        codes="009",
+    ),
+    "a required marker, skipped": required(
+        "@pytest.mark.smoke\ndef test_two(): pytest.skip('off')\n", codes="009", evidence="smoke: 1 test did not run"
+    ),
+    "a required marker, one of two skipped": required(
+        "@pytest.mark.smoke\n@pytest.mark.parametrize('off', [0, 1])\ndef test_two(off):\n"
+        "    if off: pytest.skip('off')\n",
+        codes="009",
+    ),
+    "a required marker, failed as expected": required(
+        "@pytest.mark.smoke\n@pytest.mark.xfail\ndef test_two(): assert 0\n",
+        codes="009",
+        evidence="1 test did not pass",
+    ),
+    "a required marker, failed": required("@pytest.mark.smoke\ndef test_two(): assert 0\n", codes="002 009"),
+    "a required marker, deselected": required(
+        "@pytest.mark.smoke\ndef test_two(): pass\n", arguments=("-k", "not two"), codes="004 009"
+    ),
+    "a required marker on what runs after the promotion": Row(
+        protection='required-markers = ["flash_smoke"]',
+        files=two(
+            "@pytest.mark.flash_smoke\ndef test_two(): pass\n"
+            "@pytest.mark.flash_smoke\n@pytest.mark.flash_deployed_only\ndef test_live(): pass\n"
+        ),
+        evidence="flash_smoke: 1 passed",
+    ),
+    "a branch": Row(protection='branches = ["main", "release/*"]', branch="main", evidence="it is main; allowed: main"),
+    "a branch by a pattern": Row(protection='branches = ["main", "release/*"]', branch="release/1"),
+    "another branch": Row(
+        protection='branches = ["main"]',
+        branch="topic",
+        codes="010",
+        is_early=True,
+        evidence="it is topic; allowed: main",
+    ),
+    "another branch, with workers": Row(
+        protection='branches = ["main"]', branch="topic", arguments=("-n1",), codes="010", is_early=True, needs="xdist"
+    ),
+    "a detached head": Row(protection='branches = ["*"]', branch="HEAD", codes="010", is_early=True),
+    "no checkout": Row(protection='branches = ["*"]\nclean-tree = true', codes="010 011", is_early=True),
+    "another branch, only collected": Row(
+        protection='branches = ["main"]', branch="topic", arguments=("--co",), outcome=None, status=OK
+    ),
+    "a clean tree": Row(protection="clean-tree = true", branch="main", evidence="nothing to commit on"),
+    "a tree that is not clean": Row(
+        protection="clean-tree = true", branch="main", is_dirty=True, codes="011", is_early=True, evidence="notes.txt"
+    ),
+    "a tree that tests make dirty": Row(
+        protection="clean-tree = true",
+        branch="main",
+        files=two("from pathlib import Path\ndef test_two(): Path('made').touch()\n"),
+    ),
+    "a tree that need not be clean": Row(
+        branch="main", is_dirty=True, evidence="it need not be: 1 file is not committed"
+    ),
+    "an approval": Row(protection=APPROVAL, variables={"APPROVAL": f" {TOKEN} "}, evidence="APPROVAL holds the token"),
+    "an approval that is missing": Row(protection=APPROVAL, codes="012", is_early=True, evidence="APPROVAL is not set"),
+    "an approval that is another": Row(
+        protection=APPROVAL,
+        variables={"APPROVAL": "other"},
+        codes="012",
+        is_early=True,
+        evidence="does not have the sha256",
+    ),
+    "a freeze": Row(protection=ALWAYS, codes="013", is_early=True, evidence="3000-01-01T00:00Z: nobody is there"),
+    "no freeze now": Row(protection=NEVER),
+    "a freeze that begins during the run": Row(
+        protection='freeze = [{from = "2000-01-01", until = "2010-01-01"}]', files={"conftest.py": CLOCK}, codes="013"
+    ),
+    "all at once": Row(
+        protection=f'branches = ["main"]\nclean-tree = true\n{APPROVAL}\n{ALWAYS}',
+        branch="topic",
+        is_dirty=True,
+        codes="010 011 012 013",
+        is_early=True,
+    ),
+    "settings that are misspelt": Row(protection='branch = ["main"]', outcome="failed", status=USAGE),
 }
 
 
@@ -713,3 +871,44 @@ def test_workers_of_xdist_change_nothing_of_it(
     """What only they see reaches the gate."""
     pytest.importorskip("xdist")
     check(project, monkeypatch, row)
+
+
+@pytest.mark.parametrize("row", PROTECTION.values(), ids=list(PROTECTION))
+def test_what_an_environment_asks_for_is_asked(
+    project: FlashProject, monkeypatch: pytest.MonkeyPatch, row: Row
+) -> None:
+    """Before anything is built, where it is known by then."""
+    check(project, monkeypatch, row)
+
+
+@pytest.mark.parametrize("arguments", [(), ("-n1",)], ids=["here", "in a worker"])
+def test_the_token_of_an_approval_is_nowhere(
+    project: FlashProject, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Tests do not see it, so no failure shows it; nothing that is written or printed has it."""
+    if arguments:
+        pytest.importorskip("xdist")
+    text = "import os\ndef test_two():\n    seen = dict(os.environ)\n    assert not seen\n"
+    prepare(project, Row(protection=APPROVAL, files=two(text)))
+    monkeypatch.setenv("APPROVAL", TOKEN)
+    report = ("--flash-report=report.json", "--flash-report=report.html", "--junitxml=junit.xml", "--showlocals", "-vv")
+    result = project.run("--flash-deploy=production", *report, *arguments)
+    assert {one["code"] for one in project.report()["gate"] if one["outcome"] == "refused"} == {"FLASH-G002"}
+    assert TOKEN not in result.stdout.str() + result.stderr.str()
+    files = [path for path in project.path.rglob("*") if path.is_file()]
+    assert [path for path in files if TOKEN.encode() in path.read_bytes()] == []
+    assert os.environ["APPROVAL"] == TOKEN
+
+
+def test_junit_xml_has_the_decision(project: FlashProject) -> None:
+    """As properties of the stage, whether the gate let it through or not."""
+    prepare(project, Row())
+    for arguments, expected in (((), "pass"), (("-k", "not two"), "refused")):
+        project.run("--flash-deploy=production", "--junitxml=junit.xml", *arguments)
+        cases = ET.parse(project.path / "junit.xml").getroot().iter("testcase")  # noqa: S314  written just now
+        (stage,) = [case for case in cases if case.get("name") == "deploy[production]"]
+        found = {one.get("name"): one.get("value", "") for one in stage.iter("property")}
+        assert found["flash.gate"] == expected
+        assert found["FLASH-G001"].startswith("pass: ")
+        assert found["FLASH-G004"].startswith("pass: " if expected == "pass" else "refused: 1 test deselected")
+        assert {name for name in found if name.startswith("FLASH-G")} == {f"FLASH-G{code:03}" for code in range(1, 14)}
