@@ -18,6 +18,7 @@
         WorkerFailed                    a worker died or never became ready; carries its log's tail
       DeployError                       a deployment that did not happen
         Busy                            somebody else deploys there now
+        Unverified                      what is live is not known
         Refused                         the gate or the plan said no
         ReceiptError (ValueError)       a receipt that cannot be read or believed
       CallError                         calling an endpoint's function
@@ -56,6 +57,7 @@ __all__ = [
     "RemoteError",
     "SettingsError",
     "TargetPythonMissing",
+    "Unverified",
     "WorkerFailed",
 ]
 
@@ -200,6 +202,10 @@ class DeployError(FlashError):
 
 class Busy(DeployError):
     """Somebody else deploys to the environment now. Nothing was changed."""
+
+
+class Unverified(DeployError):
+    """Something was activated, and the platform did not say whether it is live, or healthy. The message says so."""
 
 
 class Refused(DeployError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from flash.deploy.apply import finish
@@ -12,10 +12,10 @@ from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint, Plan
 from flash.deploy.release import Release
 from flash.deploy.roll import advance, roll
 from flash.deploy.rollout import Site
-from flash.errors import DeployError, FlashError, WorkerFailed
+from flash.errors import DeployError, FlashError, Unverified, WorkerFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from flash.cloud.control import BuildRecord, ControlPlane, LiveEnvironment
     from flash.deploy.apply import Applied
@@ -55,17 +55,18 @@ def keep(applied: Applied, target: BuildRecord) -> str:
 
     Raises:
         DeployError: It is live, and not healthy. It stays: what was live before may be worse.
+        Unverified: It was activated, and the platform does not say more.
     """
     deployment, site, build = applied.deployment, applied.site, applied.build
     try:
         if build is not None:
             verify(site, applied.rollout, build, {**build.kept, **deployment.staged})
-            if deployment.previous_build_id is not None:
+        with _told(site):
+            if build is not None and deployment.previous_build_id is not None:
                 advance(site.control, deployment, "rolled-back", build_id=deployment.previous_build_id)
-    except BaseException:
+            finish(applied)
+    finally:
         site.let_go()
-        raise
-    finish(applied)
     return _said(deployment, target.id)
 
 
@@ -144,6 +145,8 @@ def _put_back(applied: Applied, previous_build_id: str) -> str:
         plan = _plan(applied, release)
         known = {**deployment.removed, **deployment.staged, **_kept(applied)}
         build, serving = roll(site, rollout, release, plan, known=known, previous_digest=deployment.digest or None)
+    except Unverified:
+        raise
     except FlashError as error:
         # what it has prepared serves nobody; what cannot be removed now, the next run removes
         with suppress(FlashError):
@@ -154,12 +157,13 @@ def _put_back(applied: Applied, previous_build_id: str) -> str:
             detail=error.detail if isinstance(error, WorkerFailed) else "",
         ) from error
     verify(site, rollout, build, serving)
-    advance(site.control, deployment, "rolled-back")
-    site.control.update_build_manifest(build.id, build.manifest_json(site, "verified", serving))
-    rollout.retire(site)
-    _delete({step.name: step.id for step in plan.steps if isinstance(step, DeleteEndpoint)}, site)
-    site.journal.settled(site.run)
-    site.journal.settle_dead(site.where)
+    with _told(site):
+        advance(site.control, deployment, "rolled-back")
+        site.control.update_build_manifest(build.id, build.manifest_json(site, "verified", serving))
+        rollout.retire(site)
+        _delete({step.name: step.id for step in plan.steps if isinstance(step, DeleteEndpoint)}, site)
+        site.journal.settled(site.run)
+        site.journal.settle_dead(site.where)
     return _said(deployment, previous_build_id, build_id=build.id, digest=release.digest)
 
 
@@ -168,8 +172,15 @@ def verify(site: Site, rollout: Rollout, build: Build, serving: Mapping[str, str
 
     Raises:
         DeployError: It is not.
+        Unverified: The platform does not say.
     """
-    now = site.control.environment(site.app, site.environment)
+    try:
+        now = site.control.environment(site.app, site.environment)
+    except FlashError as error:
+        raise Unverified(
+            f"{site.environment}: build {build.id} was put back, but whether it is live is not known: {error.headline}",
+            hint="flash history shows it",
+        ) from error
     if now is None or now.active_build_id != build.id:
         live = "nothing" if now is None else f"build {now.active_build_id or 'none'}"
         raise DeployError(
@@ -182,6 +193,15 @@ def verify(site: Site, rollout: Rollout, build: Build, serving: Mapping[str, str
             f"{site.environment}: build {build.id} was put back and is live, but {error.headline}",
             hint="flash logs shows what its workers wrote; flash rollback N puts an older version back",
         ) from error
+
+
+@contextmanager
+def _told(site: Site) -> Iterator[None]:
+    """What is live is live: what cannot be tidied up is told, and left to the next run."""
+    try:
+        yield
+    except FlashError as error:
+        site.report(f"! what was live before could not be tidied up: {error.headline}; the next deployment does")
 
 
 def _said(deployment: Deployment, of_build: str, *, build_id: str = "", digest: str = "") -> str:

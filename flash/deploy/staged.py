@@ -8,7 +8,7 @@ from flash.deploy.inputs import Placement
 from flash.deploy.lease import acquire
 from flash.deploy.plan import CreateEndpoint
 from flash.deploy.stage import await_healthy, stage
-from flash.errors import DeployError, NotAuthorized, PlatformError
+from flash.errors import DeployError, FlashError, NotAuthorized, PlatformError, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -90,10 +90,9 @@ class StagedRollout:
             site.control.activate(site.environment_id, build.id)
         except NotAuthorized:
             raise
-        except PlatformError:
+        except PlatformError as error:
             # the answer may have got lost on its way: what is live is read from the platform
-            now = site.control.environment(site.app, site.environment)
-            if now is None or now.active_build_id != build.id:
+            if not _is_live(site, build, error):
                 raise
         return serving
 
@@ -121,3 +120,14 @@ class StagedRollout:
             site.journal.removed(site.run, "endpoint", name)
         if now.endpoints.keys() - made.keys():
             site.control.retire(now.id)
+
+
+def _is_live(site: Site, build: Build, unanswered: PlatformError) -> bool:
+    try:
+        now = site.control.environment(site.app, site.environment)
+    except FlashError as error:
+        raise Unverified(
+            f"whether build {build.id} is live in {site.environment} is not known: {unanswered.headline}",
+            hint="flash history shows it; the next deployment finishes or undoes this one",
+        ) from error
+    return now is not None and now.active_build_id == build.id
