@@ -110,7 +110,11 @@ class WorkerView:
         """
         operation = "GET /v1/pod/logs"
         if not self._address.hapi_url:
-            raise PlatformError(f"{operation}: this platform gives no logs of workers", operation=operation)
+            raise PlatformError(
+                f"{operation}: this platform gives no logs of workers",
+                operation=operation,
+                hint="set RUNPOD_HAPI_URL too, as RUNPOD_API_BASE_URL is",
+            )
         url = f"{self._address.hapi_url.rstrip('/')}/v1/pod/{worker_id}/logs"
         try:
             data = self._json("GET", url, operation=operation, timeout_s=_LOGS_TIMEOUT_S)
@@ -141,7 +145,11 @@ class WorkerView:
 
     def _volumes_url(self, operation: str) -> str:
         if not self._address.rest_url:
-            raise PlatformError(f"{operation}: this platform has no network volumes", operation=operation)
+            raise PlatformError(
+                f"{operation}: this platform has no network volumes",
+                operation=operation,
+                hint="set RUNPOD_REST_API_URL too, as RUNPOD_API_BASE_URL is; or name volumes by their ids",
+            )
         return f"{self._address.rest_url.rstrip('/')}/networkvolumes"
 
     def _json(

@@ -100,6 +100,9 @@ def _versions(
     live: LiveEnvironment, doomed: Mapping[str, str], builds: set[str | None], client: PlatformClient
 ) -> tuple[bool, str]:
     """Whether versions beside the live ones are the run's; and if they are not, that."""
+    if not client.address.stages:
+        # a platform that stages no versions has none to leave
+        return False, ""
     found: list[VersionRecord] = []
     try:
         for name, endpoint_id in live.endpoints.items():

@@ -14,7 +14,7 @@ from fakes_deploy import Clock, manifest
 from fakes_runpod import KEY, RUNPOD, Runpod
 
 from flash.cloud.client import PlatformClient
-from flash.deploy import rollback
+from flash.deploy import journal, leftovers, rollback
 from flash.deploy.apply import Applied, apply, finish
 from flash.deploy.candidate import CandidateRollout
 from flash.deploy.journal import Journal
@@ -485,12 +485,37 @@ def kill_run(desk: Desk, environment_id: str) -> None:
     run = desk.journal.begin("https://api.runpod.io demo/production-candidate")
     desk.journal.intended(run, "environment", "production-candidate")
     desk.journal.made(run, "environment", "production-candidate", environment_id)
-    from flash.deploy import journal
+    end_runs()
 
-    # its process is gone
+
+def end_runs() -> None:
+    """The processes of all runs are gone."""
     for lock in list(journal._held.values()):
         lock.release()
     journal._held.clear()
+
+
+def test_a_candidate_of_a_killed_run_is_swept(desk: Desk, runpod: Runpod):
+    """With its endpoints, although a build is active in it; what is live is not touched."""
+    desk.deploy(manifest("gpu_worker"), ONE)
+    before = snapshot(runpod)
+    runpod.on["GET health"] = lambda: setattr(runpod, "is_cut_off", True)
+    with pytest.raises(FlashError):
+        desk.deploy(manifest("gpu_worker", fingerprint="f2"), TWO)
+    runpod.on.clear()
+    runpod.fails.clear()
+    runpod.is_cut_off = False
+    end_runs()
+    assert len(runpod.endpoints) == 2
+
+    runs = {one.run for one in desk.journal.abandoned()}
+    for run in runs:
+        found = leftovers.look([one for one in desk.journal.abandoned() if one.run == run], client=desk.client)
+        leftovers.clear(found, run, client=desk.client, journal=desk.journal)
+
+    assert snapshot(runpod) == before
+    assert len(runpod.endpoints) == 1
+    assert desk.journal.pending() == ()
 
 
 def test_an_environment_that_only_has_the_name_of_a_candidate_is_not_touched(desk: Desk, runpod: Runpod):
