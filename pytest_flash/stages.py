@@ -246,8 +246,10 @@ def _failed_smoke(result: smoke.Result) -> str:
 
 def _told_of(promotion: Promotion) -> str:
     deployment = promotion.deployment
-    before = f", {deployment.previous[:_DIGEST]} was" if deployment.previous else ""
-    return f"artifact {deployment.digest[:_DIGEST]} is live{before}"
+    digest, previous = deployment.digest[:_DIGEST], (deployment.previous or "")[:_DIGEST]
+    if digest == previous:
+        return f"artifact {digest} is live, as before"
+    return f"artifact {digest} is live{f' instead of {previous}' if previous else ''}"
 
 
 def _properties_of(promotion: Promotion) -> Iterator[tuple[str, object]]:

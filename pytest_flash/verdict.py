@@ -139,8 +139,7 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
     environment = verdict.environment
     bad = {"red": True, "bold": True}
     if verdict.outcome == "deployed":
-        before = f" (before: sha256:{verdict.previous_digest[:12]})" if verdict.previous_digest else ""
-        return f"deployed {digest} to {environment}{before}", {"green": True, "bold": True}
+        return f"deployed {digest} to {environment}{_before(verdict)}", {"green": True, "bold": True}
     if verdict.outcome == "planned":
         gate = "; the gate would refuse" if verdict.in_the_way else ""
         return f"planned {digest} for {environment}: nothing was changed{gate}", {"yellow" if gate else "green": True}
@@ -156,6 +155,14 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
     if any(stage.id.startswith("flash::rollback[") and stage.outcome == "failed" for stage in verdict.stages):
         return f"{environment} is not as it was: {reason}", bad
     return f"nothing deployed to {environment}: {'the gate refused' if verdict.outcome == 'refused' else reason}", bad
+
+
+def _before(verdict: Verdict) -> str:
+    if not verdict.previous_digest:
+        return ""
+    return (
+        " (live already)" if verdict.previous_digest == verdict.digest else f" (before: {verdict.previous_digest[:12]})"
+    )
 
 
 def _condition_lines(conditions: tuple[Condition, ...], *, with_remedy: bool) -> list[str]:

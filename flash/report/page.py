@@ -34,6 +34,9 @@ _VERDICTS: Final = {
     "interrupted": ("warn", "■ Interrupted"),
 }
 
+_NAMED: Final = 3
+"""How many the gate names in a line of evidence."""
+
 
 def as_page(report: Report) -> str:
     """The page, self-contained."""
@@ -162,7 +165,7 @@ def _gate(report: Report) -> Iterator[Element]:
         (
             tag("span", mark(condition.outcome), tag("code", condition.code)),
             condition.title,
-            tag("span", *(tag("p", line) for line in condition.evidence), {"class": "soft"}),
+            tag("span", *(tag("p", line) for line in condition.evidence), *_items(condition.items), {"class": "soft"}),
             condition.remedy,
         )
         for condition in conditions_first(report.gate)
@@ -170,6 +173,13 @@ def _gate(report: Report) -> Iterator[Element]:
     passed = sum(condition.outcome == "pass" for condition in report.gate)
     content = table(("Condition", "What must hold", "What was seen", "What would change it"), rows, keep=[0])
     yield section("Gate", f"{passed} of {len(report.gate)} conditions passed", card(content))
+
+
+def _items(items: Sequence[str]) -> Iterator[Element]:
+    """All that the evidence counts, where it names a few."""
+    if len(items) > _NAMED:
+        lines = [tag("li", tag("code", item)) for item in items]
+        yield folded(tag("summary", f"all {len(items)}"), tag("ul", *lines, {"class": "notes"}), is_open=False)
 
 
 def _plan(report: Report) -> Iterator[Element]:

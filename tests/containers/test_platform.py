@@ -7,7 +7,7 @@ import re
 
 import httpx
 from containers.conftest import Engine, docker, until
-from journeys.conftest import Shell, urls
+from journeys.conftest import Shell, block, urls
 
 
 def exported(shell: Shell) -> dict[str, str]:
@@ -35,6 +35,11 @@ def test_containers_outlive_pytest_rest_with_the_platform_and_go_with_undeploy(
     done = shell.pytest("--flash-deploy=production")
     assert done.returncode == 0, done.stdout + done.stderr
     url = urls(done.stdout)["greeter"]
+    # as it is where workers are processes
+    assert block(done.stdout)[:6] == [
+        *("✓ Deployment Complete", "", "Queue-based endpoints:", "  URL/v2  (greeter)", "", "  Try it:"),
+    ]
+    assert block(done.stdout)[7] == "    curl -X POST URL/v2/runsync \\"
     assert greet(shell, url) == "Hello, world!"
     (worker,) = machine.workers().values()
     assert worker["Config"]["Image"].startswith("flash-worker-")

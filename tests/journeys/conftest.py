@@ -149,6 +149,13 @@ def project(tmp_path: Path, home: Path) -> Shell:
     return shell
 
 
+def block(stdout: str) -> list[str]:
+    """What is printed after a deployment, line by line, with short URLs: nobody can foresee them."""
+    shown = stdout[stdout.index("✓ Deployment Complete") :].partition("\n=====")[0].rstrip()
+    shown = re.sub(r"http://127\.0\.0\.1:\d+/(v2|lb)/[a-z0-9]{14}", r"URL/\1", shown)
+    return re.sub(r"\$\(\S*flash platform env\)", "$(flash platform env)", shown).splitlines()
+
+
 def urls(output: str) -> dict[str, str]:
     """The printed URLs by endpoint name."""
     return {name: url for url, name in re.findall(r"^  (http\S+)  \((\S+)\)$", output, re.MULTILINE)}

@@ -126,6 +126,15 @@ def test_a_refusal_shows_what_would_change_it() -> None:
     assert "What would change it" not in page(deployed()).text
 
 
+def test_all_that_a_condition_counts_can_be_unfolded() -> None:
+    """Its evidence names three."""
+    left_out = tuple(f"test_a.py::test_{number}" for number in range(11))
+    gate = tuple(one.model_copy(update={"items": left_out}) for one in refused().in_the_way)
+    text = page(refused(gate=gate)).text
+    assert f"all 11 {' '.join(left_out)}" in text
+    assert "all 3" not in page(refused(gate=tuple(one.model_copy(update={"items": left_out[:3]}) for one in gate))).text
+
+
 def test_a_failure_shows_its_hint_and_the_log_once() -> None:
     """The log that is the evidence is not told again."""
     found = page(failed())
