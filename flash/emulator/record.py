@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +62,24 @@ class UploadRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildRecord:
-    """An artifact with a manifest."""
+    """An artifact with a manifest.
+
+    Attributes:
+        text: The manifest as it is kept: of a list of builds, few are read.
+    """
 
     id: str
     app_id: str
     object_key: str
     sha256: str
-    manifest: dict[str, Any]
+    text: str
     created_at: str
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest."""
+        manifest: dict[str, Any] = json.loads(self.text)
+        return manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["State", "timestamp"]
 
 _BUILDS: Final = """
-SELECT builds.id, builds.app_id, builds.object_key, uploads.sha256, builds.manifest, builds.created_at
+SELECT builds.id, builds.app_id, builds.object_key, uploads.sha256, builds.manifest AS text, builds.created_at
 FROM builds JOIN uploads USING (object_key)
 """
 
@@ -309,7 +309,7 @@ def timestamp(seconds: float) -> str:
 
 
 def _build(row: dict[str, Any]) -> BuildRecord:
-    return BuildRecord(**{**row, "manifest": json.loads(row["manifest"])})
+    return BuildRecord(**row)
 
 
 def _check_name(name: str, noun: str) -> None:

@@ -91,12 +91,16 @@ def volume(record: VolumeRecord) -> View:
 
 def build(record: BuildRecord, *, moved: tuple[str, str] | None = None) -> View:
     """A ``Build``; *moved* are the platform's address as its deployer wrote it down, and as who asks reaches it."""
-    manifest = record.manifest
-    urls = manifest.get("resources_endpoints")
-    if moved is not None and isinstance(urls, dict):
+
+    def manifest(_info: object) -> dict[str, Any]:
+        found = record.manifest
+        urls = found.get("resources_endpoints")
+        if moved is None or not isinstance(urls, dict):
+            return found
         here, there = moved
-        found = {name: there + url.removeprefix(here) for name, url in urls.items() if url.startswith(f"{here}/")}
-        manifest = {**manifest, "resources_endpoints": {**urls, **found}}
+        reached = {name: there + url.removeprefix(here) for name, url in urls.items() if url.startswith(f"{here}/")}
+        return {**found, "resources_endpoints": {**urls, **reached}}
+
     return {
         "id": record.id,
         "objectKey": record.object_key,
