@@ -65,7 +65,7 @@ def _activate_owner(config: pytest.Config, options: Options, child_environment: 
         pipeline=lambda: pipeline_of(config),
         child_environment=child_environment,
         teller=teller,
-        gatekeeper=Gatekeeper(options.deploy, child_environment, config.stash.get(clock_key, _now)),
+        gatekeeper=Gatekeeper(options.deploy, child_environment, _clock(config)),
     )
     connection = Connection(controller, _planner(config))
     _connect(config, connection)
@@ -101,8 +101,12 @@ def _activate_smoke(config: pytest.Config, attachment: Path) -> None:
     config.pluginmanager.register(Recorder(results_path(attachment)), "flash-recorder")
 
 
-def _now() -> datetime:
-    return datetime.now(timezone.utc)
+def _clock(config: pytest.Config) -> Callable[[], datetime]:
+    def now() -> datetime:
+        clock = config.stash.get(clock_key, None)
+        return datetime.now(timezone.utc) if clock is None else clock()
+
+    return now
 
 
 def _connect(config: pytest.Config, connection: Connection) -> None:

@@ -211,16 +211,21 @@ def _ungated(
     context: Context,
     planned: Plan | None,
 ) -> int:
+    from datetime import datetime, timezone
+
     from flash.cli import render
     from flash.deploy.summary import deployed_block
     from flash.preview.checkout import read_checkout
+    from flash.preview.surroundings import demand
     from flash.project import environment as variables
     from flash.project import program
 
     console = context.console
     console.progress("! --no-gate: deploying without tests")
-    artifact = pipeline.build(project, report=console.progress)
     checkout = read_checkout(project.root, environment=variables())
+    # what is not about tests holds without them too
+    demand(project, environment, variables=variables(), now=datetime.now(timezone.utc), checkout=checkout)
+    artifact = pipeline.build(project, report=console.progress)
     promotion = pipeline.promote(
         project,
         artifact,

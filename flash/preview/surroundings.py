@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flash.deploy.gate import before_building
 from flash.deploy.surroundings import Surroundings
+from flash.errors import Refused
 from flash.preview.checkout import Checkout, read_checkout
 from flash.project import EnvironmentSettings
 from flash.protection.freeze import frozen_by
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 
     from flash.project import Project
 
-__all__ = ["surroundings"]
+__all__ = ["demand", "surroundings"]
 
 
 def surroundings(
@@ -51,3 +53,25 @@ def surroundings(
         approval=protection.approval(token),
         frozen_by=frozen_by(protection.freeze, now),
     )
+
+
+def demand(
+    project: Project,
+    environment: str,
+    *,
+    variables: Mapping[str, str],
+    now: datetime,
+    checkout: Checkout | None = None,
+) -> None:
+    """Refuse what the settings of *environment* do not allow here and now, where no test is run that could show it.
+
+    Raises:
+        Refused: Something of it does not hold.
+    """
+    verdict = before_building(surroundings(project, environment, variables=variables, now=now, checkout=checkout))
+    if verdict.in_the_way:
+        raise Refused(
+            f"environment {environment!r} does not take this deployment",
+            reasons=verdict.reasons,
+            hint="; ".join(condition.remedy for condition in verdict.in_the_way),
+        )

@@ -364,6 +364,23 @@ def test_without_a_gate_nothing_is_tested_and_that_is_said(
     assert captured.out.startswith("✓ Deployment Complete\n")
 
 
+def test_without_a_gate_what_is_not_about_tests_holds_still(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Approval, branch, clean tree and freeze windows are asked before anything is built."""
+    settings = (
+        '[tool.flash.environments.staging]\ntarget = "local"\nbranches = ["main"]\n'
+        'freeze = [{from = "2000-01-01", until = "3000-01-01"}]\n'
+    )
+    (project / "pyproject.toml").write_text(settings, encoding="utf-8")
+    assert main(["deploy", "--env", "staging", "--no-gate"], services) == 1
+    told = capsys.readouterr().err
+    assert "✗ environment 'staging' does not take this deployment" in told
+    assert "- FLASH-G010 the branch may be deployed: the project is in no git checkout" in told
+    assert "- FLASH-G013 no freeze is on: frozen from 2000-01-01T00:00Z to 3000-01-01T00:00Z" in told
+    assert services.names == ["check_target"]
+
+
 def test_without_a_gate_the_json_has_no_conditions(
     project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
 ) -> None:
