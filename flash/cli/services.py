@@ -336,9 +336,17 @@ class RealServices:
 
     def open_browser(self, url: str) -> bool:
         """Show *url* in the user's browser; False where there is none."""
+        import os
         import webbrowser
 
-        return webbrowser.open(url)
+        try:
+            browser = webbrowser.get()
+        except webbrowser.Error:
+            return False
+        if type(browser) is webbrowser.GenericBrowser and not os.environ.get("BROWSER"):
+            # one that would take this terminal over
+            return False
+        return browser.open(url)
 
     def log_in(self, console_url: str, *, show: Callable[[str], None], timeout_s: float) -> str:
         """Ask Runpod for a key, wait until the user has approved it, and return it."""

@@ -73,10 +73,13 @@ class LiveEndpoint:
         is_rolled = _differs(self.template.given, template)
         wanted = updated_input(given, self.id, self.template.id)
         is_recreated = any((self.settings.kept.get(key) or None) != (wanted.get(key) or None) for key in _RECREATES)
+        before = frozenset[str]()
+        if is_rolled or is_recreated:
+            # once more, for some may have started since
+            before = self.ready | _ready(self.id, self.name, site.control)[0]
         site.control.save_endpoint(wanted)
         if is_rolled:
             site.control.save_template(template)
-        before = self.ready if is_rolled or is_recreated else frozenset[str]()
         if (is_rolled or is_recreated) and not self.is_told:
             _restart(self.name, wanted, site)
         return Watched(

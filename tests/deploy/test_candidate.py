@@ -229,6 +229,27 @@ def test_the_key_reaches_only_endpoints_that_call_others(desk: Desk, runpod: Run
     assert KEY not in str([one["manifest"] for one in runpod.builds.values()])
 
 
+def test_what_the_peer_has_deployed_is_taken_over_in_place(desk: Desk, runpod: Runpod):
+    """Ids stay, the platform's variables stay, and the key that it gives to every endpoint goes."""
+    desk.deploy(manifest("lb_worker"), ONE)
+    endpoint = runpod.live("production")["lb_worker"]
+    theirs = {"resource_type": "CpuLoadBalancerSlsResource", "is_load_balanced": True, "env": {"MINE": "1"}}
+    build = runpod.builds[runpod.environments[env_id(runpod)]["active"]]
+    build["manifest"] = {"version": "1.0", "generated_at": "2026", "resources": {"lb_worker": theirs}}
+    variables = {"MINE": "1", "RUNPOD_API_KEY": KEY, "FLASH_MODULE_PATH": "x", "PORT": "80", "PORT_HEALTH": "80"}
+    template = runpod.templates[endpoint.given["templateId"]]
+    template["env"] = [{"key": key, "value": value} for key, value in variables.items()]
+    what = manifest("lb_worker", fingerprint="f2")
+    what.resources["lb_worker"].makes_remote_calls = False
+
+    desk.deploy(what, TWO)
+
+    assert runpod.live("production")["lb_worker"].id == endpoint.id
+    now = runpod.variables("production", "lb_worker")
+    assert {"PORT", "PORT_HEALTH"} <= now.keys()
+    assert not {"MINE", "RUNPOD_API_KEY", "FLASH_MODULE_PATH"} & now.keys()
+
+
 def test_an_unchanged_deployment_changes_nothing(desk: Desk, runpod: Runpod):
     """No candidate, no upload, no build."""
     desk.deploy(manifest("gpu_worker"), ONE)

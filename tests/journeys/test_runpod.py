@@ -52,6 +52,8 @@ def test_a_version_goes_live_is_replaced_put_back_and_removed(runpod: Shell, pla
     url = urls(done.stdout)["greeter"]
     assert answer(platform, url) == "Hello, world!"
     assert environments(runpod) == ["production"]
+    logs = runpod.flash("logs", "greeter", "--env", "production")
+    assert logs.returncode == 0, logs.stderr
 
     # nothing has changed, and nothing is made
     before = runpod.flash("env", "get", "production").stdout
