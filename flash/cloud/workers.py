@@ -24,6 +24,7 @@ __all__ = ["VolumeRecord", "WorkerView"]
 
 _PING_TIMEOUT_S: Final = 30.0
 """A gateway holds a request while a worker starts: shorter than it does, so that several endpoints have their turn."""
+_HEALTH_TIMEOUT_S: Final = 10.0
 _LOGS_TIMEOUT_S: Final = 4.0
 """Source: ``runpod-flash`` 1.21.0, read 2026-08."""
 
@@ -73,7 +74,7 @@ class WorkerView:
         """
         operation = "GET /health"
         url = f"{self._address.endpoint_url(endpoint_id, is_load_balanced=False)}/health"
-        data = self._json("GET", url, operation=operation)
+        data = self._json("GET", url, operation=operation, timeout_s=_HEALTH_TIMEOUT_S)
         jobs, workers = (data.get(key) if isinstance(data, dict) else None for key in ("jobs", "workers"))
         if not isinstance(jobs, dict) or not isinstance(workers, dict):
             raise _unknown_shape(operation, "jobs and workers")

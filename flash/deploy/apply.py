@@ -278,6 +278,9 @@ class _Attempt:
         is_ours = site.hold is not None or not self.is_shared
         if is_ours:
             self.rollout.abandon(site, self._created)
+        base = self.plan.base_build_id
+        what = "nothing" if base is None else f"build {base}"
+        site.report(f"{what} is live in {site.environment}, as before")
         if self.live is None:
             if not site.environment_id:
                 # whether it was made is not known, or it is somebody else's: the journal remembers

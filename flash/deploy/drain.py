@@ -26,7 +26,8 @@ def remove_endpoint(name: str, endpoint_id: str, site: Site, *, drained_within_s
             site.report(f"waiting for {left} job(s) of {name} ({waited:.0f} s)")
         site.sleep(_PAUSE_S)
     if left:
-        site.report(f"! {name} is removed with {left} job(s) that were not done after {drained_within_s:g} s")
+        after = f" after {drained_within_s:g} s" if drained_within_s else ""
+        site.report(f"! {name} is removed with {left} job(s) that were not done{after}")
     site.control.delete_endpoint(endpoint_id)
     site.journal.removed(site.run, "endpoint", name)
     site.report(f"removed {name}")

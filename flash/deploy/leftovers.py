@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from flash.deploy.lease import acquire
+from flash.deploy.rollout import Site
 from flash.errors import NotAuthorized, PlatformError, PlatformUnreachable
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ class Leftovers:
         has_environment: Whether the environment itself is left over.
         has_versions: Whether versions of its endpoints are.
         left: What stays, with the reason.
+        active_build_id: What was live when it was looked at.
     """
 
     app: str
@@ -40,6 +43,7 @@ class Leftovers:
     has_environment: bool = False
     has_versions: bool = False
     left: str = ""
+    active_build_id: str | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,14 +81,50 @@ def look(run: Sequence[Pending], *, client: PlatformClient) -> Leftovers:
     serves_nobody = live.active_build_id is None or is_candidate
     is_empty = serves_nobody and live.endpoints.keys() == doomed.keys()
     if is_empty and any(one.kind == "environment" for one in run):
-        return Leftovers(app, environment, live.id, doomed, has_environment=True)
+        return Leftovers(app, environment, live.id, doomed, has_environment=True, active_build_id=live.active_build_id)
     builds = {one.id for one in run if one.kind == "build"}
     has_versions, left = _versions(live, doomed, builds, client)
-    return Leftovers(app, environment, live.id, doomed, has_versions=has_versions, left=left)
+    return Leftovers(
+        app,
+        environment,
+        live.id,
+        doomed,
+        has_versions=has_versions,
+        left=left,
+        active_build_id=live.active_build_id,
+    )
 
 
-def clear(leftovers: Leftovers, run: str, *, client: PlatformClient, journal: Journal) -> None:
-    """Remove them, and settle the run."""
+def clear(
+    leftovers: Leftovers, run: str, *, client: PlatformClient, journal: Journal, who: str = "flash sweep"
+) -> None:
+    """Remove them, and settle the run.
+
+    Raises:
+        Busy: Somebody deploys there now.
+    """
+    lease = None
+    if client.address.stages and leftovers.environment_id is not None and leftovers.names:
+        site = Site(
+            control=client,
+            app=leftovers.app,
+            app_id="",
+            environment=leftovers.environment,
+            environment_id=leftovers.environment_id,
+            journal=journal,
+            run=run,
+            report=lambda _line: None,
+            who=who,
+        )
+        lease = acquire(site, base_build_id=leftovers.active_build_id)
+    try:
+        _clear(leftovers, run, client=client, journal=journal)
+    finally:
+        if lease is not None:
+            lease.release()
+
+
+def _clear(leftovers: Leftovers, run: str, *, client: PlatformClient, journal: Journal) -> None:
     for name, endpoint_id in sorted(leftovers.endpoints.items()):
         client.delete_endpoint(endpoint_id)
         journal.removed(run, "endpoint", name)
@@ -105,9 +145,10 @@ def _versions(
         return False, ""
     found: list[VersionRecord] = []
     try:
+        listed = client.environment_versions(live.id)
         for name, endpoint_id in live.endpoints.items():
             if name not in doomed:
-                found += client.versions(endpoint_id)
+                found += listed.get(endpoint_id, ())
     except (NotAuthorized, PlatformUnreachable):
         raise
     except PlatformError:

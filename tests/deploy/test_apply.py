@@ -8,13 +8,22 @@ import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
 from flash.cloud.control import AppRecord, LeaseRecord, Look
-from flash.deploy import rollback
+from flash.deploy import ledger, rollback
 from flash.deploy.apply import Applied, Deployment, apply, finish
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.staged import StagedRollout
-from flash.errors import Busy, DeployError, FlashError, NotAuthorized, PlatformError, PlatformUnreachable, WorkerFailed
+from flash.errors import (
+    Busy,
+    DeployError,
+    FlashError,
+    NotAuthorized,
+    PlatformError,
+    PlatformUnreachable,
+    Unverified,
+    WorkerFailed,
+)
 from flash.model.manifest import Manifest
 
 D1, D2 = "1" * 64, "2" * 64
@@ -56,8 +65,8 @@ class Scene:
     def finish(self) -> None:
         finish(self.applied)
 
-    def keep(self, what: Manifest, digest: str = D1) -> Deployment:
-        deployment = self.deploy(what, digest)
+    def keep(self, what: Manifest, digest: str = D1, **options: Any) -> Deployment:
+        deployment = self.deploy(what, digest, **options)
         self.finish()
         return deployment
 
@@ -725,3 +734,115 @@ def test_a_preview_asks_for_no_lease_and_for_no_ledger(scene: Scene):
     scene.deploy(manifest("gpu"), is_shared=False, look=Look(None, None))
     assert "acquire_lease" not in scene.platform.calls
     assert "builds" not in scene.platform.questions
+
+
+def test_a_key_that_may_only_read_changes_nothing(scene: Scene):
+    """The first mutation tells."""
+    first = scene.keep(manifest("gpu"))
+    before = scene.platform.seen()
+    scene.platform.calls.clear()
+    scene.platform.fails["acquire_lease"] = NotAuthorized("the API key may not do this", hint="use another")
+    with pytest.raises(NotAuthorized):
+        scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    assert scene.platform.seen() == before
+    assert scene.platform.calls == ["acquire_lease"]
+    assert scene.lines[-1] == f"build {first.build_id} is live in production, as before"
+    assert scene.journal.pending() == ()
+
+
+@pytest.mark.parametrize("step", ["finalize", "save_endpoint"])
+def test_a_platform_without_room_says_so_and_the_old_version_is_live(scene: Scene, step: str):
+    """Quota, capacity, an artifact that it does not take."""
+    first = scene.keep(manifest("gpu"))
+    scene.platform.fails[step] = PlatformError("Max workers must not exceed your quota (5)", hint="lower workers")
+    with pytest.raises(PlatformError, match="quota"):
+        scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    assert scene.lines[-1] == f"build {first.build_id} is live in production, as before"
+    assert scene.platform.serving()["gpu"][1] == D1
+
+
+def test_what_cannot_be_read_back_is_not_said_to_be_live(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    """Neither the new version nor the old one."""
+    scene.keep(manifest("gpu"))
+    scene.platform.fails["activate/lost"] = PlatformUnreachable("down")
+    look = scene.platform.environment
+
+    def environment(app: str, name: str) -> Any:
+        if "activate" in scene.platform.calls[-1:]:
+            raise PlatformUnreachable("down")
+        return look(app, name)
+
+    monkeypatch.setattr(scene.platform, "environment", environment)
+    with pytest.raises(Unverified, match=r"whether build \w+ is live in production is not known: down"):
+        scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+
+
+def test_a_rollback_that_cannot_be_read_back_is_not_said_to_be_live(scene: Scene, monkeypatch: pytest.MonkeyPatch):
+    """It was activated, and more is not known."""
+    scene.keep(manifest("gpu"))
+    scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+
+    def environment(app: str, name: str) -> None:
+        raise PlatformUnreachable("down")
+
+    monkeypatch.setattr(scene.platform, "environment", environment)
+    with pytest.raises(Unverified, match="was put back, but whether it is live is not known: down"):
+        scene.restore()
+    assert scene.platform.serving()["gpu"][1] == D1
+    assert scene.platform.held is None
+
+
+def test_a_rollback_to_what_is_not_healthy_says_so(scene: Scene):
+    """It was, until it was made live."""
+    scene.keep(manifest("gpu"))
+    scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    looks = iter([True, False])
+    healthy = scene.platform.environment_versions
+
+    def versions(environment_id: str) -> Any:
+        if not next(looks, False):
+            scene.platform.broken = {"gpu": "the worker exited with status 1"}
+        return healthy(environment_id)
+
+    scene.platform.environment_versions = versions  # type: ignore[method-assign]
+    with pytest.raises(DeployError, match=r"was put back and is live, but endpoint 'gpu'.* exited with status 1"):
+        scene.restore()
+
+
+def test_what_cannot_be_tidied_up_does_not_make_a_rollback_fail(scene: Scene):
+    """What is live is live; the next run does the rest."""
+    scene.keep(manifest("gpu"))
+    scene.deploy(manifest("gpu", fingerprint="f2"), D2)
+    scene.platform.fails["retire"] = PlatformUnreachable("down")
+    assert "read back, and healthy" in scene.restore()
+    assert any("could not be tidied up: down" in line for line in scene.lines)
+
+
+def test_a_wrong_clock_changes_nothing_but_what_is_shown(scene: Scene):
+    """Order and age are the platform's."""
+    scene.keep(manifest("gpu"), now=lambda: "2039-01-01T00:00:00Z")
+    second = scene.keep(manifest("gpu", fingerprint="f2"), D2, now=lambda: "1970-01-01T00:00:00Z")
+    found = ledger.target(scene.platform.builds("app1"), "production", second.build_id)
+    assert found.manifest is not None
+    assert found.manifest.digest == D1
+
+
+def test_a_version_of_the_ledger_is_put_back_and_kept(scene: Scene):
+    """Verified; what it replaced is marked, and does not count any more."""
+    scene.keep(manifest("gpu"))
+    second = scene.keep(manifest("gpu", fingerprint="f2"), D2)
+    live = scene.platform.environment("demo", "production")
+    target = ledger.target(scene.platform.builds("app1"), "production", second.build_id)
+    release = Release.of_build(target, action="rollback")
+    applied = apply(plan(release.manifest, live, digest=release.digest), release, **scene.injected)
+    said = rollback.keep(applied, target)
+    assert said == (
+        f"build {target.id} (artifact 111111111111) is live in production again, as build "
+        f"{applied.deployment.build_id}: read back, and healthy"
+    )
+    assert scene.entry(second.build_id)["state"] == "rolled-back"
+    assert scene.entry(applied.deployment.build_id)["state"] == "verified"
+    lines = ledger.history(scene.platform.builds("app1"), "production", applied.deployment.build_id)
+    assert [line.number for line in lines] == [0, None, None]
+    assert len(scene.platform.uploads) == 2
+    assert scene.platform.held is None

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
+from flash.cloud.control import LeaseRecord
 from flash.deploy import leftovers
 from flash.deploy.apply import apply, finish
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.staged import StagedRollout
-from flash.errors import PlatformError, PlatformUnreachable
+from flash.errors import Busy, PlatformError, PlatformUnreachable
 
 if TYPE_CHECKING:
     from flash.deploy.apply import Applied
@@ -165,9 +167,27 @@ def test_a_platform_that_stages_no_versions_has_none_to_leave(scene: Scene, monk
     def refuse(_: str) -> None:
         raise error
 
-    monkeypatch.setattr(scene.platform, "versions", refuse)
+    monkeypatch.setattr(scene.platform, "environment_versions", refuse)
     error: PlatformError = PlatformError("Cannot query field 'flashVersions'")
     assert look().names == ("endpoint new of demo/production",)
     error = PlatformUnreachable("nobody answers")
     with pytest.raises(PlatformUnreachable):
         look()
+
+
+def test_nothing_is_swept_where_somebody_deploys(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a platform with leases, that is known; afterwards the lease is given back."""
+    scene.kept(manifest("gpu"))
+    journal, look = scene.killed(manifest("gpu", "new", fingerprint="f2"), "activate", monkeypatch, D2)
+    found = look()
+    (run,) = {one.run for one in journal.pending()}
+    theirs = LeaseRecord(id="", holder="r9", who="ada@host", since="2026-01-01T00:00:00Z", expires_in_s=0.0)
+    scene.platform.lease = replace(theirs, expires_in_s=20.0)
+    scene.platform.renews = True
+    with pytest.raises(Busy, match="being deployed to by ada@host"):
+        scene.clear(found, journal)
+    assert {one.run for one in journal.pending()} == {run}
+    scene.platform.lease = None
+    scene.clear(found, journal)
+    assert journal.pending() == ()
+    assert scene.platform.held is None
