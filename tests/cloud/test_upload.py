@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import ssl
+import struct
+import threading
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from fakes_cloud import KEY, platform
+from fakes_cloud import KEY, Clock, platform
 
 from flash.cloud import upload
 from flash.errors import ArtifactTooLarge, DeployError, PlatformError, PlatformUnreachable
@@ -137,3 +140,74 @@ def test_what_the_platform_will_not_take_is_refused_with_both_sizes(tmp_path: Pa
     with pytest.raises(ArtifactTooLarge, match="1501 MiB, the platform takes 1500 MiB") as caught:
         upload.check_artifact(path)
     assert caught.value.limit_bytes == upload.UPLOAD_LIMIT_BYTES
+
+
+class CuttingStorage:
+    """A storage on loopback that hangs up in the middle of the first uploads."""
+
+    def __init__(self, *, cut_at: int, cuts: int) -> None:
+        self.cut_at = cut_at
+        self.cuts = cuts
+        self.received: list[bytes] = []
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/upload/k?sig=SIGNED"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rb") as file:
+                size = 0
+                while (line := file.readline()) not in {b"\r\n", b""}:
+                    name, _, value = line.decode().partition(":")
+                    size = int(value) if name.lower() == "content-length" else size
+                if len(self.received) < self.cuts:
+                    self.received.append(file.read(self.cut_at))
+                    # what was not read is answered with a reset, as when a proxy gives up
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                else:
+                    self.received.append(file.read(size))
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+
+    def close(self) -> None:
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._thread.join(10)
+
+
+@pytest.mark.parametrize("tenth", range(1, 10))
+@pytest.mark.parametrize("cuts", [1, 3])
+def test_an_upload_that_is_cut_is_sent_whole_again_or_fails_in_words(tmp_path: Path, tenth: int, cuts: int):
+    """At each tenth: once, and it arrives; each time, and it says so, without the permission in its URL."""
+    path = tmp_path / "artifact.tar.gz"
+    content = b"\x1f\x8b" + bytes(range(256)) * 8192
+    path.write_bytes(content)
+    storage, clock = CuttingStorage(cut_at=len(content) * tenth // 10, cuts=cuts), Clock()
+    lines: list[str] = []
+
+    def put() -> None:
+        with httpx.Client(trust_env=False) as client:
+            upload.put_artifact(
+                path, storage.url, client=client, report=lines.append, sleep=clock.sleep, jitter=lambda: 0.5
+            )
+
+    try:
+        if cuts == 1:
+            put()
+            assert storage.received[-1] == content
+        else:
+            with pytest.raises(PlatformUnreachable, match="upload: cannot reach") as caught:
+                put()
+            assert caught.value.hint
+            assert "SIGNED" not in str(caught.value)
+        assert len(lines) == min(cuts, 2)
+        assert not any("SIGNED" in line for line in lines)
+    finally:
+        storage.close()
