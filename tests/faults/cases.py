@@ -13,13 +13,14 @@ from faults.proxy import FAULTS
 
 RECORDED: Final = Path(__file__).with_name("requests.json")
 """The requests of undisturbed runs, by scenario, as ``test_recorded.py`` writes them."""
-SCENARIOS: Final = ("first", "redeploy", "rollback", "put-back")
+SCENARIOS: Final = ("first", "redeploy", "rollback", "put-back", "runpod-first", "runpod-redeploy")
 KILLS: Final = ("killed-before", "killed-after")
 ONCE: Final = (*(name for name in FAULTS if name not in KILLS), "refused")
 LASTING: Final = ("refused", "closed", "answer-lost", "silent", "401", "500", "html")
 # what meets every request; of the rest, each request meets some, and each fault some requests
-_ALWAYS: Final = frozenset({("closed", False), ("answer-lost", False), ("500", True)})
-_SPREAD: Final = 4
+_ALWAYS: Final = frozenset({("closed", False), ("answer-lost", False)})
+_SPREAD: Final = 6
+_SPREAD_OF_ROLLING: Final = 18
 IS_WHOLE: Final = os.environ.get("FAULTS") == "all"
 """Everything, in about a quarter of an hour, instead of a part that meets every request and uses every fault."""
 
@@ -38,6 +39,11 @@ class Case:
     fault: str
     persists: bool = False
     is_elsewhere: bool = False
+
+    @property
+    def is_rolling(self) -> bool:
+        """Whether endpoints are switched one after the other: Runpod has no other way."""
+        return self.scenario.startswith("runpod")
 
     def __str__(self) -> str:
         lasting = "-from-there-on" if self.persists else ""
@@ -59,18 +65,22 @@ def faults() -> Iterator[Case]:
     kinds = _kinds()
     turn = 0
     for scenario, requests in recorded().items():
+        is_rolling = Case(scenario, "", "").is_rolling
         for at in requests:
             turn += 1
             for place, (fault, persists) in enumerate(kinds):
-                if IS_WHOLE or (fault, persists) in _ALWAYS or (place + turn) % _SPREAD == 0:
+                is_always = (fault, persists) in _ALWAYS and not is_rolling
+                is_its_turn = (place + turn) % (_SPREAD_OF_ROLLING if is_rolling else _SPREAD) == 0
+                if IS_WHOLE or is_always or is_its_turn:
                     yield Case(scenario, at, fault, persists)
 
 
 def kills() -> Iterator[Case]:
     """SIGKILL at each request, before and after it was heard; the next run in turns from here and from elsewhere."""
     for scenario, requests in recorded().items():
+        is_rolling = Case(scenario, "", "").is_rolling
         for place, at in enumerate(requests):
-            for fault in KILLS:
-                yield Case(scenario, at, fault)
-                if IS_WHOLE or place % 3 == 0:
-                    yield Case(scenario, at, fault, is_elsewhere=True)
+            for turn, fault in enumerate(KILLS):
+                is_elsewhere = not is_rolling and place % 3 == 0
+                if IS_WHOLE or not is_rolling or place % 4 == 2 * turn:
+                    yield Case(scenario, at, fault, is_elsewhere=is_elsewhere)

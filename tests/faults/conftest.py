@@ -33,7 +33,14 @@ class Scene:
     @property
     def before(self) -> str | None:
         """What is live before the part that is broken."""
-        return {"first": None, "redeploy": OLD, "rollback": NEW, "put-back": NEW}[self.scenario]
+        if self.scenario.endswith("first"):
+            return None
+        return OLD if self.scenario.endswith("redeploy") else NEW
+
+    @property
+    def target(self) -> str:
+        """Where it goes: by Flash's extensions, or as to Runpod, where there are none."""
+        return "runpod" if self.scenario.startswith("runpod") else "local"
 
     @property
     def after(self) -> str:
@@ -52,16 +59,20 @@ class Scene:
             job["action"] = "roll back"
         elif self.scenario == "put-back":
             job["action"] = "put back"
-        return self.world.run(self.root, NEW, plan, **job)
+        return self.world.run(self.root, NEW, plan, target=self.target, **job)
 
     def live(self) -> str | None:
         """What is served; the old version or the new one, entirely."""
         return self.world.live(self.app, self.before, self.after)
 
+    def is_between(self) -> bool:
+        """Whether each endpoint serves the old version or the new one."""
+        return self.world.is_between(self.app, self.before, self.after)
+
     def check_converges(self, root: Path | None = None) -> None:
         """The next run, on a clean connection, makes the new version live and leaves nothing beside it."""
         root = root or self.root
-        again = self.world.run(root, NEW)
+        again = self.world.run(root, NEW, target=self.target)
         if again.phase != "deployed":
             pytest.fail(f"the next run did not converge: {again}", pytrace=False)
         self.world.live(self.app, NEW)
@@ -78,11 +89,10 @@ def scene(world: World, request: pytest.FixtureRequest) -> Iterator[Scene]:
     app = world.new_name()
     before = world.endpoints()
     root = world.checkout(app)
-    if scenario != "first":
-        done = world.run(root, OLD)
+    scene = Scene(world, scenario, app, root, before)
+    versions = [] if scene.before is None else [OLD, NEW] if scenario == "put-back" else [OLD]
+    for version in versions:
+        done = world.run(root, version, target=scene.target)
         assert done.phase == "deployed", done
-    if scenario == "put-back":
-        done = world.run(root, NEW)
-        assert done.phase == "deployed", done
-    yield Scene(world, scenario, app, root, before)
+    yield scene
     world.forget(app)

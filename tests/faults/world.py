@@ -400,7 +400,13 @@ class World:
             "target": "local",
             "action": "deploy",
             "proxy": proxy.url,
-            "variables": {"FLASH_HOME": str(home)},
+            "variables": {
+                "FLASH_HOME": str(home),
+                "RUNPOD_API_KEY": KEY,
+                "RUNPOD_API_BASE_URL": proxy.url,
+                "RUNPOD_ENDPOINT_BASE_URL": f"{proxy.url}/v2",
+                "FLASH_LB_BASE_URL": f"{proxy.url}/lb",
+            },
             **job,
         }
         if "refused" in job:
@@ -467,6 +473,12 @@ class World:
             if serving == self.expected(version):
                 return version
         raise AssertionError(f"neither of {candidates} is served entirely, but {serving}")
+
+    def is_between(self, app: str, *candidates: str | None) -> bool:
+        """Whether every endpoint that is there answers, each as one of the versions does."""
+        known = [self.expected(version).answers for version in candidates]
+        answers = self.serving(app).answers
+        return all(any(one.get(name) == answer for one in known) for name, answer in answers.items())
 
     def endpoints(self) -> set[str]:
         """Ids of all endpoints of the platform, whoever's they are."""
