@@ -38,9 +38,13 @@ def secrets_of(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 def redacted(report: Report, secrets: Iterable[str]) -> Report:
     """The report without the secrets, also where they are quoted, escaped, or part of a URL."""
+    data = report.as_json()
+    # most are nowhere in it, which one look at the whole tells
+    whole = json.dumps(data, ensure_ascii=False)
+    spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
+    printed = [spelling for spelling in spellings if json.dumps(spelling, ensure_ascii=False)[1:-1] in whole]
     # the longest first: one may be the beginning of another
-    spellings = sorted({spelling for secret in secrets for spelling in _spellings(secret)}, key=len, reverse=True)
-    return Report.parse(_cleaned(report.as_json(), spellings)) if spellings else report
+    return Report.parse(_cleaned(data, sorted(printed, key=len, reverse=True))) if printed else report
 
 
 def _spellings(secret: str) -> Iterator[str]:
