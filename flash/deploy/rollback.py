@@ -12,7 +12,7 @@ from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint, Plan
 from flash.deploy.release import Release
 from flash.deploy.roll import advance, roll
 from flash.deploy.rollout import Site
-from flash.errors import DeployError, FlashError, Unverified, WorkerFailed
+from flash.errors import DeployError, FlashError, PlatformError, Unverified, WorkerFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -188,6 +188,12 @@ def verify(site: Site, rollout: Rollout, build: Build, serving: Mapping[str, str
         )
     try:
         rollout.check(site, build, serving)
+    except PlatformError as error:
+        raise Unverified(
+            f"{site.environment}: build {build.id} was put back and is live, but whether it is healthy is not known: "
+            f"{error.headline}",
+            hint="flash logs shows what its workers wrote",
+        ) from error
     except FlashError as error:
         raise DeployError(
             f"{site.environment}: build {build.id} was put back and is live, but {error.headline}",
