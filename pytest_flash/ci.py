@@ -178,9 +178,9 @@ def _found(report: Report, root: Path) -> Iterator[_Annotation]:
         hint = f"\nhint: {condition.remedy}" if condition.remedy else ""
         yield _Annotation(f"{condition.code} {condition.title}", f"{condition.outcome}: {seen}{hint}")
     for stage in report.stages:
-        refused = stage.id.startswith("flash::deploy[") and report.outcome == "refused"
-        if stage.outcome == "failed" and not refused:
-            error = report.error
+        error = report.error
+        is_refusal = report.outcome == "refused" and error is not None and stage.message == error.message
+        if stage.outcome == "failed" and not is_refusal:
             path = None if error is None or error.path is None or error.message not in stage.message else error.path
             line = None if path is None or error is None else error.line
             hint = f"\nhint: {stage.hint}" if stage.hint else ""

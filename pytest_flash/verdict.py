@@ -146,8 +146,8 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
     if verdict.outcome == "passed":
         return (f"passed against the preview of {digest}" if verdict.digest else ""), {"green": True}
     if environment is None:
-        # the failed reports say it all
-        return "", {}
+        # the failed reports say it all, but for a gate that was asked for a receipt
+        return ("no receipt: the gate refused", bad) if verdict.outcome == "refused" else ("", {})
     if verdict.outcome == "rolled-back":
         return f"rolled back {environment}: {reason}", bad
     if verdict.outcome == "interrupted":

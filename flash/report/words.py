@@ -36,7 +36,8 @@ def headline(report: Report) -> str:
     """What came of it, in one line: ``quickstart is live in production``."""
     app, environment = report.app or "nothing", report.environment
     if environment is None:
-        return f"{app}: {'passed' if report.is_good else report.outcome}"
+        said = {"passed": "passed", "refused": "the gate refused", "interrupted": "interrupted"}
+        return f"{app}: {said.get(report.outcome, 'failed')}"
     if report.rollback is not None and report.rollback.outcome == "failed":
         return f"{app} could not be put back in {environment}"
     said = {

@@ -275,3 +275,11 @@ def test_a_test_that_cannot_import_an_endpoint_says_what_mends_that(project: Fla
     result.stdout.fnmatch_lines(["note: app.py imports at its top what is not installed here; import packages*"])
     project.tests("import nothing_of_that_name\n")
     assert "imports at its top" not in project.run("--flash-deploy=production").stdout.str()
+
+
+def test_a_gate_that_refuses_a_receipt_says_so_in_full(project: FlashProject) -> None:
+    """There is no environment then, and still a verdict with what would change it."""
+    project.tests(TESTS)
+    result = project.run("--flash-preview", "--flash-receipt=r.json", "-k", "ordinary", "--flash-report=report.json")
+    result.stdout.fnmatch_lines(["no receipt: the gate refused", "  FLASH-G004 *", "    hint: run without -k*"])
+    assert read(project).outcome == "refused"
