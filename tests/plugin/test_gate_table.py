@@ -8,6 +8,7 @@ for is read from the fake pipeline.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import subprocess
 from dataclasses import dataclass, field
@@ -29,8 +30,21 @@ IS_9 = pytest.version_tuple >= (9,)
 
 ONE = "def test_one(): pass\n\ndef test_other(): pass\n"
 TWO = "def test_two(): pass\n"
+# contract checks with one input each: how many they try is not what is asked here
+NAME = {
+    "type": "object",
+    "properties": {"name": {"enum": ["Ada"]}},
+    "required": ["name"],
+    "additionalProperties": False,
+}
+SCHEMAS = {"schemas": {name: {"input": NAME} for name in ("hello", "echo")}}
 TARGET = 'target = "local"'
-FILES = {"tests/test_one.py": ONE, "tests/test_two.py": TWO, "pyproject.toml": SETTINGS + 'testpaths = ["tests"]\n'}
+FILES = {
+    "scenario.json": json.dumps(SCHEMAS),
+    "tests/test_one.py": ONE,
+    "tests/test_two.py": TWO,
+    "pyproject.toml": SETTINGS + 'testpaths = ["tests"]\n',
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,9 +200,7 @@ SELECTING = {
     "--pyargs of a module": Row(arguments=("--pyargs", "json"), codes="005", status=FAILED),
     "--pyargs": Row(arguments=("--pyargs",), files={"pyproject.toml": SETTINGS}),
     "--import-mode": Row(arguments=("--import-mode=importlib",)),
-    "--doctest-modules": Row(
-        arguments=("--doctest-modules",), files={"tests/helper.py": '"""\n>>> 1\n1\n"""\n', "scenario.json": "{}"}
-    ),
+    "--doctest-modules": Row(arguments=("--doctest-modules",), files={"tests/helper.py": '"""\n>>> 1\n1\n"""\n'}),
     "a doctest that fails": Row(
         arguments=("--doctest-modules",), files={"tests/helper.py": '"""\n>>> 1\n2\n"""\n'}, codes="002"
     ),
@@ -499,7 +511,7 @@ OUTCOMES = {
         files=two("@pytest.mark.parametrize('x', [])\ndef test_two(x): pass\n"), evidence="got empty parameter set"
     ),
     "an async test that nothing runs": Row(files=two("async def test_two(): pass\n"), codes="002"),
-    "a broken contract": Row(files={"scenario.json": '{"answers": "number"}'}, codes="002 006"),
+    "a broken contract": Row(files={"scenario.json": json.dumps({**SCHEMAS, "answers": "number"})}, codes="002 006"),
     "too many warnings": Row(
         files=two("import warnings\ndef test_two(): warnings.warn('old', stacklevel=1)\n"),
         arguments=("--max-warnings=0", "-W", "default"),
