@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
     from flash.emulator.access import Access
     from flash.emulator.artifacts import ArtifactStore
+    from flash.emulator.job import Job
     from flash.emulator.launchers import Launcher, WorkerSpec
     from flash.emulator.logs import WorkerLogs
     from flash.emulator.queue import JobQueue
     from flash.emulator.record import VersionRecord
     from flash.emulator.state import State
+    from flash.emulator.traffic import Share, Traffic
 
 __all__ = ["Fleet"]
 
@@ -63,6 +65,7 @@ class Fleet:
         logs: WorkerLogs,
         launcher: Launcher,
         client: httpx.AsyncClient,
+        traffic: Traffic,
         policy: Policy,
         clock: Callable[[], float],
         new_id: Callable[[], str],
@@ -75,6 +78,7 @@ class Fleet:
         self._logs = logs
         self._launcher = launcher
         self._client = client
+        self._traffic = traffic
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
@@ -85,6 +89,7 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._digests: dict[str, str] = {}
+        self._lanes: dict[str, tuple[VersionRecord, Share]] = {}
         self._is_closed = False
 
     # -- what others tell and ask -------------------------------------------------------------------------------------
@@ -92,7 +97,10 @@ class Fleet:
     def changed(self) -> None:
         """What is deployed has changed: from now on other workers may serve."""
         self._versions = {version.id: version for version in self._state.versions.all()}
+        self._lanes = self._open_lanes()
         for endpoint_id in {version.endpoint_id for version in self._versions.values()}:
+            lane = self._lanes.get(endpoint_id)
+            self._queue.keep_lanes(endpoint_id, () if lane is None else (lane[0].id,))
             self._queue.dispatch(endpoint_id)
             self._serve_waiters(endpoint_id)
         self._wake.set()
@@ -117,7 +125,56 @@ class Fleet:
         if worker is None or worker.is_draining:
             return False
         version = self._versions.get(worker.version.id)
-        return version is not None and version.state is VersionState.ACTIVE
+        return version is not None and (version.state is VersionState.ACTIVE or self._is_tried(version))
+
+    def lane_of(self, worker_id: str) -> str:
+        """Which jobs a worker takes: those of its own version where that is being tried, else what serves gets."""
+        worker = self._workers.get(worker_id)
+        return worker.version.id if worker is not None and self._is_tried(worker.version) else ""
+
+    def lane_for(self, endpoint_id: str, caller: str | None) -> str:
+        """Where a new call goes: to the version that is being tried, by its id, or, empty, to the one that serves.
+
+        Calls of a worker whose own endpoint has a version that is being tried stay in the worker's build; all others
+        are split. A version without one before it is called by nobody but those who try it, and gets everything.
+
+        Args:
+            endpoint_id: Of what is called.
+            caller: The worker that calls, or None for anybody else.
+        """
+        if endpoint_id not in self._lanes:
+            return ""
+        version, share = self._lanes[endpoint_id]
+        worker = self._workers.get(caller or "")
+        if not self._has_active(endpoint_id):
+            is_new = True
+        elif worker is not None and worker.endpoint_id in self._lanes:
+            is_new = worker.version.build_id == share.build_id
+        else:
+            is_new = self._traffic.draws(endpoint_id, share)
+        return version.id if is_new else ""
+
+    def share_of(self, version: VersionRecord) -> int:
+        """Percent of its endpoint's calls that a version gets."""
+        lane = self._lanes.get(version.endpoint_id)
+        if lane is not None and lane[0].id == version.id:
+            return lane[1].percent if self._has_active(version.endpoint_id) else 100
+        if version.state is not VersionState.ACTIVE:
+            return 0
+        return 100 if lane is None else 100 - lane[1].percent
+
+    def split_endpoints(self, environment_id: str) -> int:
+        """How many endpoints of an environment have a version that is being tried beside the one that serves."""
+        return sum(
+            each.id in self._lanes and self._has_active(each.id)
+            for each in self._state.versions.endpoints(environment_id)
+        )
+
+    def note_taken(self, job: Job) -> None:
+        """Note on a job whose worker has it."""
+        worker = self._workers.get(job.worker_id)
+        if worker is not None:
+            job.version_id, job.build_id = worker.version.id, worker.version.build_id or ""
 
     def asks_for_job(self, worker_id: str) -> None:
         """A worker has asked for a job: that is how a queue worker shows that it is ready."""
@@ -138,12 +195,13 @@ class Fleet:
         if worker is not None:
             worker.stuck_since = self._clock()
 
-    async def acquire(self, endpoint_id: str, wait_s: float) -> Worker | None:
+    async def acquire(self, endpoint_id: str, wait_s: float, *, lane: str = "") -> Worker | None:
         """A ready worker of a load-balanced endpoint, with one request more on it.
 
-        None once *wait_s* are over, or as soon as it is clear that none will ever be ready.
+        It is one of what serves where *lane* has none. None once *wait_s* are over, or as soon as it is clear that
+        none will ever be ready.
         """
-        worker = self._least_loaded(endpoint_id)
+        worker = (self._least_loaded(endpoint_id, lane) if lane else None) or self._least_loaded(endpoint_id)
         if worker is not None or self._is_closed or self.has_given_up(endpoint_id):
             return worker
         now = self._clock()
@@ -232,6 +290,7 @@ class Fleet:
         self._stop_drained(now)
         for version_id in set(self._histories) - set(self._versions):
             del self._histories[version_id]
+        self._traffic.keep_only(self._versions, {version.endpoint_id for version in self._versions.values()})
         self._expire_waiters(now)
 
     async def dismiss(self) -> None:
@@ -368,6 +427,10 @@ class Fleet:
         if not worker.is_draining and worker.version.id in self._versions:
             _LOG.warning("endpoint %s, worker %s: %s", worker.endpoint_id, worker.id, self._access.redact(reason))
             self._histories[worker.version.id].note_death(worker, reason, self._clock())
+            for job in self._queue.held_by(worker.id):
+                if job.deaths == 0:
+                    # its caller gets another answer; the second time it fails, and is counted then
+                    self._traffic.note(worker.version.id, is_failure=True)
         self._queue.release(worker.id, reason)
 
     def _drain(self, worker: Worker) -> None:
@@ -404,19 +467,24 @@ class Fleet:
                 self._drain(worker)
 
     def _facts(self, version: VersionRecord, alive: list[Worker], now: float) -> VersionFacts:
-        counts = self._queue.counts(version.endpoint_id)
-        waiting = self._waiters[version.endpoint_id]
+        is_tried, is_split = self._is_tried(version), version.endpoint_id in self._lanes
+        counts = self._queue.counts(version.endpoint_id, lane=version.id if is_tried else "")
+        waiting = [] if is_tried else self._waiters[version.endpoint_id]
+        workers_min = version.number("workersMin", 0)
         idle_timeout_s = version.number("idleTimeout", 60)
         waits = [counts.oldest_wait_s, *(now - since for _, since, _ in waiting)]
         return VersionFacts(
-            state=version.state,
+            state=VersionState.ACTIVE if is_tried else version.state,
             workers=len(alive),
             starting=sum(worker.ready_at is None for worker in alive),
-            expired=sum(worker.is_ready and now - worker.busy_at > idle_timeout_s for worker in alive),
+            # whatever becomes of what is tried, what serves is as ready as it was
+            expired=0
+            if is_split
+            else sum(worker.is_ready and now - worker.busy_at > idle_timeout_s for worker in alive),
             queued=counts.urgent + len(waiting),
             in_progress=counts.in_progress + sum(worker.requests for worker in alive),
             oldest_wait_s=max(waits),
-            workers_min=version.number("workersMin", 0),
+            workers_min=max(1, workers_min) if is_tried else workers_min,
             workers_max=version.number("workersMax", 1),
             scales_by_requests=version.config.get("scalerType") == "REQUEST_COUNT",
             scaler_value=version.number("scalerValue", 4),
@@ -424,10 +492,10 @@ class Fleet:
 
     # -- load-balanced requests ---------------------------------------------------------------------------------------
 
-    def _least_loaded(self, endpoint_id: str) -> Worker | None:
+    def _least_loaded(self, endpoint_id: str, lane: str = "") -> Worker | None:
         ready = [
             worker
-            for worker in self._serving(endpoint_id)
+            for worker in self._serving(endpoint_id, lane)
             if worker.is_ready and worker.running is not None and worker.running.url is not None
         ]
         if not ready:
@@ -456,8 +524,37 @@ class Fleet:
     def _alive(self, version_id: str) -> list[Worker]:
         return [w for w in self._workers.values() if w.version.id == version_id and not w.is_draining]
 
-    def _serving(self, endpoint_id: str) -> list[Worker]:
-        return [w for w in self._workers.values() if w.endpoint_id == endpoint_id and self.may_take(w.id)]
+    def _serving(self, endpoint_id: str, lane: str = "") -> list[Worker]:
+        return [
+            worker
+            for worker in self._workers.values()
+            if worker.endpoint_id == endpoint_id and self.may_take(worker.id) and self.lane_of(worker.id) == lane
+        ]
+
+    def _open_lanes(self) -> dict[str, tuple[VersionRecord, Share]]:
+        """The versions that are being tried, by endpoint: staged, with a share, and with a worker to answer."""
+        shares = self._traffic.shares()
+        ids = {
+            endpoint.id: share for each, share in shares.items() for endpoint in self._state.versions.endpoints(each)
+        }
+        return {
+            version.endpoint_id: (version, ids[version.endpoint_id])
+            for version in self._versions.values()
+            if version.state is VersionState.STAGED
+            and version.endpoint_id in ids
+            and version.build_id == ids[version.endpoint_id].build_id
+            and any(worker.is_ready for worker in self._alive(version.id))
+        }
+
+    def _is_tried(self, version: VersionRecord) -> bool:
+        lane = self._lanes.get(version.endpoint_id)
+        return lane is not None and lane[0].id == version.id
+
+    def _has_active(self, endpoint_id: str) -> bool:
+        return any(
+            version.endpoint_id == endpoint_id and version.state is VersionState.ACTIVE
+            for version in self._versions.values()
+        )
 
     def _is_busy(self, worker: Worker) -> bool:
         return worker.requests > 0 or bool(self._queue.held_by(worker.id))

@@ -34,7 +34,12 @@ class JobRequest:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Job:
-    """A job and what has become of it. Times are seconds on the queue's clock."""
+    """A job and what has become of it. Times are seconds on the queue's clock.
+
+    Attributes:
+        lane: Who may take it: workers of the version that serves, or, with a version's id, of that one.
+        version_id: Of the worker that took it last; *build_id* is that version's.
+    """
 
     id: str
     endpoint_id: str
@@ -45,6 +50,9 @@ class Job:
     finished_at: float | None = None
     worker_id: str = ""
     deaths: int = 0
+    lane: str = ""
+    version_id: str = ""
+    build_id: str = ""
     output: Any = None
     has_output: bool = False
     error: str | None = None

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from flash.emulator import limits
 from flash.emulator.job import JobRequest
-from flash.emulator.wire import disconnected, error, grant_of, platform_of, read_json, refusal
+from flash.emulator.wire import BUILD_HEADER, disconnected, error, grant_of, platform_of, read_json, refusal
 from flash.errors import FlashError, NotAuthorized, NotFound, PlatformError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _BATCH: Final = 100
 async def _run(request: Request) -> Response:
     platform, endpoint_id = platform_of(request), _callable_endpoint(request)
     wanted = _job_request(await read_json(request, limits.RUN_BYTES), _shown(platform, endpoint_id), is_sync=False)
-    job = platform.queue.submit(endpoint_id, wanted)
+    job = platform.queue.submit(endpoint_id, wanted, lane=_lane(request, endpoint_id))
     platform.fleet.wake()
     return JSONResponse({"id": job.id, "status": "IN_QUEUE"})
 
@@ -43,14 +43,14 @@ async def _runsync(request: Request) -> Response:
     platform, endpoint_id = platform_of(request), _callable_endpoint(request)
     wait_s = _number(request.query_params.get("wait"), "wait", limits.WAIT_MS, limits.DEFAULT_WAIT_MS) / 1000
     wanted = _job_request(await read_json(request, limits.RUNSYNC_BYTES), _shown(platform, endpoint_id), is_sync=True)
-    job = platform.queue.submit(endpoint_id, wanted)
+    job = platform.queue.submit(endpoint_id, wanted, lane=_lane(request, endpoint_id))
     platform.fleet.wake()
     await platform.queue.wait(job, wait_s)
-    return JSONResponse(job.reply())
+    return _reply(job)
 
 
 async def _status(request: Request) -> Response:
-    return JSONResponse(_job(request).reply())
+    return _reply(_job(request))
 
 
 async def _stream(request: Request) -> Response:
@@ -176,6 +176,14 @@ async def _ping(request: Request) -> Response:
 
 
 # -- what they share --------------------------------------------------------------------------------------------------
+
+
+def _lane(request: Request, endpoint_id: str) -> str:
+    return platform_of(request).fleet.lane_for(endpoint_id, grant_of(request).worker_id)
+
+
+def _reply(job: Job) -> Response:
+    return JSONResponse(job.reply(), headers={BUILD_HEADER: job.build_id} if job.build_id else None)
 
 
 def _known_endpoint(request: Request) -> str:

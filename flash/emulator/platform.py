@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from ipaddress import IPv4Network, ip_address
+from random import Random
 from typing import TYPE_CHECKING, Final
 
 import httpx
@@ -22,6 +23,7 @@ from flash.emulator.queue import JobQueue
 from flash.emulator.rates import Rates
 from flash.emulator.scaler import Policy
 from flash.emulator.state import State
+from flash.emulator.traffic import Traffic
 from flash.emulator.webhook import Webhooks
 from flash.model.job import JobState
 
@@ -56,6 +58,7 @@ class Platform:
         home: Folder of its own: state, uploads, unpacked artifacts, logs.
         api_key: The key that everything needs.
         transport: How workers and webhooks are reached; a test's stand-in.
+        draw: Which calls go to a version that has a share of them.
 
     Attributes:
         base_url: Where it answers, known once it listens.
@@ -73,6 +76,7 @@ class Platform:
         clock: Callable[[], float] | None = None,
         new_id: Callable[[], str] = random_id,
         transport: httpx.AsyncBaseTransport | None = None,
+        draw: Random | None = None,
     ) -> None:
         home.mkdir(parents=True, exist_ok=True)
         self.clock = clock or steady_clock()
@@ -88,6 +92,7 @@ class Platform:
         # proxies of the user's environment know nothing of loopback
         self.client = httpx.AsyncClient(transport=transport, trust_env=False, limits=httpx.Limits(max_connections=None))
         self.leases = Leases(self.clock)
+        self.traffic = Traffic(self.leases, draw or Random())  # noqa: S311  nobody gains by knowing it
         self.logins = Logins(self.clock, new_id)
         # the checks and tests of a preview ask as fast as they can
         self.rates = Rates(self.clock, limits.RATES if policy is Policy.SCALE else {})
@@ -96,6 +101,8 @@ class Platform:
             self.clock,
             new_id,
             may_take=lambda worker: self.fleet.may_take(worker),  # noqa: PLW0108  the fleet is made of the queue
+            lane_of=lambda worker: self.fleet.lane_of(worker),  # noqa: PLW0108
+            on_take=lambda job: self.fleet.note_taken(job),  # noqa: PLW0108
             on_finish=self._on_finish,
         )
         self.fleet = Fleet(
@@ -106,6 +113,7 @@ class Platform:
             logs=self.logs,
             launcher=launcher,
             client=self.client,
+            traffic=self.traffic,
             policy=policy,
             clock=self.clock,
             new_id=new_id,
@@ -169,5 +177,7 @@ class Platform:
 
     def _on_finish(self, job: Job) -> None:
         self.webhooks.note(job)
+        if job.version_id and job.state is not JobState.CANCELLED:
+            self.traffic.note(job.version_id, is_failure=job.state is not JobState.COMPLETED)
         if job.worker_id and job.state in (JobState.CANCELLED, JobState.TIMED_OUT):
             self.fleet.suspect(job.worker_id)

@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from flash.emulator import limits
-from flash.emulator.wire import error, grant_of, platform_of
+from flash.emulator.wire import BUILD_HEADER, error, grant_of, platform_of
 from flash.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from flash.emulator.fleet import Fleet
+    from flash.emulator.platform import Platform
     from flash.emulator.workers import Worker
 
 __all__ = ["ROUTES"]
@@ -53,20 +53,21 @@ async def _forward(request: Request) -> Response:
         return error(400, "this endpoint has a queue, and no routes")
     if int(request.headers.get("content-length") or 0) > limits.LB_BODY_BYTES:
         return error(413, f"the body is larger than {limits.LB_BODY_BYTES} bytes")
-    worker = await platform.fleet.acquire(endpoint_id, limits.LB_COLD_START_S)
+    lane = platform.fleet.lane_for(endpoint_id, grant_of(request).worker_id)
+    worker = await platform.fleet.acquire(endpoint_id, limits.LB_COLD_START_S, lane=lane)
     if worker is None:
         return error(502 if platform.fleet.has_given_up(endpoint_id) else 503, "no workers available")
     try:
-        return await _send(request, platform.client, platform.fleet, worker)
+        return await _send(request, platform, worker)
     except BaseException:  # why: also a caller that has gone away gives its worker back
         platform.fleet.release(worker)
         raise
 
 
-async def _send(request: Request, client: httpx.AsyncClient, fleet: Fleet, worker: Worker) -> Response:
+async def _send(request: Request, platform: Platform, worker: Worker) -> Response:
     outgoing = _outgoing(request, worker)
     try:
-        incoming = await client.send(outgoing, stream=True)
+        incoming = await platform.client.send(outgoing, stream=True)
     except _TooLarge:
         answer = error(413, f"the body is larger than {limits.LB_BODY_BYTES} bytes")
     except httpx.TimeoutException:
@@ -74,8 +75,11 @@ async def _send(request: Request, client: httpx.AsyncClient, fleet: Fleet, worke
     except httpx.TransportError:
         answer = error(502, "the worker went away")
     else:
-        return _answer(incoming, fleet, worker)
-    fleet.release(worker)
+        return _answer(incoming, platform, worker)
+    if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+        platform.traffic.note(worker.version.id, is_failure=True)
+    answer.headers[BUILD_HEADER] = worker.version.build_id or ""
+    platform.fleet.release(worker)
     return answer
 
 
@@ -100,21 +104,32 @@ def _outgoing(request: Request, worker: Worker) -> httpx.Request:
     )
 
 
-def _answer(incoming: httpx.Response, fleet: Fleet, worker: Worker) -> Response:
+def _answer(incoming: httpx.Response, platform: Platform, worker: Worker) -> Response:
+    is_failure = incoming.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+
     async def body() -> AsyncIterator[bytes]:
+        nonlocal is_failure
         try:
             async for chunk in incoming.aiter_raw():
                 yield chunk
+        except httpx.TransportError:
+            is_failure = True
+            raise
         finally:
             await incoming.aclose()
 
-    answer = _Relayed(body(), status_code=incoming.status_code, release=lambda: fleet.release(worker))
+    def release() -> None:
+        platform.traffic.note(worker.version.id, is_failure=is_failure)
+        platform.fleet.release(worker)
+
+    answer = _Relayed(body(), status_code=incoming.status_code, release=release)
     answer.raw_headers = [
         (name.lower(), value)
         for name, value in incoming.headers.raw
         if name.decode("latin-1").lower() not in _HOP_BY_HOP
     ]
     answer.raw_headers.append((b"x-runpod-worker-id", worker.id.encode()))
+    answer.raw_headers.append((BUILD_HEADER.lower().encode(), (worker.version.build_id or "").encode()))
     return answer
 
 

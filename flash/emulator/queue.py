@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from flash.emulator import limits
@@ -17,7 +18,7 @@ from flash.errors import NotFound, PlatformError
 from flash.model.job import TRANSITIONS, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 __all__ = ["JobQueue"]
 
@@ -42,7 +43,10 @@ class JobQueue:
     Args:
         clock: Seconds; never goes back.
         new_id: Unique, unguessable ids.
-        may_take: Whether a worker, by id, serves its endpoint now: workers of staged and of replaced versions do not.
+        may_take: Whether a worker, by id, serves its endpoint now: workers of staged and of replaced versions do not,
+            but for a staged one that has a share of the traffic.
+        lane_of: Which jobs such a worker takes: those of that lane, and no others.
+        on_take: Called with each job that was given to a worker.
         on_finish: Called with each job that has ended.
     """
 
@@ -52,11 +56,15 @@ class JobQueue:
         new_id: Callable[[], str],
         *,
         may_take: Callable[[str], bool] = lambda _: True,
+        lane_of: Callable[[str], str] = lambda _: "",
+        on_take: Callable[[Job], None] = lambda _: None,
         on_finish: Callable[[Job], None] = lambda _: None,
     ) -> None:
         self._clock = clock
         self._new_id = new_id
         self._may_take = may_take
+        self._lane_of = lane_of
+        self._on_take = on_take
         self._on_finish = on_finish
         self._jobs: dict[str, Job] = {}
         self._queued: dict[str, list[Job]] = defaultdict(list)
@@ -69,11 +77,15 @@ class JobQueue:
 
     # -- callers ------------------------------------------------------------------------------------------------------
 
-    def submit(self, endpoint_id: str, request: JobRequest) -> Job:
+    def submit(self, endpoint_id: str, request: JobRequest, *, lane: str = "") -> Job:
         """Put a job into its endpoint's queue."""
         prefix = "sync-" if request.is_sync else ""
         job = Job(
-            id=f"{prefix}{self._new_id()}-u1", endpoint_id=endpoint_id, request=request, submitted_at=self._clock()
+            id=f"{prefix}{self._new_id()}-u1",
+            endpoint_id=endpoint_id,
+            request=request,
+            submitted_at=self._clock(),
+            lane=lane,
         )
         self._jobs[job.id] = job
         self._queued[endpoint_id].append(job)
@@ -143,11 +155,14 @@ class JobQueue:
         chunks, job.chunks = job.chunks, []
         return chunks
 
-    def counts(self, endpoint_id: str) -> QueueCounts:
-        """The numbers of one endpoint."""
+    def counts(self, endpoint_id: str, *, lane: str | None = None) -> QueueCounts:
+        """The numbers of one endpoint; with a lane, what waits and what is worked on there only."""
         queued, totals = self._queued[endpoint_id], self._totals[endpoint_id]
-        urgent = [job for job in queued if not job.request.is_low_priority]
         running = [job for jobs in self._running.values() for job in jobs if job.endpoint_id == endpoint_id]
+        if lane is not None:
+            queued = [job for job in queued if job.lane == lane]
+            running = [job for job in running if job.lane == lane]
+        urgent = [job for job in queued if not job.request.is_low_priority]
         return QueueCounts(
             in_queue=len(queued),
             in_progress=len(running),
@@ -190,13 +205,24 @@ class JobQueue:
                 return
             if taker.future.done() or not self._may_take(taker.worker_id):
                 continue
-            jobs, queued[:] = queued[: taker.limit], queued[taker.limit :]
+            lane = self._lane_of(taker.worker_id)
+            jobs = list(islice((job for job in queued if job.lane == lane), taker.limit))
+            if not jobs:
+                continue
             for job in jobs:
+                queued.remove(job)
                 self._move(job, JobState.IN_PROGRESS)
                 job.worker_id, job.started_at = taker.worker_id, self._clock()
                 self._running[taker.worker_id].append(job)
+                self._on_take(job)
             takers.remove(taker)
             taker.future.set_result(jobs)
+
+    def keep_lanes(self, endpoint_id: str, lanes: Collection[str]) -> None:
+        """Jobs that wait in any other lane go to whatever serves; they keep their places."""
+        for job in self._queued[endpoint_id]:
+            if job.lane and job.lane not in lanes:
+                job.lane = ""
 
     def give_back(self, jobs: list[Job]) -> None:
         """Return jobs that never reached the worker they were given to."""
@@ -270,6 +296,8 @@ class JobQueue:
         for job in self.held_by(worker_id):
             job.deaths += 1
             if job.deaths == 1:
+                # a version that is being tried does not get it again
+                job.lane = ""
                 self._requeue(job)
             else:
                 job.error = reason

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ariadne import MutationType, QueryType
 
 from flash.emulator import views
+from flash.emulator.traffic import Share
 from flash.errors import FlashError, NotAuthorized, PlatformError
 from flash.model.manifest import Manifest
 
@@ -239,6 +240,7 @@ def _deploy(_: object, info: Info, *, input: dict[str, str]) -> views.View:  # n
     platform = _platform(info)
     info.context.check_lease(input["flashEnvironmentId"], "deployBuildToEnvironment")
     environment = platform.state.activate(input["flashEnvironmentId"], input["flashBuildId"])
+    platform.traffic.end(environment.id)
     platform.fleet.changed()
     return views.environment(platform, environment)
 
@@ -250,6 +252,28 @@ def _retire(_: object, info: Info, *, flashEnvironmentId: str) -> int:  # noqa: 
     retired = platform.state.versions.retire(platform.state.environment(flashEnvironmentId).id)
     platform.fleet.changed()
     return retired
+
+
+@MUTATIONS.field("setFlashTraffic")
+def _set_traffic(_: object, info: Info, *, flashEnvironmentId: str, flashBuildId: str, percent: int) -> int:  # noqa: N803  the wire's
+    platform = _platform(info)
+    environment = platform.state.environment(flashEnvironmentId)
+    info.context.check_lease(environment.id, "setFlashTraffic")
+    held = platform.leases.of(environment.id)
+    if held is None:
+        raise PlatformError(
+            f"a share of the traffic needs the lease of environment {environment.name!r}, and ends with it",
+            operation="setFlashTraffic",
+            hint="ask for it: acquireFlashLease",
+        )
+    if not 0 <= percent <= 100:
+        raise PlatformError(f"percent is {percent}, it must lie between 0 and 100", operation="setFlashTraffic")
+    if percent:
+        platform.traffic.split(environment.id, Share(build_id=flashBuildId, percent=percent, lease_id=held.id))
+    else:
+        platform.traffic.end(environment.id)
+    platform.fleet.changed()
+    return platform.fleet.split_endpoints(environment.id)
 
 
 @MUTATIONS.field("acquireFlashLease")

@@ -139,9 +139,12 @@ def endpoint(platform: Platform, record: EndpointRecord, version: VersionRecord 
                 "workers": view.workers,
                 "failure": view.failure,
                 "logTail": view.log_tail,
+                "share": fleet.share_of(each),
+                "answered": answers.answered,
+                "failed": answers.failed,
             }
             for each in versions.of(record.id)
-            for view in [fleet.view(each)]
+            for view, answers in [(fleet.view(each), platform.traffic.answers(each.id))]
         ]
 
     return {

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from flash.emulator.access import Grant
     from flash.emulator.platform import Platform
 
-__all__ = ["disconnected", "error", "grant_of", "platform_of", "read_json", "refusal"]
+__all__ = ["BUILD_HEADER", "disconnected", "error", "grant_of", "platform_of", "read_json", "refusal"]
 
+BUILD_HEADER: Final = "X-Flash-Build"
+"""Extension of Flash: on answers, the build whose worker gave it."""
 # a caller that still sends reads no answer: what is too much is read on for a while, and dropped
 _PATIENCE: Final = 4
 
