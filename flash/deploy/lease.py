@@ -64,7 +64,11 @@ class Lease:
 
     def _beat(self) -> None:
         while not self._ended.wait(_RENEWED_EVERY_S):
-            self.renew()
+            try:
+                self.renew()
+            except RuntimeError:
+                # the client was closed under it: its owner is done
+                return
 
 
 def acquire(site: Site, *, base_build_id: str | None) -> Lease:
