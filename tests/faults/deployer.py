@@ -2,7 +2,7 @@
 
 Run as a program: it reads a job a line, ``{"root", "home", "artifact", "environment", "action", …}``, forks, says the
 process's id, and says how it ended. What is not Flash's here: pauses are short, an answer is waited for no longer than
-the job says, and one request may find nobody who listens.
+the job says, the clock goes on as if they had been long, and one request may find nobody who listens.
 """
 
 from __future__ import annotations
@@ -17,11 +17,24 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-_sleep = time.sleep
+_sleep, _monotonic = time.sleep, time.monotonic
 _LONGEST_PAUSE_S = 0.02
 _LONGEST_RUN_S = 60.0
-# before anything of Flash's is imported: it is the default of its arguments
-time.sleep = lambda seconds: _sleep(min(seconds, _LONGEST_PAUSE_S))
+_skipped_s = 0.0
+
+
+def _skip(seconds: float) -> None:
+    global _skipped_s
+    _skipped_s += max(0.0, seconds)
+
+
+def _short_sleep(seconds: float) -> None:
+    _sleep(min(seconds, _LONGEST_PAUSE_S))
+    _skip(seconds - _LONGEST_PAUSE_S)
+
+
+# before anything of Flash's is imported: they are the defaults of its arguments
+time.sleep, time.monotonic = _short_sleep, lambda: _monotonic() + _skipped_s
 
 import httpx  # noqa: E402
 from faults.proxy import ARM, HEALTH, operation_of  # noqa: E402
@@ -133,12 +146,18 @@ def _reroute(job: dict[str, Any], said: dict[str, Any]) -> None:
             if f"{operation}[{counts[operation]}]" == refused["at"] or (said.get("refused") and refused["persists"]):
                 said["refused"] = True
                 request.url = request.url.copy_with(port=refused["port"])
+        given: dict[str, Any] = {}
         if timeout_s is not None:
             given = request.extensions.get("timeout", {})
             request.extensions["timeout"] = {
                 kind: min(given.get(kind) or timeout_s, timeout_s) for kind in ("connect", "read", "write", "pool")
             }
-        return send(self, request)
+        try:
+            return send(self, request)
+        except httpx.ReadTimeout:
+            # so long it would have waited
+            _skip((given.get("read") or 0.0) - (timeout_s or 0.0))
+            raise
 
     httpx.HTTPTransport.handle_request = handle  # type: ignore[method-assign]
 
