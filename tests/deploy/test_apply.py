@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ class Scene:
         self.journal = Journal(folder / "journal.jsonl")
         self.clock = Clock()
         self.lines: list[str] = []
+        self.begun: list[Applied] = []
 
     @property
     def injected(self) -> dict[str, Any]:
@@ -56,7 +58,9 @@ class Scene:
     def apply(self, what: Manifest, digest: str = D1, **options: Any) -> Applied:
         live = self.platform.environment("demo", "production")
         release = Release.of(artifact(what, digest))
-        return apply(plan(what, live, digest=digest), release, **{**self.injected, **options})
+        applied = apply(plan(what, live, digest=digest), release, **{**self.injected, **options})
+        self.begun.append(applied)
+        return applied
 
     def deploy(self, what: Manifest, digest: str = D1, **options: Any) -> Deployment:
         self.applied = self.apply(what, digest, **options)
@@ -91,8 +95,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Scene:
-    return Scene(tmp_path)
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    scene = Scene(tmp_path)
+    yield scene
+    for applied in scene.begun:
+        applied.site.let_go()
 
 
 def test_a_first_deployment_makes_app_environment_and_endpoints(scene: Scene):
