@@ -32,6 +32,7 @@ from flash.cloud.control import (
     LoginRecord,
     Look,
     TemplateRecord,
+    TrafficRecord,
     VersionRecord,
     VersionState,
 )
@@ -475,6 +476,21 @@ class PlatformClient(AbstractContextManager["PlatformClient"]):
         # what is retired once more is retired: there is nothing to look for
         return self._change(send, lambda: None)
 
+    def set_traffic(self, environment_id: str, build_id: str, percent: int) -> int:
+        """Give the versions staged of a build that many percent of the calls; returns how many endpoints are split.
+
+        Only on platforms that can split, and only while this client holds the lease.
+        """
+        given = {"flashEnvironmentId": environment_id, "flashBuildId": build_id, "percent": percent}
+        # what is set once more is set: there is nothing to look for
+        return self._change(lambda: int(self._ask("setFlashTraffic", **given)["setFlashTraffic"]), lambda: None)
+
+    def traffic(self, environment_id: str) -> dict[str, tuple[TrafficRecord, ...]]:
+        """What the versions of all endpoints of an environment answer, by the endpoints' ids."""
+        found = self._ask("getFlashTraffic", flashEnvironmentId=environment_id).get("flashEnvironment")
+        listed = [] if found is None else found["endpoints"]
+        return {one["id"]: tuple(_traffic(version) for version in one["flashVersions"]) for one in listed}
+
     def acquire_lease(self, environment_id: str, *, holder: str, who: str, take_over: str = "") -> LeaseGrant:
         """Ask for the lease of an environment; *take_over* names the holder whose lease may be taken.
 
@@ -611,6 +627,16 @@ def _version(version: Mapping[str, Any]) -> VersionRecord:
         workers=version["workers"],
         failure=version["failure"],
         log_tail=tuple(version["logTail"]),
+    )
+
+
+def _traffic(version: Mapping[str, Any]) -> TrafficRecord:
+    return TrafficRecord(
+        build_id=version["buildId"],
+        state=version["state"],
+        share=version["share"],
+        answered=version["answered"],
+        failed=version["failed"],
     )
 
 

@@ -22,6 +22,7 @@ from flash.cloud.records import (
     LoginRecord,
     Look,
     TemplateRecord,
+    TrafficRecord,
     VersionRecord,
     VersionState,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "LoginRecord",
     "Look",
     "TemplateRecord",
+    "TrafficRecord",
     "VersionRecord",
     "VersionState",
 ]
@@ -164,6 +166,17 @@ class ControlPlane(Protocol):
 
     def retire(self, environment_id: str) -> int:
         """Drain and stop versions that were replaced or never activated; returns how many."""
+        ...
+
+    def set_traffic(self, environment_id: str, build_id: str, percent: int) -> int:
+        """Give the versions staged of a build that many percent of the calls; returns how many endpoints are split.
+
+        Ends with the lease of the environment, which this client must hold.
+        """
+        ...
+
+    def traffic(self, environment_id: str) -> Mapping[str, tuple[TrafficRecord, ...]]:
+        """What the versions of all endpoints of an environment answer, by the endpoints' ids."""
         ...
 
     def acquire_lease(self, environment_id: str, *, holder: str, who: str, take_over: str = "") -> LeaseGrant:

@@ -113,6 +113,14 @@ _DOCUMENTS: Final = (
     """mutation retireFlashVersions($flashEnvironmentId: String!) {
       retireFlashVersions(flashEnvironmentId: $flashEnvironmentId)
     }""",
+    """query getFlashTraffic($flashEnvironmentId: String!) {
+      flashEnvironment(flashEnvironmentId: $flashEnvironmentId) {
+        id endpoints { id flashVersions { buildId state share answered failed } }
+      }
+    }""",
+    """mutation setFlashTraffic($flashEnvironmentId: String!, $flashBuildId: String!, $percent: Int!) {
+      setFlashTraffic(flashEnvironmentId: $flashEnvironmentId, flashBuildId: $flashBuildId, percent: $percent)
+    }""",
     """mutation acquireFlashLease($input: AcquireFlashLeaseInput!) {
       acquireFlashLease(input: $input) {
         isGranted lease { secret holder who since expiresInS } environment { id activeBuildId }

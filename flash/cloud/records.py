@@ -23,6 +23,7 @@ __all__ = [
     "LoginRecord",
     "Look",
     "TemplateRecord",
+    "TrafficRecord",
     "VersionRecord",
     "VersionState",
 ]
@@ -152,6 +153,23 @@ class VersionRecord:
     workers: int
     failure: str | None = None
     log_tail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficRecord:
+    """What one version of an endpoint is asked and answers, on a platform that can split the calls.
+
+    Attributes:
+        share: Percent of the endpoint's calls that it gets.
+        answered: Its answers since the platform was started.
+        failed: Those of them that are failures.
+    """
+
+    build_id: str | None
+    state: VersionState
+    share: int
+    answered: int
+    failed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

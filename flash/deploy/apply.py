@@ -67,6 +67,7 @@ def apply(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], str] = time_of_day,
     deadline_s: float = HEALTHY_DEADLINE_S,
+    trial: Callable[[Site, Build, Mapping[str, str]], None] | None = None,
 ) -> Applied:
     """Make a release live. What was live before keeps its workers, and the environment is held, until it is ended.
 
@@ -86,6 +87,7 @@ def apply(
         sleep: Waits.
         now: The time of day.
         deadline_s: How long the workers may take to become healthy.
+        trial: Tries the new version while the one before it serves; where it raises, that one goes on.
 
     Raises:
         Busy: Somebody else deploys there.
@@ -127,7 +129,7 @@ def apply(
         attempt.find_or_create_environment()
         if is_shared:
             attempt.hold()
-        build, serving = attempt.roll()
+        build, serving = attempt.roll(trial)
     except BaseException:  # why: an interrupt too must leave what was live as it was, and nothing beside it
         attempt.abandon()
         raise
@@ -235,7 +237,7 @@ class _Attempt:
         if self.live is not None:
             self.rollout.recover(self.site, self.live)
 
-    def roll(self) -> tuple[Build, Mapping[str, str]]:
+    def roll(self, trial: Callable[[Site, Build, Mapping[str, str]], None] | None) -> tuple[Build, Mapping[str, str]]:
         before = None if self.live is None else self.live.manifest
         keys: tuple[str, ...] = ()
         if self.has_builds and self.release.object_key is None and self.release.digest:
@@ -248,6 +250,7 @@ class _Attempt:
             known={step.name: step.id for step in self.plan.steps if step.id},
             object_keys=keys,
             previous_digest=None if before is None else before.digest,
+            trial=trial,
         )
 
     @property

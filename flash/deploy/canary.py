@@ -4,8 +4,8 @@ A version is let through only where its rate of failures is *shown* to be within
 it is shown to be above. What is between the two is not enough data, which is not a pass.
 
 Looking often finds something sooner or later. Each look of a step therefore spends half of what the looks before it
-left of the risk, so that together they never spend more than was said; and because one step in the way is enough to
-stop a good version, the steps share the risk of that among themselves.
+left of the risk, so that together they never spend more than was said; and because one step, or one endpoint, in the
+way is enough to stop a good version, they share the risk of that among themselves.
 """
 
 from __future__ import annotations
@@ -44,8 +44,9 @@ class Canary:
         weights: Percent of the traffic that the new version gets, step by step, ending with all of it.
         min_samples: How many answers of the new version each step needs at least.
         max_samples: After how many a step that is not decided ends the attempt.
-        max_failure_rate: What the new version may fail, unless the old one is known to fail more.
+        max_failure_rate: What the new version may fail beyond what the old one is known to fail.
         confidence: How sure a decision has to be.
+        timeout_s: After how many seconds a step that is not decided ends the attempt.
 
     Raises:
         SettingsError: A value that cannot be, or with which no version could ever pass.
@@ -56,6 +57,7 @@ class Canary:
     max_samples: int = 1600
     max_failure_rate: float = 0.02
     confidence: float = 0.95
+    timeout_s: float = 600.0
 
     def __post_init__(self) -> None:
         steps = self.weights
@@ -78,6 +80,10 @@ class Canary:
             raise SettingsError(
                 f"flash_canary: max_failure_rate={self.max_failure_rate!r}, confidence={self.confidence!r}",
                 hint="a rate between 0 and 1, and a confidence from 0.5 to below 1",
+            )
+        if not self.timeout_s > 0:
+            raise SettingsError(
+                f"flash_canary: timeout_s={self.timeout_s!r}", hint="seconds for each step, such as 600"
             )
         best = upper_bound(Evidence(self.max_samples, 0), self.pass_risk(self._last_look))
         if best > self.max_failure_rate:
@@ -111,9 +117,9 @@ class Canary:
         """How likely a look may let a version through that fails more than is allowed."""
         return (1.0 - self.confidence) / 2.0**look
 
-    def fail_risk(self, look: int) -> float:
-        """How likely a look may stop a version that fails no more than is allowed."""
-        return (1.0 - self.confidence) / len(self.weights) / 2.0**look
+    def fail_risk(self, look: int, among: int = 1) -> float:
+        """How likely a look may stop a version that fails no more than is allowed, one *among* so many."""
+        return (1.0 - self.confidence) / len(self.weights) / among / 2.0**look
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +135,14 @@ class Decision:
     evidence: str
 
 
-def decide(canary: Canary, new: Evidence, old: Evidence, *, is_over: bool = False) -> Decision:
+def decide(canary: Canary, new: Evidence, old: Evidence, *, among: int = 1, is_over: bool = False) -> Decision:
     """Whether a step passes. To be asked once at each look, when :meth:`Canary.wanted` samples are there.
 
     Args:
         canary: What was asked for.
         new: Of the new version, since the step began.
         old: Of the version before it, in all steps.
+        among: How many versions are looked at side by side. One that is stopped stops all.
         is_over: No more samples will come.
     """
     look = canary.look(new.samples)
@@ -143,11 +150,11 @@ def decide(canary: Canary, new: Evidence, old: Evidence, *, is_over: bool = Fals
         missing = f"{new.samples} of {canary.min_samples} samples"
         return Decision("not-enough-data" if is_over else "more-data", missing)
     at_most = upper_bound(new, canary.pass_risk(look))
-    at_least = lower_bound(new, canary.fail_risk(look))
-    # what the old version is known to fail is not the new one's fault
+    at_least = lower_bound(new, canary.fail_risk(look, among))
+    # what the old version is known to fail is not the new one's fault; on top of it, or no version like it could pass
     known = lower_bound(old, canary.pass_risk(look)) if old.samples else 0.0
-    allowed = max(canary.max_failure_rate, known)
-    whose = f"{allowed:.2%} allowed" + (", as the version before" if known > canary.max_failure_rate else "")
+    allowed = known + canary.max_failure_rate
+    whose = f"{allowed:.2%} allowed" + (f", as the version before fails {known:.2%}" if known >= 0.0001 else "")
     if at_most <= allowed:
         return Decision("pass", f"{new}: at most {at_most:.2%}, {whose}")
     if at_least > allowed:

@@ -10,7 +10,7 @@ from flash.errors import DeployError, NotFound
 from flash.model.manifest import DeploymentEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from flash.cloud.control import ControlPlane
     from flash.deploy.deployment import Deployment
@@ -40,6 +40,7 @@ def roll(
     known: Mapping[str, str],
     object_keys: Collection[str] = (),
     previous_digest: str | None = None,
+    trial: Callable[[Site, Build, Mapping[str, str]], None] | None = None,
 ) -> tuple[Build, Mapping[str, str]]:
     """Make a build of a release and make it live; the environment is there, and held.
 
@@ -51,6 +52,7 @@ def roll(
         known: Ids by name of the endpoints that the environment has.
         object_keys: Where the platform has the artifact, as far as its ledger knows.
         previous_digest: Of what is live.
+        trial: Tries what was prepared before it is activated; given its ids by name. Raises where it must not be.
 
     Returns:
         The build, and the ids by name of everything that serves.
@@ -69,7 +71,10 @@ def roll(
     )
     build_id, object_key = _finalized(site, release, entry, object_keys)
     build = Build(id=build_id, object_key=object_key, release=release, entry=entry, plan=plan, known=known)
-    return build, rollout.activate(site, build, rollout.prepare(site, build))
+    prepared = rollout.prepare(site, build)
+    if trial is not None:
+        trial(site, build, prepared)
+    return build, rollout.activate(site, build, prepared)
 
 
 def _finalized(site: Site, release: Release, entry: DeploymentEntry, object_keys: Collection[str]) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flash.deploy.canary import Canary, Decision, Evidence, decide, lower_bound, upper_bound
@@ -24,12 +24,14 @@ def evidence(draw: st.DrawFn) -> Evidence:
     return Evidence(samples, draw(st.integers(0, samples)))
 
 
+@settings(deadline=None)
 @given(seen=evidence(), risk=st.floats(0.001, 0.4))
 def test_what_was_seen_lies_between_the_bounds(seen: Evidence, risk: float) -> None:
     """The bounds are about a rate that explains what was seen."""
     assert lower_bound(seen, risk) <= seen.failures / seen.samples <= upper_bound(seen, risk)
 
 
+@settings(deadline=None)
 @given(seen=evidence(), risk=st.floats(0.001, 0.2))
 def test_less_risk_means_wider_bounds(seen: Evidence, risk: float) -> None:
     """Who wants to be surer says less."""
@@ -37,6 +39,7 @@ def test_less_risk_means_wider_bounds(seen: Evidence, risk: float) -> None:
     assert lower_bound(seen, risk / 2) <= lower_bound(seen, risk)
 
 
+@settings(deadline=None)
 @given(samples=st.integers(1, 60), rate=st.floats(0.01, 0.99), risk=st.sampled_from([0.01, 0.05, 0.2]))
 def test_a_bound_is_wrong_no_more_often_than_its_risk(samples: int, rate: float, risk: float) -> None:
     """Over all that may be seen of a true rate, exactly: the coverage that Clopper and Pearson promise."""
@@ -111,6 +114,7 @@ def test_a_canary_that_could_not_work_is_refused(given_: dict[str, object]) -> N
         Canary(**given_)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(minimum=st.integers(1, 500), factor=st.integers(1, 40))
 def test_looks_come_at_doubling_counts_and_end(minimum: int, factor: int) -> None:
     """From the first to the last, each look wants more samples than the one before, and gets there."""

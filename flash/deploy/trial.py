@@ -1,0 +1,327 @@
+"""A new version is tried before it takes over: step by step with more of the calls, or alone where none can be split.
+
+Every endpoint that changes has to show for itself that it fails no more than is allowed. What is counted is what the
+platform has answered, to whomever; what the tests make of the answers comes on top.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+
+from flash.deploy.canary import Decision, Evidence, decide
+from flash.deploy.plan import CreateEndpoint
+from flash.errors import DeployError, FlashError, PlatformError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from flash.cloud.control import TrafficRecord
+    from flash.deploy.canary import Canary
+    from flash.deploy.rollout import Build, Site
+
+__all__ = ["Calls", "CanaryStopped", "Judged", "Seen", "Step", "Trial"]
+
+_PAUSE_S: Final = 0.2
+_TOLD_EVERY_S: Final = 10.0
+_ROUNDS: Final = 2
+"""After how many rounds of the tests an endpoint that nobody has called is taken for one that nobody calls."""
+_NOTHING: Final = Evidence(0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the tests have seen since they began.
+
+    Attributes:
+        rounds: How often all of them have run.
+        answers: Answers and failures among them, by endpoint and then by build; the empty string for an unknown one.
+        blamed: Tests that failed although no answer was a failure, by endpoint and then by the build that is blamed.
+        failure: The failure of a test that was seen last, as it was shown.
+    """
+
+    rounds: int = 0
+    answers: Mapping[str, Mapping[str, Evidence]] = field(default_factory=dict)
+    blamed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    failure: str = ""
+
+
+class Calls(Protocol):
+    """The tests, which call the endpoints again and again."""
+
+    def seen(self) -> Seen:
+        """What they have seen so far.
+
+        Raises:
+            DeployError: They do not run any more.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """One endpoint in one step.
+
+    Attributes:
+        new: What its new version did in this step.
+        old: What the version before it did in all steps so far.
+    """
+
+    name: str
+    new: Evidence
+    old: Evidence
+    outcome: Literal["pass", "fail", "not-enough-data"]
+    evidence: str
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON: ``{"name", "outcome", "evidence", "samples", "failures", "old_samples", "old_failures"}``."""
+        return {
+            "name": self.name,
+            "outcome": self.outcome,
+            "evidence": self.evidence,
+            "samples": self.new.samples,
+            "failures": self.new.failures,
+            "old_samples": self.old.samples,
+            "old_failures": self.old.failures,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step, ended."""
+
+    weight: int
+    duration_s: float
+    endpoints: tuple[Judged, ...]
+
+    @property
+    def outcome(self) -> Literal["pass", "fail", "not-enough-data"]:
+        """The worst of its endpoints."""
+        found = {one.outcome for one in self.endpoints}
+        return "fail" if "fail" in found else "not-enough-data" if "not-enough-data" in found else "pass"
+
+    def as_json(self) -> dict[str, Any]:
+        """As JSON: ``{"weight", "outcome", "duration_s", "endpoints": […]}``."""
+        return {
+            "weight": self.weight,
+            "outcome": self.outcome,
+            "duration_s": round(self.duration_s, 3),
+            "endpoints": [one.as_json() for one in self.endpoints],
+        }
+
+    def __str__(self) -> str:
+        shown = "; ".join(f"{one.name} {one.outcome}: {one.evidence}" for one in self.endpoints)
+        return f"{self.weight} %: {shown}"
+
+
+class CanaryStopped(DeployError):
+    """A new version was tried, and does not take over."""
+
+
+@dataclass(slots=True)
+class Trial:
+    """One attempt of a new version.
+
+    Args:
+        build: The new one, prepared beside what is live.
+        prepared: Ids by name of the endpoints that wait, or of those that stand in for them.
+        splits: Whether the platform can give a part of the calls to what waits. Else it is called by the tests alone,
+            and they count its answers.
+
+    Attributes:
+        steps: Those that have ended.
+    """
+
+    site: Site
+    build: Build
+    prepared: Mapping[str, str]
+    canary: Canary
+    splits: bool
+    steps: list[Step] = field(default_factory=list)
+    _failure: str = ""
+
+    @property
+    def judged(self) -> dict[str, str]:
+        """Ids by name of the endpoints that are judged: where calls are split, those that had a version before."""
+        new = {step.name for step in self.build.plan.steps if isinstance(step, CreateEndpoint)} if self.splits else ()
+        return {name: endpoint_id for name, endpoint_id in self.prepared.items() if name not in new}
+
+    def conduct(self, calls: Calls) -> None:
+        """Go through the steps. Afterwards the new version still has the share of the last one.
+
+        Raises:
+            CanaryStopped: A step was not passed; nobody is sent to the new version any more.
+            FlashError: The trial could not go on, with the same effect.
+        """
+        if not self.splits:
+            self.canary = replace(self.canary, weights=(100,))
+        try:
+            first = self._count(calls)
+            for weight in self.canary.weights:
+                step = self._step(weight, first, calls)
+                self.steps.append(step)
+                self.site.report(str(step))
+                if step.outcome != "pass":
+                    raise self._stopped(step)
+        except BaseException:  # why: whoever stops it leaves nobody on a version that was not let through
+            self._take_back()
+            raise
+
+    # -- one step
+
+    def _step(self, weight: int, first: _Count, calls: Calls) -> Step:
+        site, began = self.site, self.site.clock()
+        self._share(weight)
+        site.report(f"{weight} % of the calls go to the new version" if self.splits else "the candidate is called")
+        start = told = self._count(calls)
+        told_at = began
+        waiting = {name: self.canary.wanted(0) for name in self.judged}
+        ended: dict[str, Judged] = {}
+        while True:
+            site.check_hold()
+            now = self._count(calls)
+            self._restore(weight, now)
+            seconds = site.clock() - began
+            for name, wanted in list(waiting.items()):
+                new, old = now.new(name).since(start.new(name)), now.old(name).since(first.old(name))
+                decision = self._decision(name, new, old, wanted, seconds, now)
+                if decision.outcome == "more-data":
+                    waiting[name] = max(wanted, self.canary.wanted(new.samples) if new.samples >= wanted else wanted)
+                else:
+                    del waiting[name]
+                    ended[name] = Judged(
+                        name=name, new=new, old=old, outcome=decision.outcome, evidence=decision.evidence
+                    )
+            if not waiting or any(one.outcome != "pass" for one in ended.values()):
+                # one that is stopped stops all: the others are told as far as they came
+                for name, wanted in waiting.items():
+                    new, old = now.new(name).since(start.new(name)), now.old(name).since(first.old(name))
+                    cut = f"{new}: {new.samples} of {wanted} samples when it was stopped"
+                    ended[name] = Judged(name=name, new=new, old=old, outcome="not-enough-data", evidence=cut)
+                return Step(weight=weight, duration_s=seconds, endpoints=tuple(ended[name] for name in self.judged))
+            if site.clock() - told_at >= _TOLD_EVERY_S and now != told:
+                told_at, told = site.clock(), now
+                parts = (f"{name} {now.new(name).since(start.new(name)).samples}/{waiting[name]}" for name in waiting)
+                site.report(f"{weight} %: {', '.join(parts)} samples ({seconds:.0f} s)")
+            site.sleep(_PAUSE_S)
+
+    def _decision(self, name: str, new: Evidence, old: Evidence, wanted: int, seconds: float, now: _Count) -> Decision:
+        if new.samples >= wanted:
+            return decide(self.canary, new, old, among=len(self.judged))
+        missing = f"{new}: {new.samples} of {wanted} samples"
+        if seconds >= self.canary.timeout_s:
+            return Decision("not-enough-data", f"{missing} in {self.canary.timeout_s:g} s")
+        is_called = new.samples + old.samples > 0 or name in now.seen.answers
+        if now.seen.rounds >= _ROUNDS and not is_called:
+            return Decision("not-enough-data", f"{missing}: no test that is marked flash_canary calls it")
+        return Decision("more-data", missing)
+
+    # -- what is counted
+
+    def _count(self, calls: Calls) -> _Count:
+        seen = calls.seen()
+        self._failure = seen.failure
+        if not self.splits:
+            return _Count(seen, {}, self.build.id, self.judged)
+        return _Count(seen, self.site.control.traffic(self.site.environment_id), self.build.id, self.judged)
+
+    # -- shares
+
+    def _share(self, percent: int) -> None:
+        if not self.splits:
+            return
+        try:
+            self.site.control.set_traffic(self.site.environment_id, self.build.id, percent)
+        except PlatformError as error:
+            if "setFlashTraffic" in error.message and "lease" not in error.message:
+                raise DeployError(
+                    "this platform cannot split calls between two versions",
+                    hint="is it a local platform of another version of Flash? start it again: flash platform stop",
+                    detail=error.message,
+                ) from error
+            raise
+
+    def _restore(self, weight: int, now: _Count) -> None:
+        """Ask for the share again where the platform has dropped it; without the lease, it refuses."""
+        if self.splits and any(now.share(name) != weight for name in self.judged):
+            self._share(weight)
+
+    def _take_back(self) -> None:
+        # where the platform cannot be reached, it does so itself when the lease ends
+        with suppress(FlashError):
+            self._share(0)
+
+    def _stopped(self, step: Step) -> CanaryStopped:
+        worst = [one for one in step.endpoints if one.outcome == step.outcome]
+        what = "failed" if step.outcome == "fail" else "has not enough data"
+        told = "; ".join(f"{one.name}: {one.evidence}" for one in worst)
+        hint = (
+            "the samples' failures are in the endpoints' logs; what was live before serves, as it did throughout"
+            if step.outcome == "fail"
+            else "let the tests that are marked flash_canary call each endpoint that changes, or allow more time: "
+            "flash_canary(timeout_s=…); what was live before serves, as it did throughout"
+        )
+        where = f"at {step.weight} %" if self.splits else "as a candidate"
+        return CanaryStopped(f"the canary {what} {where}: {told}", hint=hint, detail=_detail(self.steps, self._failure))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """Answers of a version so far, and tests that blame it although none of them was a failure."""
+
+    answered: int = 0
+    failed: int = 0
+    blamed: int = 0
+
+    def since(self, start: _Tally) -> Evidence:
+        # a platform that was started again counts from the beginning
+        answered = max(0, self.answered - start.answered)
+        failed = max(0, self.failed - start.failed) + max(0, self.blamed - start.blamed)
+        return Evidence(answered, min(answered, failed))
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """All that was counted, at one moment."""
+
+    seen: Seen
+    platform: Mapping[str, Sequence[TrafficRecord]]
+    build_id: str
+    ids: Mapping[str, str]
+
+    def new(self, name: str) -> _Tally:
+        if not self.platform:
+            # whatever answers a candidate's URL is the candidate
+            answers = self.seen.answers.get(name, {}).values()
+            return _Tally(
+                sum(one.samples for one in answers),
+                sum(one.failures for one in answers),
+                sum(self.seen.blamed.get(name, {}).values()),
+            )
+        record = self._record(name)
+        if record is None:
+            raise DeployError(
+                f"endpoint {name!r}: the version that was tried is gone",
+                hint="somebody else has removed it; what is live was left as it is; run it again",
+            )
+        blamed = self.seen.blamed.get(name, {}).get(self.build_id, 0)
+        return _Tally(record.answered, record.failed, blamed)
+
+    def old(self, name: str) -> _Tally:
+        active = next((one for one in self.platform.get(self.ids[name], ()) if one.state == "ACTIVE"), None)
+        if active is None:
+            return _Tally()
+        blamed = self.seen.blamed.get(name, {}).get(active.build_id or "", 0)
+        return _Tally(active.answered, active.failed, blamed)
+
+    def share(self, name: str) -> int:
+        record = self._record(name)
+        return 0 if record is None else record.share
+
+    def _record(self, name: str) -> TrafficRecord | None:
+        return next((one for one in self.platform.get(self.ids[name], ()) if one.build_id == self.build_id), None)
+
+
+def _detail(steps: Sequence[Step], failure: str) -> str:
+    return "\n".join((*map(str, steps), *(("", failure) if failure else ())))
