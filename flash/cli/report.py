@@ -112,8 +112,8 @@ class Report:
 
     @property
     def stands_in_the_way(self) -> tuple[Condition, ...]:
-        """The conditions that did not pass."""
-        return tuple(condition for condition in self.gate if condition.outcome != "pass")
+        """The conditions that are refused or inconclusive."""
+        return tuple(condition for condition in self.gate if condition.outcome in {"refused", "inconclusive"})
 
 
 def _headline(error: dict[str, Any]) -> str:
