@@ -8,6 +8,7 @@ contract fails the test. What is not known of the real service can be switched.
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from typing import Any
 
 import httpx
 import respx
+from fakes_cloud import Clock
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -36,6 +38,14 @@ from graphql import (
 
 import flash
 from flash.cloud.address import PlatformAddress
+from flash.cloud.client import PlatformClient
+from flash.deploy import journal, rollback
+from flash.deploy.apply import Applied, apply, finish
+from flash.deploy.candidate import CandidateRollout
+from flash.deploy.journal import Journal
+from flash.deploy.plan import plan
+from flash.deploy.release import Release
+from flash.model.manifest import Artifact, Manifest
 
 KEY = "rpa_RUNPODRUNPODRUNPODRUNPOD"
 RUNPOD = PlatformAddress(
@@ -47,6 +57,8 @@ RUNPOD = PlatformAddress(
     hapi_url="https://hapi.runpod.net",
 )
 STORAGE = "https://storage.example"
+NOON = 1_795_435_200.0
+"""When every environment was made."""
 SCHEMA = build_schema((Path(flash.__file__).parent / "schema.graphql").read_text(encoding="utf-8"))
 WITHOUT_KEY = {"createFlashAuthRequest", "flashAuthRequestStatus"}
 _OPERATION = re.compile(r"(?:query|mutation)\s+(\w+)")
@@ -314,7 +326,7 @@ class Runpod:
         return {
             "flashAppByName": lambda _info, flashAppName: self._app_by_name(flashAppName),
             "flashApp": lambda _info, flashAppId: self._app(flashAppId),
-            "flashEnvironment": lambda _info, flashEnvironmentId: self._environment(flashEnvironmentId),
+            "flashEnvironment": lambda _info, flashEnvironmentId: self._environment_by_id(flashEnvironmentId),
             "flashEnvironmentByName": lambda _info, input: self._environment_by_name(**input),
             "flashBuild": lambda _info, flashBuildId: self.builds.get(flashBuildId),
             "myself": {
@@ -360,6 +372,11 @@ class Runpod:
             "createdAt": found["created"],
             "endpoints": [self._endpoint(one.id) for one in endpoints],
         }
+
+    def _environment_by_id(self, environment_id: str) -> dict[str, Any]:
+        if environment_id not in self.environments:
+            raise GraphQLError("Environment not found")
+        return self._environment(environment_id)
 
     def _environment_by_name(self, flashAppId: str, name: str) -> dict[str, Any] | None:
         for one in self.environments.values():
@@ -496,3 +513,67 @@ class Runpod:
         answers = self.logins[login_id]
         pending = {"id": login_id, "status": "PENDING", "expiresAt": "2026-11-23T12:10:00Z", "apiKey": None}
         return {**pending, **(answers.pop(0) if answers else {})}
+
+
+@dataclass
+class Desk:
+    """Somebody who deploys to the fake."""
+
+    runpod: Runpod
+    folder: Path
+    clock: Clock = field(default_factory=Clock)
+    now: float = NOON
+    lines: list[str] = field(default_factory=list)
+    deadline_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir(exist_ok=True)
+        self.client = PlatformClient(RUNPOD, sleep=self.clock.sleep, jitter=lambda: 0.5)
+        self.journal = Journal(self.folder / "journal.jsonl")
+
+    def artifact(self, what: Manifest, digest: str) -> Artifact:
+        path = self.folder / f"{digest[:8]}.tar.gz"
+        path.write_bytes(gzip.compress(digest.encode(), mtime=0))
+        return Artifact(path=path, sha256=digest, size_bytes=path.stat().st_size, manifest=what, files=())
+
+    def apply(self, what: Manifest, digest: str, *, environment: str = "production") -> Applied:
+        rollout = CandidateRollout(now=lambda: self.now)
+        live = self.client.environment("demo", environment)
+        return apply(
+            plan(what, live, digest=digest, app="demo", environment=environment),
+            Release.of(self.artifact(what, digest)),
+            control=self.client,
+            rollout=rollout,
+            app="demo",
+            environment=environment,
+            journal=self.journal,
+            report=self.lines.append,
+            clock=self.clock,
+            sleep=self.clock.sleep,
+            now=lambda: "2026-11-23T12:00:00Z",
+            deadline_s=self.deadline_s,
+        )
+
+    def deploy(self, what: Manifest, digest: str, *, environment: str = "production") -> Applied:
+        applied = self.apply(what, digest, environment=environment)
+        finish(applied)
+        return applied
+
+    def remove(self, environment: str = "production") -> None:
+        live = self.client.environment("demo", environment)
+        assert live is not None
+        rollback.remove(
+            live,
+            app="demo",
+            control=self.client,
+            rollout=CandidateRollout(now=lambda: self.now),
+            journal=self.journal,
+            report=self.lines.append,
+        )
+
+
+def end_runs() -> None:
+    """The processes of all runs are gone."""
+    for lock in list(journal._held.values()):
+        lock.release()
+    journal._held.clear()

@@ -138,11 +138,14 @@ def claim(
         raise (_busy(others[0], site, abandoned_after_s) if others else error) from error
     site.journal.made(run, "environment", name, made.id)
     hold = CandidateHold(site, made.id, run)
-    # whether the platform refuses a second environment of a name is not verified
-    others = [one for one in _named(find_app(site), name) if one.id != made.id]
-    if others:
+    try:
+        # whether the platform refuses a second environment of a name is not verified
+        others = [one for one in _named(find_app(site), name) if one.id != made.id]
+        if others:
+            raise _busy(others[0], site, abandoned_after_s)
+    except BaseException:  # why: nobody has been given it yet, so nobody else would remove it
         hold.release()
-        raise _busy(others[0], site, abandoned_after_s)
+        raise
     return hold
 
 

@@ -2,86 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from fakes_deploy import Clock, manifest
-from fakes_runpod import KEY, RUNPOD, Runpod
+from fakes_deploy import manifest
+from fakes_runpod import KEY, NOON, RUNPOD, Desk, Runpod, end_runs
 
 from flash.cloud.client import PlatformClient
-from flash.deploy import journal, leftovers, rollback
-from flash.deploy.apply import Applied, apply, finish
-from flash.deploy.candidate import CandidateRollout
-from flash.deploy.journal import Journal
-from flash.deploy.plan import plan
-from flash.deploy.release import Release
+from flash.deploy import leftovers, rollback
 from flash.errors import Busy, DeployError, FlashError, NotAuthorized, WorkerFailed
-from flash.model.manifest import Artifact, Manifest
-
-NOON = 1_795_435_200.0  # when every environment of the fake was made
-
-
-@dataclass
-class Desk:
-    """Somebody who deploys to the fake."""
-
-    runpod: Runpod
-    folder: Path
-    clock: Clock = field(default_factory=Clock)
-    now: float = NOON
-    lines: list[str] = field(default_factory=list)
-    deadline_s: float = 60.0
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(exist_ok=True)
-        self.client = PlatformClient(RUNPOD, sleep=self.clock.sleep, jitter=lambda: 0.5)
-        self.journal = Journal(self.folder / "journal.jsonl")
-
-    def artifact(self, what: Manifest, digest: str) -> Artifact:
-        path = self.folder / f"{digest[:8]}.tar.gz"
-        path.write_bytes(gzip.compress(digest.encode(), mtime=0))
-        return Artifact(path=path, sha256=digest, size_bytes=path.stat().st_size, manifest=what, files=())
-
-    def apply(self, what: Manifest, digest: str, *, environment: str = "production") -> Applied:
-        rollout = CandidateRollout(now=lambda: self.now)
-        live = self.client.environment("demo", environment)
-        return apply(
-            plan(what, live, digest=digest, app="demo", environment=environment),
-            Release.of(self.artifact(what, digest)),
-            control=self.client,
-            rollout=rollout,
-            app="demo",
-            environment=environment,
-            journal=self.journal,
-            report=self.lines.append,
-            clock=self.clock,
-            sleep=self.clock.sleep,
-            now=lambda: "2026-11-23T12:00:00Z",
-            deadline_s=self.deadline_s,
-        )
-
-    def deploy(self, what: Manifest, digest: str, *, environment: str = "production") -> Applied:
-        applied = self.apply(what, digest, environment=environment)
-        finish(applied)
-        return applied
-
-    def remove(self, environment: str = "production") -> None:
-        live = self.client.environment("demo", environment)
-        assert live is not None
-        rollback.remove(
-            live,
-            app="demo",
-            control=self.client,
-            rollout=CandidateRollout(now=lambda: self.now),
-            journal=self.journal,
-            report=self.lines.append,
-        )
-
+from flash.model.manifest import Manifest
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -507,13 +441,6 @@ def kill_run(desk: Desk, environment_id: str) -> None:
     desk.journal.intended(run, "environment", "production-candidate")
     desk.journal.made(run, "environment", "production-candidate", environment_id)
     end_runs()
-
-
-def end_runs() -> None:
-    """The processes of all runs are gone."""
-    for lock in list(journal._held.values()):
-        lock.release()
-    journal._held.clear()
 
 
 def test_a_candidate_of_a_killed_run_is_swept(desk: Desk, runpod: Runpod):
