@@ -21,6 +21,7 @@ _HOME_OF = {
     "CudaVersion": "flash.model.hardware",
     "DataCenter": "flash.model.hardware",
     "Endpoint": "flash.model.endpoint",
+    "EndpointJob": "flash.model.client",
     "FlashError": "flash.errors",
     "GpuGroup": "flash.model.hardware",
     "GpuType": "flash.model.hardware",
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
     from flash.errors import FlashError as FlashError
+    from flash.model.client import EndpointJob as EndpointJob
+    from flash.model.dispatch import Caller
     from flash.model.endpoint import Endpoint as Endpoint
     from flash.model.hardware import CpuInstanceType as CpuInstanceType
     from flash.model.hardware import CudaVersion as CudaVersion
@@ -60,6 +63,13 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return [*sorted(_HOME_OF), "__version__"]
+
+
+def caller_of_scripts() -> Caller:
+    """Who sends what a script asks of endpoints; artifacts, whose workers have callers of their own, have none."""
+    from flash.clients import script_caller
+
+    return script_caller()
 
 
 class _RunpodFlash:

@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 
 from flash.errors import DeclarationError
 from flash.model import endpoint, hardware, older
+from flash.model.dispatch import running_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +34,16 @@ class OlderEndpoint(endpoint.Endpoint):
     """``Endpoint`` as older apps call it.
 
     A plain ``def`` function or method gives an awaitable where an event loop runs in the calling thread, and its value
-    elsewhere: alike here and remotely. Functions of other kinds, and routes, are as with :class:`flash.Endpoint`.
+    elsewhere: alike here and remotely. Functions of other kinds, and routes, are as with :class:`flash.Endpoint`. What
+    is asked of an endpoint with an id or an image is awaited, always.
     """
 
     def _wrap_function(self, function: Callable[..., Any], target: Target) -> Callable[..., Any]:
         return endpoint.wrapped(function, target, make_plain=_awaitable_in_loop)
+
+    @staticmethod
+    def _is_awaited() -> bool:
+        return True
 
 
 # users meet the name in messages and tracebacks
@@ -55,21 +61,9 @@ def _awaitable_in_loop(function: Callable[..., Any], target: Target, where: endp
 
     @wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return later(args, kwargs) if _is_loop_running() else now(*args, **kwargs)
+        return later(args, kwargs) if running_loop() is not None else now(*args, **kwargs)
 
     return call
-
-
-def _is_loop_running() -> bool:
-    # whoever runs a loop has imported asyncio: calls outside one need not pay for it
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return False
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 # ------------------------------------------------------------------------------------------- What came before Endpoint
@@ -124,6 +118,7 @@ class _Replaced(type):
         raise DeclarationError(f"{cls.__name__}.{name} of runpod_flash has no meaning here", hint=cls.hint)
 
 
+_JOB: Final = "EndpointJob"
 _COMMAND: Final = "declare endpoints with Endpoint, and let `flash deploy` create and update them"
 
 
@@ -138,7 +133,6 @@ def _names() -> dict[str, object]:
         "DEFAULT_WORKERS_MIN": endpoint.DEFAULT_WORKERS[0],
         "DataCenter": hardware.DataCenter,
         "Endpoint": OlderEndpoint,
-        "EndpointJob": _Replaced("EndpointJob", "a client's run() gives a handle with id, poll(), wait() and cancel()"),
         "FlashApp": _Replaced("FlashApp", _COMMAND),
         "GpuGroup": hardware.GpuGroup,
         "GpuType": hardware.GpuType,
@@ -181,7 +175,8 @@ def module() -> ModuleType:
     if _module is None:
         made = ModuleType(NAME, __doc__)
         names = _names()
-        made.__dict__.update(names, __all__=sorted(names), __getattr__=_attribute, __package__=NAME)
+        every = sorted([*names, _JOB])
+        made.__dict__.update(names, __all__=every, __getattr__=_attribute, __package__=NAME)
         made.__spec__ = find_spec()
         _module = made
     return _module
@@ -194,7 +189,11 @@ def take_over() -> ModuleType:
 
 
 def _attribute(name: str) -> object:
-    """What is no public name: where submodules lie, and those that were imported from there before a take-over."""
+    """What is loaded on demand; where submodules lie, and those that were imported from there before a take-over."""
+    if name == _JOB:
+        from flash.model.client import EndpointJob
+
+        return EndpointJob
     if name == "__path__":
         installed = PathFinder.find_spec(NAME, sys.path)
         return [] if installed is None else list(installed.submodule_search_locations or [])

@@ -24,6 +24,7 @@
       CallError                         calling an endpoint's function
         InvalidInput (ValueError)       the input does not fit the signature; names the fields
         RemoteError                     the endpoint ran and failed
+        CallTimeout (TimeoutError)      a job that had not ended in time; it runs on
       ContractViolation (AssertionError)  a failing contract is a test failure, not an error
 
 Every error says what and where in one line; ``hint`` says how to mend it.
@@ -38,6 +39,7 @@ __all__ = [
     "BuildError",
     "Busy",
     "CallError",
+    "CallTimeout",
     "ContractViolation",
     "DeclarationError",
     "DependencyError",
@@ -242,6 +244,10 @@ class InvalidInput(CallError, ValueError):
 
 class RemoteError(CallError):
     """The endpoint ran the function, and it failed; the message is what it reported."""
+
+
+class CallTimeout(CallError, TimeoutError):
+    """A job had not ended in time. It runs on."""
 
 
 class ContractViolation(FlashError, AssertionError):

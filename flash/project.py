@@ -33,6 +33,7 @@ __all__ = [
     "TargetName",
     "api_key",
     "app_name_of",
+    "called_environment",
     "console_url",
     "credentials_file",
     "dotenv",
@@ -396,6 +397,22 @@ def environment_name(project: Project, given: str | None, *, existing: Collectio
             f"app {project.settings.app!r} has several environments: {', '.join(names)}", hint=f"say --env {names[0]}"
         )
     return names[0] if names else DEFAULT_ENVIRONMENT
+
+
+def called_environment(project: Project) -> tuple[str, str]:
+    """App and environment whose endpoints a script calls by name: ``FLASH_APP`` and ``FLASH_ENV``, else the settings'.
+
+    Raises:
+        SettingsError: There are several environments, and ``FLASH_ENV`` names none.
+    """
+    app, environment = _text(os.environ.get("FLASH_APP")), _text(os.environ.get("FLASH_ENV"))
+    names = sorted(project.settings.environments)
+    if environment is None and len(names) > 1:
+        raise SettingsError(
+            f"app {project.settings.app!r} has several environments: {', '.join(names)}",
+            hint=f"set FLASH_ENV={names[0]}",
+        )
+    return app or project.settings.app, environment_name(project, environment)
 
 
 def target_of(project: Project, environment: str, override: str | None = None) -> TargetName:

@@ -15,10 +15,12 @@ from pytest_flash.tracebacks import once
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from flash.cloud.calls import Callee
     from flash.cloud.jobs import EndpointClient
     from flash.deploy.plan import Plan
     from flash.model.dispatch import Caller, Target
     from flash.model.manifest import Artifact
+    from flash.model.request import ClientRequest
     from flash.preview.pipeline import Pipeline
     from flash.preview.session import Attachment
 
@@ -240,11 +242,21 @@ class Connection:
 
     def _connect(self) -> Mapping[str, EndpointClient]:
         if self._clients is None:
+            from flash.clients import script_clients
             from flash.cloud.jobs import RemoteCaller
             from flash.model.dispatch import set_default_caller
 
-            self._clients = self._source.attachment().clients()
-            self._caller_before = set_default_caller(_OnlyRemote(RemoteCaller(self._clients)))
+            attachment = self._source.attachment()
+            self._clients = clients = attachment.clients()
+            names = {endpoint.id: endpoint.name for endpoint in attachment.endpoints}
+            # the endpoints of the run first; others are where the user's key opens them
+            elsewhere = script_clients()
+
+            def client_for(request: ClientRequest) -> Callee:
+                name = request.endpoint if request.id is None else names.get(request.id, "")
+                return clients.get(name) or elsewhere(request)
+
+            self._caller_before = set_default_caller(_OnlyRemote(RemoteCaller(clients, client_for=client_for)))
         return self._clients
 
 
@@ -262,6 +274,12 @@ class _OnlyRemote:
 
     async def acall(self, target: Target, arguments: Mapping[str, object]) -> object:
         return await self._caller.acall(target, arguments)
+
+    def send(self, request: ClientRequest) -> object:
+        return self._caller.send(request)
+
+    async def asend(self, request: ClientRequest) -> object:
+        return await self._caller.asend(request)
 
 
 class LogSections:

@@ -13,7 +13,11 @@ from flash.model.dispatch import set_default_caller
 from pytest_flash.mock import FlashMock
 
 if TYPE_CHECKING:
+    import httpx
+
+    from flash.cloud.jobs import EndpointClient
     from flash.model.dispatch import Target
+    from flash.model.request import ClientRequest
     from pytest_flash.mock import MockedEndpoint
 
 __all__ = ["mocking"]
@@ -27,6 +31,16 @@ class _Callee:
         self.arunsync = endpoint.queue_client.arunsync
         self.request = endpoint.routes_client.request
         self.arequest = endpoint.routes_client.arequest
+        self._endpoint = endpoint
+
+    def send(self, request: ClientRequest) -> httpx.Response:
+        return self._client(request).send(request)
+
+    async def asend(self, request: ClientRequest) -> httpx.Response:
+        return await self._client(request).asend(request)
+
+    def _client(self, request: ClientRequest) -> EndpointClient:
+        return self._endpoint.routes_client if request.is_route else self._endpoint.queue_client
 
 
 class _Everyone(Mapping[str, _Callee]):
@@ -50,7 +64,7 @@ class _MockCaller:
 
     def __init__(self, mock: FlashMock) -> None:
         self._mock = mock
-        self._remote = RemoteCaller(_Everyone(mock))
+        self._remote = RemoteCaller(_Everyone(mock), client_for=self._callee)
 
     def is_here(self, target: Target) -> bool:
         return target.endpoint not in self._mock
@@ -60,6 +74,17 @@ class _MockCaller:
 
     async def acall(self, target: Target, arguments: Mapping[str, object]) -> object:
         return await self._remote.acall(target, arguments)
+
+    def send(self, request: ClientRequest) -> object:
+        return self._remote.send(request)
+
+    async def asend(self, request: ClientRequest) -> object:
+        return await self._remote.asend(request)
+
+    def _callee(self, request: ClientRequest) -> _Callee:
+        names = [name for name in (request.endpoint, request.id) if name]
+        declared = [name for name in names if name in self._mock]
+        return _Callee(self._mock.endpoint((declared or names)[0]))
 
 
 class _Outcome:

@@ -34,7 +34,7 @@ LAYERS = (
         "flash.emulator",
         "flash.contract",
     },
-    {"flash.deploy"},
+    {"flash.deploy", "flash.clients"},
     {"flash.preview", "flash.report"},
     {"flash.cli", "pytest_flash"},
     {"flash.__main__"},
@@ -42,6 +42,7 @@ LAYERS = (
 # (importer, imported) that the layers alone would forbid, with the reason.
 EXTRA_EDGES = {
     ("flash", "flash.alias"): "after `import flash`, runpod_flash is found too, in the body of a finder",
+    ("flash", "flash.clients"): "who sends what a script asks of endpoints, in the body of a function",
     ("flash.runtime", "flash.alias"): "handlers put the runpod_flash spelling in place",
     ("flash.bundle", "flash.alias"): "a module that has to be imported finds runpod_flash as in a worker",
     ("flash", "flash.errors"): "the table of public names, for type checkers",

@@ -1,18 +1,22 @@
-"""What a function or class of an endpoint is, and which other endpoints' functions it uses."""
+"""What a function or class of an endpoint is, and which other endpoints it uses."""
 
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from flash.bundle.modules import Definition, Meaning, Modules, Value
+from flash.bundle.factories import is_endpoint
+from flash.bundle.modules import Definition, FlashName, Meaning, Modules, Value
 from flash.errors import DeclarationError
 from flash.model.app import Function, Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["calls_of", "function_of"]
+__all__ = ["Uses", "function_of", "uses_of"]
+
+_CLIENT_KEYWORDS: Final = frozenset({"id", "image"})
 
 
 def function_of(
@@ -37,6 +41,7 @@ def function_of(
     """
     node = definition.node
     method, path = route or (None, None)
+    uses = uses_of(definition, modules, owners)
     is_class = isinstance(node, ast.ClassDef)
     methods = tuple(_methods(definition, modules)) if is_class else ()
     if is_class and not methods:
@@ -56,7 +61,8 @@ def function_of(
         methods=methods,
         http_method=method,
         http_path=path,
-        calls=calls_of(definition, modules, owners),
+        calls=tuple(sorted(uses.functions)),
+        clients=tuple(sorted(uses.clients)),
     )
 
 
@@ -90,39 +96,97 @@ def _yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return False
 
 
-def calls_of(start: Definition, modules: Modules, owners: Mapping[tuple[str, str], str]) -> tuple[str, ...]:
-    """The names of endpoints' functions that *start* uses, sorted.
+@dataclass(slots=True)
+class Uses:
+    """What a function or class of an endpoint uses, directly or through others of the project.
+
+    Attributes:
+        functions: Names of endpoints' functions.
+        clients: ``id`` and ``image``: as what it knows endpoints that are no functions of the project.
+    """
+
+    functions: set[str] = field(default_factory=set)
+    clients: set[str] = field(default_factory=set)
+
+
+def uses_of(start: Definition, modules: Modules, owners: Mapping[tuple[str, str], str]) -> Uses:
+    """What *start* uses.
 
     Args:
         start: A function or class of an endpoint.
         modules: The project.
         owners: The endpoints' functions: module and name in it, to the function's name.
     """
-    found: set[str] = set()
+    uses = Uses()
     own = start.module.name, start.node.name
     pending, seen = [start], {own}
     while pending:
-        for used in _used(pending.pop(), modules):
+        for used in _used(pending.pop(), modules, uses.clients):
             key = used.module.name, used.node.name
             if key in seen:
                 continue
             seen.add(key)
             if key in owners:
-                found.add(owners[key])
+                uses.functions.add(owners[key])
             else:
                 pending.append(used)
-    return tuple(sorted(found))
+    return uses
 
 
-def _used(definition: Definition, modules: Modules) -> Iterator[Definition]:
-    local = modules.local_imports(definition.module, definition.node)
+def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterator[Definition]:
+    module = definition.module
+    local = modules.local_imports(module, definition.node)
     for node in ast.walk(definition.node):
-        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-            meaning = modules.meaning(definition.module, node, local)
+        if isinstance(node, ast.Call) and (
+            is_endpoint(modules, module, node.func) or _is_named_endpoint(modules.meaning(module, node.func, local))
+        ):
+            clients |= _client_keywords(node)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            meaning = modules.meaning(module, node, local)
             if isinstance(meaning, Value):
+                clients |= _clients_of(meaning, modules)
                 meaning = _applied(meaning, modules)
             if isinstance(meaning, Definition):
                 yield meaning
+
+
+def _clients_of(value: Value, modules: Modules) -> set[str]:
+    """As what a module's variable knows endpoints: one itself, several in a dict, or what a function has made."""
+    found: set[str] = set()
+    pending, seen = [value], {id(value.node)}
+    while pending:
+        current = pending.pop()
+        for node in ast.walk(current.node):
+            if isinstance(node, ast.Call) and is_endpoint(modules, current.module, node.func):
+                found |= _client_keywords(node)
+            elif isinstance(node, ast.Name):
+                meaning = modules.meaning(current.module, node)
+                if isinstance(meaning, Definition):
+                    found |= _made_in(meaning, modules)
+                elif isinstance(meaning, Value) and id(meaning.node) not in seen:
+                    seen.add(id(meaning.node))
+                    pending.append(meaning)
+    return found
+
+
+def _made_in(function: Definition, modules: Modules) -> set[str]:
+    return {
+        keyword
+        for node in ast.walk(function.node)
+        if isinstance(node, ast.Call) and is_endpoint(modules, function.module, node.func)
+        for keyword in _client_keywords(node)
+    }
+
+
+def _is_named_endpoint(meaning: Meaning | None) -> bool:
+    return isinstance(meaning, FlashName) and meaning.name == "Endpoint"
+
+
+def _client_keywords(call: ast.Call) -> set[str]:
+    if any(keyword.arg is None for keyword in call.keywords):
+        # what it unpacks is not read here: it may be either
+        return set(_CLIENT_KEYWORDS)
+    return {keyword.arg for keyword in call.keywords if keyword.arg in _CLIENT_KEYWORDS}
 
 
 def _applied(value: Value, modules: Modules) -> Meaning | None:

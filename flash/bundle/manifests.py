@@ -78,6 +78,7 @@ def _resource(
         template=_template(endpoint),
         handler_file=None if spec.is_client else handler_name(endpoint.name),
         makes_remote_calls=app.makes_remote_calls(endpoint),
+        calls_by_id=app.calls_by_id(endpoint),
         client_mode=spec.is_client,
         target_python_version=python_version,
         provided=list(requirements.provided.get(endpoint.name, ())),

@@ -1,7 +1,8 @@
-"""The caller behind ``function.remote(...)``: what a call sends to its endpoint, and what the answer means."""
+"""The caller outside of workers: what a call sends to its endpoint, and what the answer means."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -12,13 +13,14 @@ from flash.model.job import JobReply, JobState
 from flash.model.schema import to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import httpx
 
     from flash.model.dispatch import Target
+    from flash.model.request import ClientRequest
 
-__all__ = ["RemoteCaller"]
+__all__ = ["Callee", "RemoteCaller"]
 
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)(:path)?\}")
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
@@ -43,6 +45,14 @@ class Callee(Protocol):
         """Do the same, without blocking the event loop."""
         ...
 
+    def send(self, request: ClientRequest, /) -> httpx.Response:
+        """Send what is asked of an endpoint with an id or an image."""
+        ...
+
+    async def asend(self, request: ClientRequest, /) -> httpx.Response:
+        """Do the same, without blocking the event loop."""
+        ...
+
 
 class RemoteCaller:
     """Calls functions on their endpoints: what ``function.remote(...)`` uses outside of workers.
@@ -51,10 +61,14 @@ class RemoteCaller:
 
     Args:
         endpoints: Clients by endpoint name; they belong to the caller, who closes them.
+        client_for: Who takes what is asked of an endpoint with an id or an image; by default *endpoints*, by name.
     """
 
-    def __init__(self, endpoints: Mapping[str, Callee]) -> None:
+    def __init__(
+        self, endpoints: Mapping[str, Callee], *, client_for: Callable[[ClientRequest], Callee] | None = None
+    ) -> None:
         self._endpoints = endpoints
+        self._client_for = client_for or self._by_name
 
     def is_here(self, target: Target) -> bool:  # noqa: ARG002  the protocol's
         """Never: every function runs on its endpoint."""
@@ -73,7 +87,7 @@ class RemoteCaller:
             if target.route is None:
                 return _output_of(target, client.runsync(_job_input(target, arguments)))
             method, path, options = _route_request(target, target.route, arguments)
-            return _result_of(target, client.request(method, path, **options))
+            return _result_of(_shown(target), client.request(method, path, **options))
 
     async def acall(self, target: Target, arguments: Mapping[str, object]) -> object:
         """Do the same as ``call``, without blocking the event loop."""
@@ -82,25 +96,52 @@ class RemoteCaller:
             if target.route is None:
                 return _output_of(target, await client.arunsync(_job_input(target, arguments)))
             method, path, options = _route_request(target, target.route, arguments)
-            return _result_of(target, await client.arequest(method, path, **options))
+            return _result_of(_shown(target), await client.arequest(method, path, **options))
+
+    def send(self, request: ClientRequest) -> object:
+        """Send a request to an endpoint with an id or an image; gives the decoded answer.
+
+        Raises:
+            RemoteError: Its own code answered a status of 400 or more.
+            InvalidInput: It refused the arguments.
+            CallError: There is no such endpoint, it cannot be reached, or the platform said no.
+        """
+        with _reached(request):
+            return _result_of(request.shown, self._client_for(request).send(request))
+
+    async def asend(self, request: ClientRequest) -> object:
+        """Do the same as ``send``, without blocking the event loop."""
+        with _reached(request):
+            # who looks an endpoint up asks a platform, and blocks
+            client = await asyncio.to_thread(self._client_for, request)
+            return _result_of(request.shown, await client.asend(request))
 
     def _client(self, target: Target) -> Callee:
-        client = self._endpoints.get(target.endpoint)
+        return self._named(target.endpoint)
+
+    def _by_name(self, request: ClientRequest) -> Callee:
+        return self._named(request.endpoint or request.id or "")
+
+    def _named(self, name: str) -> Callee:
+        client = self._endpoints.get(name)
         if client is None:
             raise CallError(
-                f"there is no endpoint {target.endpoint!r} here",
+                f"there is no endpoint {name!r} here",
                 hint=f"there are: {', '.join(sorted(self._endpoints)) or 'none'}",
             )
         return client
 
 
 @contextmanager
-def _reached(target: Target) -> Iterator[None]:
+def _reached(called: Target | ClientRequest) -> Iterator[None]:
     try:
         yield
     except PlatformError as error:
-        message = f"{target.function!r} on endpoint {target.endpoint!r}: {error.message}"
-        raise CallError(message, hint=error.hint) from error
+        raise CallError(f"{_shown(called)}: {error.message}", hint=error.hint) from error
+
+
+def _shown(called: Target | ClientRequest) -> str:
+    return called.shown if hasattr(called, "shown") else f"{called.function!r} on endpoint {called.endpoint!r}"
 
 
 def _job_input(target: Target, arguments: Mapping[str, object]) -> dict[str, Any]:
@@ -150,7 +191,7 @@ def _route_request(
     return method, path, {"params": {name: value for name, value in rest.items() if value is not None}}
 
 
-def _result_of(target: Target, response: httpx.Response) -> object:
+def _result_of(where: str, response: httpx.Response) -> object:
     """What the route returned: decoded JSON, or text where it is none.
 
     Raises:
@@ -160,7 +201,6 @@ def _result_of(target: Target, response: httpx.Response) -> object:
     data = _decoded(response)
     if response.is_success:
         return data
-    where = f"{target.function!r} on endpoint {target.endpoint!r}"
     detail = data.get("detail", data.get("error", data)) if isinstance(data, dict) else data
     if response.status_code == 422 and isinstance(detail, list):
         problems = [problem for problem in detail if isinstance(problem, dict)]

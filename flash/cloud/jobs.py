@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from flash.model.job import JobReply
+    from flash.model.request import ClientRequest
 
 __all__ = ["EndpointClient", "EndpointKind", "JobHandle", "RemoteCaller"]
 
@@ -214,6 +215,32 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         """Do the same as ``logs``, without blocking the event loop."""
         return await asyncio.to_thread(self.logs)
 
+    # -- what is asked of an endpoint with an id or an image
+
+    def send(self, request: ClientRequest) -> httpx.Response:
+        """Send it; a status of its own code does not raise.
+
+        Raises:
+            PlatformError: Nobody answers, or the platform said no.
+        """
+        return self._connection.send(self._ask(request))
+
+    async def asend(self, request: ClientRequest) -> httpx.Response:
+        """Do the same as ``send``, without blocking the event loop."""
+        return await self._connection.asend(self._ask(request))
+
+    def _ask(self, request: ClientRequest) -> Ask:
+        options: dict[str, Any] = {"timeout": request.timeout_s}
+        if request.is_route:
+            if request.body is not None:
+                options["json"] = request.body
+            return self._route(request.method, request.path, options)
+        self._check_queue()
+        body = request.body
+        if isinstance(body, dict) and "input" in body:
+            options["json"] = {**body, "input": self._marked(body["input"])}
+        return Ask(request.method, request.path, options)
+
     # -- conversations
 
     def _run(self, value: object, policy: Mapping[str, Any] | None) -> Steps[JobReply]:
@@ -223,14 +250,19 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         job = self._job(value, policy)
         return exchange.runsync(job, timeout_s=timeout_s, clock=self._clock)
 
-    def _job(self, value: object, policy: Mapping[str, Any] | None) -> dict[str, Any]:
+    def _check_queue(self) -> None:
         if self.kind != "queue":
             raise CallError(
                 f"endpoint {self.name!r} is load-balanced and takes no jobs",
                 hint="call a route: .post('/path', json={...})",
             )
-        if self._marks_empty and value == {}:
-            value = {"__empty": True}
+
+    def _marked(self, value: object) -> object:
+        return {"__empty": True} if self._marks_empty and value == {} else value
+
+    def _job(self, value: object, policy: Mapping[str, Any] | None) -> dict[str, Any]:
+        self._check_queue()
+        value = self._marked(value)
         return {"input": value} if policy is None else {"input": value, "policy": dict(policy)}
 
     def _health(self) -> Steps[dict[str, Any]]:

@@ -20,12 +20,14 @@ class Grant:
         worker_id: None for the holder of the platform's key, who may do everything.
         endpoint_id: The worker's endpoint: it speaks the job protocol there, and nowhere else.
         environment_id: The worker's environment: whether it may call endpoints there is ``calls_others``.
+        calls_by_id: Whether it may call every endpoint, as the user's key would where this platform is Runpod.
     """
 
     worker_id: str | None = None
     endpoint_id: str | None = None
     environment_id: str | None = None
     calls_others: bool = False
+    calls_by_id: bool = False
 
     @property
     def is_owner(self) -> bool:
@@ -38,6 +40,10 @@ class Grant:
 
     def may_call(self, environment_id: str | None) -> bool:
         """Whether it may call an endpoint of that environment."""
+        return self.calls_by_id or self.may_look_into(environment_id)
+
+    def may_look_into(self, environment_id: str | None) -> bool:
+        """Whether it may ask where the endpoints of that environment are."""
         return self.is_owner or (
             self.calls_others and environment_id is not None and self.environment_id == environment_id
         )
@@ -61,10 +67,10 @@ class Access:
         self._tokens[token] = grant
         return token
 
-    def widen(self, token: str, environment_id: str | None) -> None:
-        """Let that worker call the endpoints of its environment."""
+    def widen(self, token: str, environment_id: str | None, *, calls_by_id: bool = False) -> None:
+        """Let that worker call the endpoints of its environment, or all."""
         grant = self._tokens[token]
-        self._tokens[token] = replace(grant, environment_id=environment_id, calls_others=True)
+        self._tokens[token] = replace(grant, environment_id=environment_id, calls_others=True, calls_by_id=calls_by_id)
 
     def revoke(self, token: str) -> None:
         """The worker is gone."""

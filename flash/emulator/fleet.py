@@ -373,7 +373,9 @@ class Fleet:
             log_path=worker.log_path,
         )
         if "RUNPOD_API_KEY" in spec.environment:
-            self._access.widen(worker.token, endpoint.environment_id)
+            resource = manifest.resources.get(endpoint.name)
+            by_id = resource is not None and resource.calls_by_id
+            self._access.widen(worker.token, endpoint.environment_id, calls_by_id=by_id)
         return spec
 
     def _look_at(self, worker: Worker, now: float) -> None:

@@ -48,7 +48,7 @@ class Call:
 
     def check_environment(self, environment_id: str | None) -> None:
         """Refuse a worker that asks about another environment than its own."""
-        if self.grant is None or not self.grant.may_call(environment_id):
+        if self.grant is None or not self.grant.may_look_into(environment_id):
             raise NotAuthorized("this key does not open that environment", operation="flashEnvironment", status=403)
 
 

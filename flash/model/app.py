@@ -40,6 +40,7 @@ class Function:
         http_method: ``GET`` … ``DELETE`` for a route of a load-balanced endpoint, else None.
         http_path: The route's path, path parameters in braces.
         calls: Names of functions in this project that its body calls, sorted.
+        clients: ``id`` and ``image``, sorted: as what it knows endpoints that it calls and this project does not build.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Function:
     http_method: str | None = None
     http_path: str | None = None
     calls: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
 
     @property
     def route(self) -> str | None:
@@ -135,11 +137,17 @@ class App:
         raise KeyError(name)
 
     def makes_remote_calls(self, endpoint: DeclaredEndpoint) -> bool:
-        """Whether a function of *endpoint* calls a function of another endpoint."""
+        """Whether a function of *endpoint* calls another endpoint: of this app, or by its id."""
+        if any(function.clients for function in endpoint.functions):
+            return True
         elsewhere = {
             function.name for other in self.endpoints if other.name != endpoint.name for function in other.functions
         }
         return any(call in elsewhere for function in endpoint.functions for call in function.calls)
+
+    def calls_by_id(self, endpoint: DeclaredEndpoint) -> bool:
+        """Whether a function of *endpoint* calls endpoints by their ids, wherever those are."""
+        return any("id" in function.clients for function in endpoint.functions)
 
 
 def _claim(taken: dict[str, Function], key: str, function: Function, noun: str) -> None:

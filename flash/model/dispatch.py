@@ -6,13 +6,26 @@ that overrides it for one block. Without either, every call runs here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-__all__ = ["Caller", "Target", "current_caller", "override_caller", "set_default_caller"]
+if TYPE_CHECKING:
+    from flash.model.request import ClientRequest
+
+__all__ = [
+    "Caller",
+    "Target",
+    "current_caller",
+    "is_loop_running",
+    "override_caller",
+    "resting_loop",
+    "running_loop",
+    "set_default_caller",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,18 @@ class Caller(Protocol):
         """The same, without blocking the event loop."""
         ...
 
+    def send(self, request: ClientRequest) -> object:
+        """Send a request to an endpoint that is no function of this project; gives the decoded answer.
+
+        Raises:
+            CallError: It cannot be reached, or said no.
+        """
+        ...
+
+    async def asend(self, request: ClientRequest) -> object:
+        """The same, without blocking the event loop."""
+        ...
+
 
 _default: Caller | None = None
 _override: ContextVar[Caller | None] = ContextVar("flash_caller", default=None)
@@ -76,3 +101,35 @@ def override_caller(caller: Caller) -> Iterator[None]:
         yield
     finally:
         _override.reset(token)
+
+
+_resting: ContextVar[object] = ContextVar("flash_resting_loop", default=None)
+
+
+def running_loop() -> object | None:
+    """The event loop that runs in this thread, or None."""
+    # whoever runs a loop has imported asyncio: calls outside one need not pay for it
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        loop: object = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return loop
+
+
+def is_loop_running() -> bool:
+    """Whether code that is called now can await: a loop runs in this thread, and does not rest."""
+    loop = running_loop()
+    return loop is not None and loop is not _resting.get()
+
+
+@contextmanager
+def resting_loop() -> Iterator[None]:
+    """Within the block a plain function is called on the loop's own thread: it cannot await, and gets values."""
+    token = _resting.set(running_loop())
+    try:
+        yield
+    finally:
+        _resting.reset(token)

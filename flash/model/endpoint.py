@@ -15,7 +15,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, overload
 
 from flash.errors import CallError, DeclarationError
-from flash.model.dispatch import Caller, Target, current_caller
+from flash.model.dispatch import Caller, Target, current_caller, is_loop_running
 from flash.model.hardware import (
     CPU_DATACENTERS,
     CpuInstanceType,
@@ -38,6 +38,8 @@ from flash.model.hardware import (
 if TYPE_CHECKING:
     from typing import NoReturn, ParamSpec, Protocol, TypeVar
 
+    from flash.model.client import Client, EndpointJob
+
     P = ParamSpec("P")
     R = TypeVar("R")
     R_co = TypeVar("R_co", covariant=True)
@@ -58,6 +60,21 @@ if TYPE_CHECKING:
         @property
         def remote(self) -> Callable[P, R_co]:
             """Run it on its endpoint."""
+            ...
+
+    class RouteOrAnswer(Protocol):
+        """What a verb gives: the decorator of a route, or, of a client, the decoded answer or an awaitable of it."""
+
+        def __call__(self, function: Callable[P, R], /) -> EndpointFunction[P, R]:
+            """Serve the route by *function*."""
+            ...
+
+        def __await__(self) -> Generator[Any, Any, Any]:
+            """The decoded answer."""
+            ...
+
+        def __getitem__(self, key: Any, /) -> Any:
+            """Of a decoded answer."""
             ...
 
 
@@ -285,7 +302,9 @@ class Endpoint:
         self._routes: dict[tuple[str, str], Callable[..., Any]] = {}
 
     def __repr__(self) -> str:
-        return f"Endpoint(name={self._spec.name!r})" if self._spec.name else "Endpoint()"
+        if self._spec.name:
+            return f"Endpoint(name={self._spec.name!r})"
+        return "Endpoint()" if self._spec.id is None else f"Endpoint(id={self._spec.id!r})"
 
     @property
     def name(self) -> str | None:
@@ -370,25 +389,84 @@ class Endpoint:
             return target
         return _marked(self._wrap_function(target, here), Bound(here, target, spec))
 
-    def get(self, path: str) -> Callable[[Callable[P, R]], EndpointFunction[P, R]]:
-        """Serve ``GET path``."""
-        return self._route("GET", path)
+    def get(self, path: str, data: object = None, timeout: float | None = 60.0) -> RouteOrAnswer:
+        """Serve ``GET path`` as a decorator; of a client: call it, *data* in the query."""
+        return self._verb("GET", path, data, timeout)
 
-    def post(self, path: str) -> Callable[[Callable[P, R]], EndpointFunction[P, R]]:
-        """Serve ``POST path``."""
-        return self._route("POST", path)
+    def post(self, path: str, data: object = None, timeout: float | None = 60.0) -> RouteOrAnswer:
+        """Serve ``POST path`` as a decorator; of a client: call it, *data* in the JSON body."""
+        return self._verb("POST", path, data, timeout)
 
-    def put(self, path: str) -> Callable[[Callable[P, R]], EndpointFunction[P, R]]:
-        """Serve ``PUT path``."""
-        return self._route("PUT", path)
+    def put(self, path: str, data: object = None, timeout: float | None = 60.0) -> RouteOrAnswer:
+        """Serve ``PUT path`` as a decorator; of a client: call it, *data* in the JSON body."""
+        return self._verb("PUT", path, data, timeout)
 
-    def patch(self, path: str) -> Callable[[Callable[P, R]], EndpointFunction[P, R]]:
-        """Serve ``PATCH path``."""
-        return self._route("PATCH", path)
+    def patch(self, path: str, data: object = None, timeout: float | None = 60.0) -> RouteOrAnswer:
+        """Serve ``PATCH path`` as a decorator; of a client: call it, *data* in the JSON body."""
+        return self._verb("PATCH", path, data, timeout)
 
-    def delete(self, path: str) -> Callable[[Callable[P, R]], EndpointFunction[P, R]]:
-        """Serve ``DELETE path``."""
-        return self._route("DELETE", path)
+    def delete(self, path: str, data: object = None, timeout: float | None = 60.0) -> RouteOrAnswer:
+        """Serve ``DELETE path`` as a decorator; of a client: call it, *data* in the query."""
+        return self._verb("DELETE", path, data, timeout)
+
+    # -- clients: an endpoint with an id, or an image. Where an event loop runs, what they give is awaited
+
+    def run(self, input: object, *, webhook: str | None = None) -> EndpointJob:  # noqa: A002  the word on the wire
+        """Submit a job to the endpoint of an id or an image.
+
+        Args:
+            input: The job's.
+            webhook: Where the platform posts the result.
+
+        Raises:
+            CallError: It cannot be reached, or said no; there is no key.
+        """
+        job: EndpointJob = self._client("run").run(input, webhook)
+        return job
+
+    def runsync(self, input: object, timeout: float | None = 60.0) -> EndpointJob:  # noqa: A002  the word on the wire
+        """Submit a job and wait for its end. One that failed does not raise: see its ``error``.
+
+        Raises:
+            CallTimeout: It had not ended after *timeout* seconds.
+            CallError: As for ``run``.
+        """
+        job: EndpointJob = self._client("runsync").runsync(input, timeout)
+        return job
+
+    def cancel(self, job_id: str) -> EndpointJob:
+        """Cancel a job."""
+        job: EndpointJob = self._client("cancel").cancel(job_id)
+        return job
+
+    def health(self) -> Any:
+        """How many jobs and workers it has, as its job API answers."""
+        return self._client("health").health()
+
+    def _client(self, verb: str) -> Client:
+        if not self.is_client:
+            raise CallError(
+                f"{self!r}.{verb}() is for an endpoint with an id or an image",
+                hint="call its function, or with .remote(…) its endpoint; in tests, flash_endpoint(NAME) has a client",
+            )
+        from flash.model.client import Client, Driver
+
+        return Client(self._spec.name, self._spec.id, Driver(self._is_awaited))
+
+    @staticmethod
+    def _is_awaited() -> bool:
+        return is_loop_running()
+
+    def _verb(self, method: str, path: str, data: object, timeout: float | None) -> RouteOrAnswer:
+        if self.is_client:
+            answer: RouteOrAnswer = self._client(method.lower()).request(method, path, data, timeout)
+            return answer
+        if data is not None:
+            raise DeclarationError(
+                f"{self!r} has its routes here: {method} {path} takes no data",
+                hint="to call a deployed endpoint, write Endpoint(id=…); in tests, flash_endpoint(NAME)",
+            )
+        return cast("RouteOrAnswer", self._route(method, path))
 
     def _route(self, method: str, path: str) -> Callable[[Callable[P, R]], EndpointFunction[P, R]]:
         checked = checked_path(path)

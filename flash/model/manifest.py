@@ -106,6 +106,8 @@ class Resource(_Wire):
     template: dict[str, Any] | None = None
     handler_file: str | None = None
     makes_remote_calls: bool = True
+    calls_by_id: bool = False
+    """Whether it calls endpoints by their ids, also those of other environments."""
     client_mode: bool = False
     target_python_version: str | None = None
     provided: list[str] = Field(default_factory=list)

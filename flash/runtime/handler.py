@@ -13,6 +13,7 @@ from contextlib import aclosing, closing
 from functools import partial
 
 from flash.errors import CallError, InvalidInput, RemoteError
+from flash.model.dispatch import resting_loop
 from flash.model.schema import InputBinder, OutputEncoder
 from flash.model.signature import Signature, public_methods
 from flash.runtime import loading
@@ -88,21 +89,25 @@ class _Call:
 
     def run(self) -> object:
         try:
-            result = self._start()
-            if inspect.isgenerator(result):
-                return [self._encode(item) for item in result]
+            # stock workers call this on their loop
+            with resting_loop():
+                result = self._start()
+                if inspect.isgenerator(result):
+                    return [self._encode(item) for item in result]
             return self._encode(result)
         except BaseException as error:  # noqa: BLE001  # why: a user's function failed; the job's result says so
             return {"error": logged(error)}
 
     async def arun(self) -> object:
         try:
-            result = self._start()
+            with resting_loop():
+                # a plain method, beside others that are async, runs here; a coroutine's body does not
+                result = self._start()
+                if inspect.isgenerator(result):
+                    return [self._encode(item) for item in result]
             if inspect.isasyncgen(result):
                 async with aclosing(result):
                     return [self._encode(item) async for item in result]
-            if inspect.isgenerator(result):
-                return [self._encode(item) for item in result]
             return self._encode(await result if inspect.isawaitable(result) else result)
         except BaseException as error:  # noqa: BLE001  # why: a user's function failed; the job's result says so
             return {"error": logged(error)}

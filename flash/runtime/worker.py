@@ -20,8 +20,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from flash.errors import CallError, ManifestError, SettingsError
-from flash.model.dispatch import Caller, Target, current_caller, set_default_caller
+from flash.errors import ManifestError, SettingsError
+from flash.model.dispatch import Caller, current_caller, set_default_caller
 from flash.runtime import loading
 from flash.runtime.owner import await_end
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
 
-__all__ = ["Settings", "UnreachablePeers", "install_caller", "load_app", "main"]
+__all__ = ["Settings", "install_caller", "load_app", "main"]
 
 _log = logging.getLogger("flash.worker")
 
@@ -139,39 +139,6 @@ class Settings:
         )
 
 
-class UnreachablePeers:
-    """The caller of a worker that may not call other endpoints: it refuses, and runs nothing of theirs here."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
-
-    def is_here(self, target: Target) -> bool:
-        """Whether *target* is a function of this worker's endpoint."""
-        return target.endpoint == self._endpoint
-
-    def call(self, target: Target, arguments: Mapping[str, object]) -> object:
-        """Refuse.
-
-        Raises:
-            CallError: Always.
-        """
-        del arguments
-        raise CallError(
-            f"{self._endpoint!r} cannot call {target.function!r}: it runs on endpoint {target.endpoint!r}, "
-            "and this worker was given no key or environment to find that with",
-            hint="call the function by its name in the code of this endpoint: the build finds such calls, "
-            "and deployment gives the key only to endpoints that have some",
-        )
-
-    async def acall(self, target: Target, arguments: Mapping[str, object]) -> object:
-        """Refuse.
-
-        Raises:
-            CallError: Always.
-        """
-        return self.call(target, arguments)
-
-
 def install_caller(environ: Mapping[str, str] = os.environ) -> None:
     """Make calls of other endpoints' functions go there, in this process, if it is a worker and nobody did before.
 
@@ -197,6 +164,8 @@ def install_caller(environ: Mapping[str, str] = os.environ) -> None:
             manifest=loading.artifact_manifest(),
         )
     else:
+        from flash.runtime.unreachable import UnreachablePeers
+
         caller = UnreachablePeers(settings.endpoint)
     set_default_caller(caller)
 

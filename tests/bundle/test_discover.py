@@ -520,6 +520,42 @@ def test_calls_of_other_endpoints_are_found(tmp_path: Path, source: str) -> None
     assert not app.makes_remote_calls(app["cpu"])
 
 
+@pytest.mark.parametrize(
+    ("source", "clients"),
+    [
+        ("old = Endpoint(id='abc')\n@LB\ndef process():\n    return old.runsync({}).output", ("id",)),
+        (
+            "import os\nold = Endpoint(id=os.environ['ID'])\n@LB\nasync def process():\n    return await old.get('/')",
+            ("id",),
+        ),
+        ("@LB\nasync def process():\n    return (await Endpoint(id='x').runsync({})).output", ("id",)),
+        ("@LB\ndef process():\n    from flash import Endpoint as E\n    return E(id='x').runsync({})", ("id",)),
+        ("from known import old\n@LB\ndef process():\n    return old.runsync({})", ("id",)),
+        ("import known\n@LB\ndef process():\n    return known.old.runsync({})", ("id",)),
+        ("import known\n@LB\ndef process():\n    return known.ask()", ("id",)),
+        ("from known import TABLE\n@LB\ndef process(which: str):\n    return TABLE[which].runsync({})", ("id",)),
+        ("from known import made\n@LB\ndef process():\n    return made.runsync({})", ("id",)),
+        ("from known import engine\n@LB\ndef process():\n    return engine.runsync({})", ("image",)),
+        ("from known import engine\n@LB\nclass process:\n    def go(self):\n        return engine.run({})", ("image",)),
+        ("def ids():\n    return {}\n@LB\ndef process():\n    return Endpoint(**ids()).runsync({})", ("id", "image")),
+        ("import known\n@LB\ndef process():\n    return 1", ()),
+    ],
+)
+def test_calls_of_known_endpoints_are_found(tmp_path: Path, source: str, clients: tuple[str, ...]) -> None:
+    """By an id or an image, wherever the endpoint's object is: its worker needs the key."""
+    known = (
+        "from flash import Endpoint\nold = Endpoint(id='abc')\nengine = Endpoint(name='engine', image='i')\n"
+        "TABLE = {'a': old}\ndef ask():\n    return old.runsync({})\n"
+        "def make():\n    return Endpoint(id='x')\nmade = make()\n"
+    )
+    text = source.replace("@LB", "@Endpoint(name='lb')")
+    app = read(tmp_path, known=known, lb=f"from flash import Endpoint\n{text}")
+    assert app["lb"].functions[0].clients == clients
+    assert app.makes_remote_calls(app["lb"]) == bool(clients)
+    assert app.calls_by_id(app["lb"]) == ("id" in clients)
+    assert not app.makes_remote_calls(app["engine"])
+
+
 def test_a_parameter_hides_a_function_of_its_name(tmp_path: Path) -> None:
     """It is what the caller gives."""
     app = read(

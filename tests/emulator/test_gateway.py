@@ -228,6 +228,22 @@ async def test_a_worker_that_calls_others_may_find_them_in_its_environment(bench
     assert (await client.post("/graphql", json=body)).status_code == 401
 
 
+async def test_a_worker_that_calls_by_id_may_call_every_endpoint(bench: Bench) -> None:
+    """As the user's key does on Runpod; it sees no more of other environments than that."""
+    await bench.deployed(resource={"makes_remote_calls": True, "calls_by_id": True})
+    (worker,) = bench.launcher.alive
+    client = bench.worker_client(worker)
+    other = await bench.data(CREATE_ENVIRONMENT, input={"flashAppId": bench.app_id, "name": "staging"})
+    saved = "mutation s($i: EndpointInput!) { saveEndpoint(input: $i) { id } }"
+    elsewhere = await bench.data(saved, i={"name": "f", "type": "QB", "flashEnvironmentId": other["id"]})
+    submitted = await client.post(f"/v2/{elsewhere['id']}/run", json={"input": {}})
+    assert submitted.status_code == 200
+    assert (await client.get(f"/v2/{elsewhere['id']}/status/{submitted.json()['id']}")).json()["status"] == "IN_QUEUE"
+    assert (await client.post(f"/v2/{elsewhere['id']}/cancel/{submitted.json()['id']}")).status_code == 200
+    reply = await bench.graphql(ENVIRONMENT, client, flashEnvironmentId=other["id"])
+    assert "does not open" in reply["errors"][0]["message"]
+
+
 async def test_a_load_balanced_request_is_passed_on_as_it_came(bench: Bench) -> None:
     """Method, path, query, headers and body arrive; hop-by-hop headers and the caller's key do not."""
     endpoint_id = await bench.deployed(kind="LB")

@@ -201,11 +201,11 @@ def test_an_id_or_an_image_makes_a_client() -> None:
 
 
 def test_a_client_runs_no_function() -> None:
-    """Neither as a decorator nor with a route."""
+    """Its verbs are calls."""
     with pytest.raises(DeclarationError, match="stands for a deployed endpoint"):
         Endpoint(id="abc")(lambda: None)
     with pytest.raises(DeclarationError, match="stands for an image"):
-        Endpoint(name="e", image="i").post("/x")(lambda: None)
+        Endpoint(name="e", image="i")(lambda: None)
 
 
 # ---------------------------------------------------------------------------------------------------------- Decorating

@@ -9,7 +9,8 @@ import pytest
 from fakes_runtime import FakeExchange, lb_resource, queue_resource
 
 from flash.errors import CallError, InvalidInput, PlatformUnreachable, RemoteError
-from flash.model.dispatch import Target
+from flash.model.dispatch import Target, override_caller
+from flash.model.endpoint import Endpoint
 from flash.model.manifest import Manifest
 from flash.runtime.peers import PeerCaller
 
@@ -312,3 +313,54 @@ def test_a_path_needs_its_parameters(caller: PeerCaller) -> None:
     """They cannot be left to defaults."""
     with pytest.raises(CallError, match="without 'id'"):
         caller.call(ITEM, {})
+
+
+# -------------------------------------------------------------------------------------------- With an id, and an image
+
+
+def test_an_endpoint_with_an_id_is_called_without_looking_for_it(caller: PeerCaller, platform: Platform) -> None:
+    """With the key: its job API, and its routes, in a thread where the call is awaited."""
+    platform.on("POST", f"{DATA}/abc/runsync?wait=60000", (200, {"id": "1", "status": "COMPLETED", "output": 5}))
+    platform.on("GET", "http://data.test/lb/abc/up?n=1", (200, {"up": True}))
+    known = Endpoint(id="abc")
+
+    async def awaited() -> Any:
+        return (await known.runsync({})).output, await known.get("/up", {"n": 1})
+
+    with override_caller(caller):
+        assert known.runsync({"n": 1}).output == 5
+        assert asyncio.run(awaited()) == (5, {"up": True})
+    assert platform.asked == []
+    assert [(headers["Authorization"], body) for _, _, headers, body in platform.seen] == [
+        ("Bearer secret", {"input": {"n": 1}}),
+        ("Bearer secret", {"input": {"__empty": True}}),
+        ("Bearer secret", None),
+    ]
+
+
+def test_an_image_is_found_by_its_name(caller: PeerCaller, platform: Platform) -> None:
+    """In the environment, and again where it has moved; a verb goes to where its routes would be."""
+    platform.addresses = {"engine": f"{DATA}/old"}
+    gone, done = (404, {"error": "not found"}), (200, {"id": "1", "status": "COMPLETED", "output": 5})
+    engine = Endpoint(name="engine", image="me/mine:1")
+    platform.on("POST", f"{DATA}/old/runsync?wait=60000", done, gone)
+    platform.on("POST", f"{DATA}/new/runsync?wait=60000", done)
+    platform.on("POST", "http://data.test/lb/new/x", (200, b"text"), content_type="text/plain")
+    with override_caller(caller):
+        assert engine.runsync({"n": 1}).output == 5
+        platform.addresses = {"engine": f"{DATA}/new"}
+        assert engine.runsync({"n": 1}).output == 5
+        assert engine.post("/x", {"n": 1}) == "text"
+
+
+def test_a_refused_request_is_told(caller: PeerCaller, platform: Platform) -> None:
+    """An id that nobody knows has a hint; a route's own error is its own."""
+    platform.on("POST", f"{DATA}/abc/run", (404, {"error": "endpoint not found"}))
+    platform.on("GET", "http://data.test/lb/abc/up", (500, {"detail": "oops"}))
+    with override_caller(caller):
+        with pytest.raises(CallError, match=r"POST /run of endpoint 'abc': 404: .*not found.*\nhint: is the id right"):
+            Endpoint(id="abc").run({"n": 1})
+        with pytest.raises(RemoteError, match="GET /up of endpoint 'abc': 500: oops"):
+            Endpoint(id="abc").get("/up")
+        with pytest.raises(CallError, match="did not answer"):
+            Endpoint(id="other").run({"n": 1})

@@ -20,9 +20,11 @@ from fakes_runtime import FakePlatform, importable, lb_resource, make_artifact, 
 
 from flash.errors import CallError, ManifestError, SettingsError
 from flash.model.dispatch import Target, current_caller, set_default_caller
+from flash.model.request import ClientRequest
 from flash.runtime import loading
 from flash.runtime.peers import PeerCaller
-from flash.runtime.worker import Settings, UnreachablePeers, install_caller
+from flash.runtime.unreachable import UnreachablePeers
+from flash.runtime.worker import Settings, install_caller
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -316,6 +318,8 @@ def test_a_worker_without_them_refuses() -> None:
     assert caller.is_here(Target("e", "f"))
     with pytest.raises(CallError, match="endpoint 'other'"):
         caller.call(Target("other", "f"), {})
+    with pytest.raises(CallError, match=r"POST /run of endpoint 'abc'.*no key\nhint: write Endpoint\(id"):
+        caller.send(ClientRequest(endpoint="", id="abc", method="POST", path="/run"))
 
 
 def test_a_handler_is_loaded_once_and_not_from_elsewhere(tmp_path: Path) -> None:
