@@ -275,7 +275,7 @@ class GraphQLTransport(Transport):
         with translating(operation, url=self._url, api_key=self._api_key):
             response = self._client.post(self._url, json=body, headers={**authorization(self._api_key), **self.headers})
         if response.status_code >= 300:
-            raise status_error(response, operation=operation, api_key=self._api_key)
+            raise self._refused(response, operation)
         try:
             answer = response.json()
         except ValueError as error:
@@ -294,6 +294,19 @@ class GraphQLTransport(Transport):
                 hint="try again; if it stays so, see the platform's status page",
             )
         return ExecutionResult(data=data)
+
+    def _refused(self, response: httpx.Response, operation: str) -> PlatformError:
+        error = status_error(response, operation=operation, api_key=self._api_key)
+        if not isinstance(error, NotFound):
+            return error
+        # a gateway that knows no such page says nothing of what was asked for: that something is not there is said
+        # by the platform itself, in words
+        return PlatformError(
+            error.message,
+            operation=operation,
+            status=error.status,
+            hint=f"check that {self._url} is the platform's address",
+        )
 
     def _not_graphql(self, operation: str, response: httpx.Response) -> PlatformUnreachable:
         kind = response.headers.get("content-type", "something without a content type")

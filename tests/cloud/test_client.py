@@ -448,3 +448,12 @@ def test_a_client_closes_with_its_block():
         assert same is client
     with pytest.raises(RuntimeError):
         client.check_key()
+
+
+def test_a_gateway_that_knows_no_such_page_says_nothing_of_apps():
+    """Else everything would seem to be gone, and would be made anew."""
+    client, _, _ = platform(httpx.Response(404, text="no route"))
+    with pytest.raises(PlatformError, match="404") as caught:
+        client.find_app("demo")
+    assert type(caught.value) is PlatformError
+    assert "address" in caught.value.hint
