@@ -11,7 +11,8 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, cast
@@ -48,6 +49,7 @@ __all__ = [
     "save_key",
     "signing_key",
     "target_of",
+    "withheld",
     "withhold",
 ]
 
@@ -568,6 +570,18 @@ def withhold(variable: str) -> Callable[[], None]:
             os.environ[variable] = value
 
     return put_back
+
+
+@contextmanager
+def withheld(project: Project, environment: str) -> Iterator[None]:
+    """While it lasts, nothing that is started inherits the token of an approval of *environment*."""
+    variable = project.settings.environments.get(environment, EnvironmentSettings()).protection.approval_env
+    put_back = withhold(variable) if variable is not None else None
+    try:
+        yield
+    finally:
+        if put_back is not None:
+            put_back()
 
 
 def program(interpreter: str = sys.executable) -> str:

@@ -24,7 +24,7 @@ from flash.errors import DeployError, FlashError, Refused
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from flash.cli.child import Ended
     from flash.cli.command import Context
@@ -73,7 +73,8 @@ def _run(options: argparse.Namespace, context: Context) -> int:
         _reject_what_a_preview_ignores(options)
         return preview(project, options.backend, context)
     from flash.cli.environments import choose_environment
-    from flash.project import target_of
+    from flash.project import environment as surrounding_variables
+    from flash.project import target_of, withheld
 
     if options.no_gate and options.receipt is not None:
         raise UsageError(
@@ -89,13 +90,16 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     environment = choose_environment(project, wanted, named, context.services)
     target = target_of(project, environment, named)
     pipeline = context.services.pipeline(options.backend)
-    pipeline.check_target(project, environment, target, report=context.console.progress)
-    if planned is not None:
-        # the promotion checks it again, with the artifact; what is wrong already is told before anything is built
-        live = pipeline.look(project, environment, target)
-        planned.check(live, app=project.settings.app, environment=environment, target=target)
-    if options.no_gate:
-        return _ungated(pipeline, project, environment, target, options, context, planned)
+    variables = surrounding_variables()
+    # what starts here may stay: a local platform
+    with withheld(project, environment):
+        pipeline.check_target(project, environment, target, report=context.console.progress)
+        if planned is not None:
+            # the promotion checks it again, with the artifact; what is wrong already is told before anything is built
+            live = pipeline.look(project, environment, target)
+            planned.check(live, app=project.settings.app, environment=environment, target=target)
+        if options.no_gate:
+            return _ungated(pipeline, project, environment, target, options, context, planned, variables)
     return _gated(project, environment, options, context)
 
 
@@ -210,6 +214,7 @@ def _ungated(
     options: argparse.Namespace,
     context: Context,
     planned: Plan | None,
+    variables: Mapping[str, str],
 ) -> int:
     from datetime import datetime, timezone
 
@@ -217,14 +222,13 @@ def _ungated(
     from flash.deploy.summary import deployed_block
     from flash.preview.checkout import read_checkout
     from flash.preview.surroundings import demand
-    from flash.project import environment as variables
     from flash.project import program
 
     console = context.console
     console.progress("! --no-gate: deploying without tests")
-    checkout = read_checkout(project.root, environment=variables())
+    checkout = read_checkout(project.root, environment=variables)
     # what is not about tests holds without them too
-    demand(project, environment, variables=variables(), now=datetime.now(timezone.utc), checkout=checkout)
+    demand(project, environment, variables=variables, now=datetime.now(timezone.utc), checkout=checkout)
     artifact = pipeline.build(project, report=console.progress)
     promotion = pipeline.promote(
         project,

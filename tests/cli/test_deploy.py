@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes_cli import DIGEST, ENDPOINTS, live
+from fakes_cli import DIGEST, ENDPOINTS, FakePipeline, live
 
 from flash.cli.child import Ended
 from flash.cli.main import main
@@ -379,6 +381,23 @@ def test_without_a_gate_what_is_not_about_tests_holds_still(
     assert "- FLASH-G010 the branch may be deployed: the project is in no git checkout" in told
     assert "- FLASH-G013 no freeze is on: frozen from 2000-01-01T00:00Z to 3000-01-01T00:00Z" in told
     assert services.names == ["check_target"]
+
+
+def test_the_token_of_an_approval_goes_to_the_test_run_and_to_nothing_else(
+    project: Path, services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A local platform that a deployment starts outlives it."""
+    settings = '[tool.flash.environments.staging]\ntarget = "local"\napproval-env = "OK"\napproval-sha256 = '
+    digest = hashlib.sha256(b"token").hexdigest()
+    (project / "pyproject.toml").write_text(f'{settings}"{digest}"\n', encoding="utf-8")
+    monkeypatch.setenv("OK", "token")
+    seen = []
+    monkeypatch.setattr(FakePipeline, "check_target", lambda *_, **__: seen.append(os.environ.get("OK")))
+    assert main(["deploy", "--env", "staging", "--no-gate"], services) == 0
+    assert seen == [None]
+    assert os.environ["OK"] == "token"
+    monkeypatch.setenv("OK", "other")
+    assert main(["deploy", "--env", "staging", "--no-gate"], services) == 1
 
 
 def test_without_a_gate_the_json_has_no_conditions(
