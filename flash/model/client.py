@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flash.errors import CallError, CallTimeout, InvalidInput, PlatformUnreachable, RemoteError
 from flash.model.dispatch import current_caller
@@ -171,7 +171,7 @@ class Client:
         return job
 
     def _cancel(self, job_id: str) -> Steps[EndpointJob]:
-        answer = yield self.ask("POST", f"/cancel/{job_id}")
+        answer = yield self.ask("POST", f"/cancel/{quote(job_id, safe='')}")
         return EndpointJob(self, self._driver, answer)
 
     def _health(self) -> Steps[object]:
@@ -264,12 +264,12 @@ class EndpointJob:
 
     def _asked(self) -> Steps[str]:
         if not self.done:
-            answer = yield self._client.ask("GET", f"/status/{self.id}")
+            answer = yield self._client.ask("GET", f"/status/{quote(self.id, safe='')}")
             self._take(answer)
         return self._status
 
     def _cancelled(self) -> Steps[EndpointJob]:
-        answer = yield self._client.ask("POST", f"/cancel/{self.id}")
+        answer = yield self._client.ask("POST", f"/cancel/{quote(self.id, safe='')}")
         self._take(answer)
         return self
 

@@ -103,6 +103,7 @@ RESERVED_PATHS: Final = frozenset({"/execute", "/ping"})
 
 # patterns are text here: compiled when first used, they cost an import nothing
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
+_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _MARK: Final = "__flash_bound__"
 
 
@@ -275,7 +276,7 @@ class Endpoint:
             _flag("accelerate_downloads", accelerate_downloads)
             self._spec = EndpointSpec(
                 name=checked_name or "",
-                id=_filled("id", id),
+                id=_id(id),
                 image=_filled("image", image),
                 gpu_ids=pools,
                 gpu_count=_whole("gpu_count", gpu_count, least=1),
@@ -752,6 +753,14 @@ def _name(given: object) -> str | None:
             hint=f'write name="{_as_name(given)}"',
         )
     return given
+
+
+def _id(given: object) -> str | None:
+    filled = _filled("id", given)
+    # it is a part of URLs
+    if filled is not None and re.fullmatch(_ID, filled) is None:
+        raise DeclarationError(f"id {filled!r} is no endpoint's id", hint="it has A-Z a-z 0-9 . _ - only")
+    return filled
 
 
 def _filled(label: str, given: object) -> str | None:

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 __all__ = ["ENDPOINTS", "IMAGE_APP", "write_app"]
 
 ENDPOINTS: Final = (
-    *("Ledger", "basket", "older-gpu", "older-web", "shop-echo", "shop-model", "shop-price", "shop-total", "shop-web"),
-    "shop-words",
+    *("Ledger", "basket", "older-gpu", "older-web", "shop-ask", "shop-echo", "shop-model", "shop-price", "shop-total"),
+    *("shop-web", "shop-words"),
 )
 """What is deployed; the endpoint that is known by its id is not."""
 
@@ -146,6 +146,18 @@ _APP: Final = {
 
         legacy = Endpoint(id="abcdefghij0123")
     """,
+    "asking.py": """
+        import known
+        from flash import Endpoint, FlashError
+
+        @Endpoint(name="shop-ask", cpu="cpu3c-1-2")
+        async def ask(endpoint_id: str, values: list[int]) -> dict:
+            try:
+                asked = Endpoint(id=endpoint_id) if endpoint_id else known.legacy
+                return {"sum": (await asked.runsync({"values": values})).output}
+            except FlashError as error:
+                return {"said": error.message}
+    """,
     "older.py": """
         from runpod_flash import CpuLiveLoadBalancer, CpuLiveServerless, remote
 
@@ -170,6 +182,7 @@ _APP: Final = {
             raise SystemExit("run by a worker")
     """,
     "tests/test_shapes.py": """
+        import flash
         import known
         import pytest
 
@@ -216,6 +229,17 @@ _APP: Final = {
         def test_what_is_known_by_its_id_is_not_deployed(flash_preview):
             assert known.legacy.is_client
             assert sorted(flash_preview.endpoints) == ENDPOINTS
+
+        def test_what_is_known_by_its_id_is_called(flash_endpoint):
+            endpoint_id = flash_endpoint("shop-total").url.rpartition("/")[2]
+            assert flash.Endpoint(id=endpoint_id).runsync({"values": [1, 2]}).output == 3
+            ask = flash_endpoint("shop-ask")
+            assert output(ask, endpoint_id=endpoint_id, values=[1, 2]) == {"sum": 3}
+            assert "endpoint 'abcdefghij0123': 404" in output(ask, endpoint_id="", values=[])["said"]
+
+        def test_what_is_not_there_is_answered_for(flash_mock):
+            flash_mock("abcdefghij0123").runsync(input={"values": [1]}).respond(output=1)
+            assert known.legacy.runsync({"values": [1]}).output == 1
     """,
 }
 

@@ -204,6 +204,13 @@ def test_what_has_functions_here_is_no_client() -> None:
         api.post("/x", {"a": 1})
 
 
+@pytest.mark.parametrize("wrong", ["", " ", "a/b", "a b", "a?b", "ü", "..", 3])
+def test_an_id_is_a_part_of_a_url(wrong: Any) -> None:
+    """Nothing that would be another one."""
+    with pytest.raises(DeclarationError, match="id "):
+        Endpoint(id=wrong)
+
+
 def test_a_known_endpoint_is_shown_by_its_id() -> None:
     """It has no name."""
     assert repr(Endpoint(id="abc")) == "Endpoint(id='abc')"

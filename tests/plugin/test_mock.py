@@ -322,6 +322,56 @@ def test_a_missing_extra_is_named(mocked: FlashProject) -> None:
     )
 
 
+def test_endpoints_with_an_id_or_an_image_are_answered(mocked: FlashProject) -> None:
+    """By id or by name, as jobs and as routes, in either spelling; no key is needed."""
+    mocked.write(
+        {
+            "known.py": """
+                import flash
+                import runpod_flash
+
+                legacy = flash.Endpoint(id="abc123")
+                engine = flash.Endpoint(name="engine", image="me/mine:1")
+                older = runpod_flash.Endpoint(id="old456")
+            """
+        }
+    )
+    passes(
+        mocked,
+        """
+import asyncio
+from known import engine, legacy, older
+
+def test_it(flash_mock):
+    summed = flash_mock("abc123").runsync.respond(output=3)
+    flash_mock("abc123").get("/items/{number}").respond(json={"number": 7})
+    flash_mock("engine").runsync(input={"x": 1}).fail("out of memory")
+    flash_mock("old456").run.respond(output="done")
+    assert legacy.runsync({"values": [1, 2]}).output == 3
+    assert summed.inputs == [{"values": [1, 2]}]
+    assert legacy.get("/items/7") == {"number": 7}
+    assert engine.runsync({"x": 1}).error == "out of memory"
+
+    async def submit():
+        job = await older.run({"n": 1})
+        return await job.wait()
+
+    assert asyncio.run(submit()).output == "done"
+""",
+    )
+    fails(
+        mocked,
+        """
+from known import legacy
+
+def test_it(flash_mock):
+    legacy.run({"n": 1})
+""",
+        "*no answer is declared for run of endpoint 'abc123' with input {\"n\": 1}*",
+        failed=1,
+    )
+
+
 def test_annotations_have_a_name_to_import(mocked: FlashProject) -> None:
     """``from pytest_flash import FlashMock``."""
     passes(
