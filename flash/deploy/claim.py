@@ -128,7 +128,11 @@ def claim(
     for found in _named(app, name):
         _check_abandoned(found, site, now=now, abandoned_after_s=abandoned_after_s)
         _remove(found, site)
-    run = site.journal.begin(f"{site.control.address.api_url} {site.app}/{name}")
+    where = f"{site.control.address.api_url} {site.app}/{name}"
+    for dead in {one.run for one in site.journal.abandoned() if one.where == where}:
+        # whatever it had made there is gone by now, or never was
+        site.journal.settled(dead)
+    run = site.journal.begin(where)
     site.journal.intended(run, "environment", name)
     try:
         made = site.control.create_environment(site.app_id, name, must_be_new=True)
@@ -232,5 +236,3 @@ def _remove(found: EnvironmentRecord, site: Site) -> None:
     for endpoint_id in live.endpoints.values():
         site.control.delete_endpoint(endpoint_id)
     site.control.delete_environment(found.id)
-    for run in {one.run for one in site.journal.abandoned() if one.where.endswith(f" {site.app}/{found.name}")}:
-        site.journal.settled(run)

@@ -443,6 +443,18 @@ def kill_run(desk: Desk, environment_id: str) -> None:
     end_runs()
 
 
+def test_a_run_that_was_killed_before_it_made_its_candidate_is_settled(desk: Desk, runpod: Runpod):
+    """There is nothing to remove, and nothing to remember."""
+    desk.deploy(manifest("gpu_worker"), ONE)
+    run = desk.journal.begin("https://api.runpod.io demo/production-candidate")
+    desk.journal.intended(run, "environment", "production-candidate")
+    end_runs()
+
+    desk.deploy(manifest("gpu_worker", fingerprint="f2"), TWO)
+
+    assert desk.journal.pending() == ()
+
+
 def test_a_candidate_of_a_killed_run_is_swept(desk: Desk, runpod: Runpod):
     """With its endpoints, although a build is active in it; what is live is not touched."""
     desk.deploy(manifest("gpu_worker"), ONE)
