@@ -299,14 +299,9 @@ class GraphQLTransport(Transport):
         error = status_error(response, operation=operation, api_key=self._api_key)
         if not isinstance(error, NotFound):
             return error
-        # a gateway that knows no such page says nothing of what was asked for: that something is not there is said
-        # by the platform itself, in words
-        return PlatformError(
-            error.message,
-            operation=operation,
-            status=error.status,
-            hint=f"check that {self._url} is the platform's address",
-        )
+        # a gateway that knows no such page says nothing of what was asked for: the platform says that in words
+        hint = f"check that {self._url} is the platform's address"
+        return PlatformError(error.message, operation=operation, status=error.status, hint=hint)
 
     def _not_graphql(self, operation: str, response: httpx.Response) -> PlatformUnreachable:
         kind = response.headers.get("content-type", "something without a content type")
