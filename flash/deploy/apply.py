@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from flash.deploy import ledger
+from flash.deploy.claim import candidate_name
 from flash.deploy.deployment import DeployedEndpoint, Deployment, deployed_endpoints
 from flash.deploy.drain import remove_endpoint
 from flash.deploy.lease import changed
@@ -143,6 +144,7 @@ def finish(applied: Applied) -> None:
     if not deployment.run:
         # nothing was left there, whatever the journal remembers of runs that are dead
         site.journal.settle_dead(site.where)
+        site.journal.settle_dead(candidate_name(site.where))
         return
     try:
         advance(site.control, deployment, "verified")

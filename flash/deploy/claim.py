@@ -129,9 +129,8 @@ def claim(
         _check_abandoned(found, site, now=now, abandoned_after_s=abandoned_after_s)
         _remove(found, site)
     where = f"{site.control.address.api_url} {site.app}/{name}"
-    for dead in {one.run for one in site.journal.abandoned() if one.where == where}:
-        # whatever it had made there is gone by now, or never was
-        site.journal.settled(dead)
+    # whatever dead runs had made there is gone by now, or never was
+    site.journal.settle_dead(where)
     run = site.journal.begin(where)
     site.journal.intended(run, "environment", name)
     try:

@@ -455,6 +455,21 @@ def test_a_run_that_was_killed_before_it_made_its_candidate_is_settled(desk: Des
     assert desk.journal.pending() == ()
 
 
+def test_a_run_that_was_killed_after_its_candidate_was_gone_is_settled(desk: Desk, runpod: Runpod):
+    """Also by a deployment that has nothing to do."""
+    desk.deploy(manifest("gpu_worker"), ONE)
+    run = desk.journal.begin("https://api.runpod.io demo/production-candidate")
+    desk.journal.intended(run, "environment", "production-candidate")
+    desk.journal.made(run, "environment", "production-candidate", "gone")
+    end_runs()
+    forget(runpod)
+
+    desk.deploy(manifest("gpu_worker"), ONE)
+
+    assert desk.journal.pending() == ()
+    assert runpod.mutations == []
+
+
 def test_a_candidate_of_a_killed_run_is_swept(desk: Desk, runpod: Runpod):
     """With its endpoints, although a build is active in it; what is live is not touched."""
     desk.deploy(manifest("gpu_worker"), ONE)
