@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from flash.errors import DeployError, FlashError
+from flash.errors import DeployError, FlashError, Unverified
 from pytest_flash import smoke
+from pytest_flash.canary import Notes, notes_path
 from pytest_flash.connection import LOG_SECTION
-from pytest_flash.report import Skip
+from pytest_flash.marks import CANARY_MARK
+from pytest_flash.report import Skip, StageFailed
+from pytest_flash.trying import CanaryStage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +23,9 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from flash.deploy.canary import Canary
     from flash.deploy.plan import Plan
+    from flash.deploy.trial import Calls, Seen, Step
     from flash.model.manifest import Artifact
     from flash.preview.pipeline import Pipeline, Preview, Promotion
     from flash.preview.session import Attachment
@@ -40,6 +47,7 @@ class Stages:
     Attributes:
         project: Whose they are.
         smoke_results: What came of each test of the smoke run.
+        canary_steps: What came of each step of the canary.
     """
 
     def __init__(
@@ -60,6 +68,7 @@ class Stages:
         self._preview: Preview | None = None
         self._is_closed = False
         self.smoke_results: tuple[smoke.Result, ...] = ()
+        self.canary_steps: tuple[Step, ...] = ()
 
     # -- what the tests of this process ask for
 
@@ -152,10 +161,22 @@ class Stages:
         allow_delete: bool,
         planned: Plan | None = None,
         git: str | None = None,
+        canary: CanaryStage | None = None,
     ) -> Promotion:
-        """``flash::deploy[ENV]``, of what the gate let through."""
+        """``flash::deploy[ENV]``, of what the gate let through; within it ``flash::canary[ENV]``, if tests ask for one.
 
-        def promote() -> Promotion:
+        Raises:
+            StageFailed: One of the two; the canary's, where that is its ``failure``.
+        """
+
+        def promote() -> Promotion | Skip:
+            try:
+                return promote_it()
+            except StageFailed:
+                # the only stage within this one has told why
+                return Skip("the canary did not pass")
+
+        def promote_it() -> Promotion:
             return self._pipeline.promote(
                 self.project,
                 self.artifact(),
@@ -166,9 +187,57 @@ class Stages:
                 planned=planned,
                 gate="passed",
                 git=git,
+                canary=canary,
             )
 
-        return self._reporter.run(f"deploy[{environment}]", promote, _told_of, _properties_of)
+        promotion = self._reporter.run(f"deploy[{environment}]", promote, _told_of, _properties_of)
+        if isinstance(promotion, Skip):
+            raise StageFailed(DeployError(promotion.reason)) if canary is None else canary.reason
+        return promotion
+
+    def canary(self, environment: str, canary: Canary, config: pytest.Config) -> CanaryStage:
+        """What tries the new version with the tests that are marked for that, when it is deployed."""
+
+        def repeated(attachment: Attachment, build_id: str | None) -> AbstractContextManager[Calls]:
+            return self._repeated(attachment, config, build_id)
+
+        def keep(steps: tuple[Step, ...]) -> None:
+            self.canary_steps = steps
+
+        return CanaryStage(environment, canary, self._reporter, repeated=repeated, keep=keep)
+
+    @contextmanager
+    def _repeated(self, attachment: Attachment, config: pytest.Config, build_id: str | None) -> Iterator[Calls]:
+        """Run the tests of the canary against *attachment*, in a child, for as long as the block lasts."""
+        path = self._attachment_path.with_name("canary.json")
+        attachment.write(path)
+        notes = notes_path(path)
+        notes.unlink(missing_ok=True)
+        arguments = smoke.arguments(config, path, marks=CANARY_MARK)
+        reading, writing = os.pipe()
+        try:
+            with path.with_suffix(".log").open("w+", encoding="utf-8", errors="replace") as log:
+                child = subprocess.Popen(
+                    [sys.executable, "-m", "pytest", *arguments, f"--flash-repeat={reading}", "-q", "--tb=no"],
+                    cwd=config.invocation_params.dir,
+                    env=dict(self._child_environment),
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    pass_fds=[reading],
+                )
+                try:
+                    yield _Repeated(child, Notes(notes, build_id), path.with_suffix(".log"))
+                finally:
+                    # it ends with the test that it is at, and when this process ends however that does
+                    os.close(writing)
+                    writing = -1
+                    _await(child)
+        finally:
+            os.close(reading)
+            if writing >= 0:
+                os.close(writing)
+            path.unlink(missing_ok=True)
 
     def smoke(self, environment: str, promotion: Promotion, config: pytest.Config) -> None:
         """``flash::smoke[ENV]``: skipped where no test is marked for it."""
@@ -204,6 +273,9 @@ class Stages:
         def put_back() -> str:
             try:
                 return promotion.roll_back(report=self._reporter.progress)
+            except Unverified as error:
+                # it was put back, as far as anybody knows
+                raise Unverified(f"{because}; {error.headline}", hint=error.hint) from error
             except FlashError as error:
                 message = f"{because}; and it could not be put back: {error.headline}"
                 raise DeployError(message, hint=error.hint, detail=error.detail) from error
@@ -239,12 +311,42 @@ class Stages:
         return child.returncode, output
 
 
+class _Repeated:
+    """The child that runs the tests of a canary."""
+
+    def __init__(self, child: subprocess.Popen[bytes], notes: Notes, log: Path) -> None:
+        self._child = child
+        self._notes = notes
+        self._log = log
+
+    def seen(self) -> Seen:
+        """What its tests have seen."""
+        status = self._child.poll()
+        if status is not None:
+            raise DeployError(
+                f"the run of the tests that are marked flash_canary ended with status {status}",
+                detail=_tail(self._log.read_text(encoding="utf-8", errors="replace")),
+            )
+        return self._notes.read()
+
+
+def _await(child: subprocess.Popen[bytes]) -> None:
+    try:
+        child.wait(_STOP_S)
+    except BaseException as error:  # why: whatever interrupts the wait, no test may go on calling
+        _stop(child)
+        if not isinstance(error, subprocess.TimeoutExpired):
+            raise
+
+
 def _failed_smoke(result: smoke.Result) -> str:
     logs = [f"-- {LOG_SECTION}{endpoint} --\n" + "\n".join(lines) for endpoint, lines in result.logs.items()]
     return "\n".join((f"\n-- {result.id} --", result.text, *logs))
 
 
-def _told_of(promotion: Promotion) -> str:
+def _told_of(promotion: Promotion | Skip) -> str:
+    if isinstance(promotion, Skip):
+        return promotion.reason
     deployment = promotion.deployment
     digest, previous = deployment.digest[:_DIGEST], (deployment.previous or "")[:_DIGEST]
     if digest == previous:
@@ -252,7 +354,9 @@ def _told_of(promotion: Promotion) -> str:
     return f"artifact {digest} is live{f' instead of {previous}' if previous else ''}"
 
 
-def _properties_of(promotion: Promotion) -> Iterator[tuple[str, object]]:
+def _properties_of(promotion: Promotion | Skip) -> Iterator[tuple[str, object]]:
+    if isinstance(promotion, Skip):
+        return
     deployment = promotion.deployment
     yield "flash.environment", deployment.environment
     yield "flash.digest", deployment.digest
@@ -263,7 +367,7 @@ def _properties_of(promotion: Promotion) -> Iterator[tuple[str, object]]:
         yield f"flash.url.{endpoint.name}", endpoint.url
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
+def _stop(child: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     child.terminate()
     try:
         child.wait(_STOP_S)
