@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flash.preview.pipeline import Pipeline, RealPipeline
+from pytest_flash.canary import Repeater, notes_path
 from pytest_flash.ci import detect
 from pytest_flash.connection import Connection, FromFile, LogSections
 from pytest_flash.contract import ContractItems
@@ -44,7 +45,9 @@ def activate(config: pytest.Config, options: Options, child_environment: Mapping
     Raises:
         pytest.UsageError: ``--flash-attach`` names no file.
     """
-    if options.attach is not None:
+    if options.attach is not None and options.repeat_fd is not None:
+        _activate_canary(config, options.attach, options.repeat_fd)
+    elif options.attach is not None:
         _activate_smoke(config, options.attach)
     elif hasattr(config, "workerinput"):
         _activate_worker(config, config.workerinput.get(WORKERINPUT))
@@ -99,6 +102,16 @@ def _activate_smoke(config: pytest.Config, attachment: Path) -> None:
         raise pytest.UsageError(f"--flash-attach: there is no file {attachment}")
     _connect(config, Connection(FromFile(attachment, lambda: pipeline_of(config)), _planner(config)))
     config.pluginmanager.register(Recorder(results_path(attachment)), "flash-recorder")
+
+
+def _activate_canary(config: pytest.Config, attachment: Path, descriptor: int) -> None:
+    connection = Connection(FromFile(attachment, lambda: pipeline_of(config)), _planner(config))
+    # no logs of the many that may fail
+    config.stash[connection_key] = connection
+    repeater = Repeater(
+        lambda: connection.preview().endpoints, connection.close, descriptor=descriptor, path=notes_path(attachment)
+    )
+    config.pluginmanager.register(repeater, "flash-repeater")
 
 
 def _clock(config: pytest.Config) -> Callable[[], datetime]:

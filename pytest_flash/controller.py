@@ -11,6 +11,7 @@ from flash.errors import DeployError, FlashError, SettingsError
 from pytest_flash.contract import ContractItem
 from pytest_flash.facts import Observer
 from pytest_flash.gatekeeper import Gatekeeper, is_dry
+from pytest_flash.marks import canary_of_run
 from pytest_flash.report import Failure, StageFailed, StageReporter
 from pytest_flash.stages import Stages
 from pytest_flash.subject import Subject, subjects
@@ -359,13 +360,22 @@ class Controller:
         """Promote, verify, keep or put back."""
         stages = self._stages
         checkout = self._gatekeeper.checkout
-        promotion = stages.deploy(
-            environment,
-            target,
-            allow_delete=self._options.allow_delete,
-            planned=self._planned,
-            git=None if checkout is None else checkout.commit,
-        )
+        asked = canary_of_run(self.observer.seen.selection.canaries)
+        canary = None if asked is None else stages.canary(environment, asked, self._config)
+        try:
+            promotion = stages.deploy(
+                environment,
+                target,
+                allow_delete=self._options.allow_delete,
+                planned=self._planned,
+                git=None if checkout is None else checkout.commit,
+                canary=canary,
+            )
+        except StageFailed as error:
+            if canary is None or canary.failure is not error:
+                raise
+            self._verdict.rolled_back(error, f"what was live in {environment} before serves, as it did throughout")
+            return
         self._verdict.previous_digest = promotion.deployment.previous
         self._verdict.plan = promotion.plan
         try:

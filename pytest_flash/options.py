@@ -17,6 +17,7 @@ MARKERS: Final = (
     "flash_smoke: runs against the preview, and again against what was deployed",
     "flash_deployed_only: runs after promotion only, against what was deployed",
     "flash_preview_only: never runs against what was deployed",
+    "flash_canary(weights, min_samples): runs against the preview, and calls a new version before it takes over",
     "flash_contract: a contract check of an endpoint's function; -m flash_contract selects them",
 )
 
@@ -35,6 +36,7 @@ class Options(NamedTuple):
         receipt: Where the receipt goes that a later promotion can use.
         attach: Where an already running preview or deployment is described: this run is a child of another one.
         owner_fd: The read end of a pipe whose end is the end of the run: this run is a child of the command line's.
+        repeat_fd: The read end of a pipe: until its end, the tests of this child are run again and again.
         summary: Whether the block of deployed endpoints is printed.
     """
 
@@ -52,6 +54,7 @@ class Options(NamedTuple):
     allow_delete: bool
     attach: Path | None
     owner_fd: int | None
+    repeat_fd: int | None
     summary: bool
     on_demand: bool
 
@@ -96,6 +99,7 @@ class Options(NamedTuple):
             allow_delete=given.flash_allow_delete,
             attach=None if given.flash_attach is None else here / given.flash_attach,
             owner_fd=given.flash_owner_fd,
+            repeat_fd=given.flash_repeat,
             summary=given.flash_summary,
             on_demand=bool(config.getini("flash_on_demand")),
         )
@@ -167,6 +171,7 @@ def add_options(parser: pytest.Parser) -> None:
     # for children of ours, and for the command line
     add("--flash-attach", metavar="FILE", help=_HIDDEN)
     add("--flash-owner-fd", type=int, help=_HIDDEN)
+    add("--flash-repeat", type=int, metavar="FD", help=_HIDDEN)
     add("--flash-no-summary", action="store_false", dest="flash_summary", default=True, help=_HIDDEN)
     parser.addini(
         "flash_on_demand",

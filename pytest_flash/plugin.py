@@ -104,6 +104,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Check what the marker ``flash_canary`` says, wherever it is used."""
+    if any(item.get_closest_marker("flash_canary") for item in items):
+        from pytest_flash.marks import check_canaries
+
+        check_canaries(config, items)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what belongs to another run of the tests."""
     connection = item.config.stash.get(connection_key, None)

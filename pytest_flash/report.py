@@ -148,6 +148,7 @@ class StageReporter:
         self.told: dict[str, list[tuple[str, object]]] = {}
         self._ci = ci
         self._is_folding = False
+        self._folded = ""
 
     def run(
         self,
@@ -219,6 +220,9 @@ class StageReporter:
     def _start(self, name: str, *, folds: bool = True) -> None:
         terminal = self._terminal
         if self._ci is not None and folds and terminal is not None and terminal.verbosity >= 0:
+            # a stage within another one: folds do not nest everywhere
+            self._stop_folding(self._folded)
+            self._folded = name
             self._begin_line(terminal)
             terminal.write_line(self._ci.section_start(_id(name), _id(name), time.time()))
             self._is_folding = True

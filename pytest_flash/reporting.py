@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from flash.deploy.trial import Step
     from flash.model.manifest import Artifact
     from flash.preview.checkout import Checkout
     from pytest_flash.chronicle import Told
@@ -37,11 +38,13 @@ class Material:
 
     Attributes:
         told: What came of each check and test.
+        canary: What came of each step of the canary.
         smoke: What came of each test against what was deployed.
         artifact: What was built.
     """
 
     told: Sequence[Told] = ()
+    canary: Sequence[Step] = ()
     smoke: Sequence[Result] = ()
     artifact: Artifact | None = None
 
@@ -82,6 +85,7 @@ def report_of(verdict: Verdict, material: Material) -> doc.Report:
         tests=tuple(case for case in cases if not is_contract(case.id)),
         tests_started_at=_iso(min(begun)) if begun else None,
         tests_duration_s=_seconds(tests_end - min(begun)) if begun else 0.0,
+        canary=tuple(doc.CanaryStep(**step.as_json()) for step in material.canary),
         smoke=tuple(_smoke_case(result) for result in material.smoke),
         logs=tuple(_logs(verdict, material)),
         untyped=verdict.untyped,

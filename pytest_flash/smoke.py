@@ -49,7 +49,7 @@ def results_path(attachment: Path) -> Path:
     return attachment.with_suffix(".results.json")
 
 
-def arguments(config: pytest.Config, attachment: Path) -> list[str]:
+def arguments(config: pytest.Config, attachment: Path, *, marks: str = SMOKE_MARKS) -> list[str]:
     """The arguments of the smoke run's pytest: the tests of this run, narrowed by marks, with how they are loaded.
 
     Options that the project adds by itself are left out, because they may name stages, reports or workers.
@@ -64,7 +64,7 @@ def arguments(config: pytest.Config, attachment: Path) -> list[str]:
         repeated += ["-p", plugin]
     if config.pluginmanager.hasplugin("xdist"):
         repeated.append("-n0")
-    return [*config.args, "-m", SMOKE_MARKS, f"--flash-attach={attachment}", "-o", "addopts=", *repeated]
+    return [*config.args, "-m", marks, f"--flash-attach={attachment}", "-o", "addopts=", *repeated]
 
 
 class Recorder:

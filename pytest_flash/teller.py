@@ -47,6 +47,7 @@ class Teller:
 
         material = reporting.Material(
             told=tuple(self.chronicle.told.values()),
+            canary=() if stages is None else stages.canary_steps,
             smoke=() if stages is None else stages.smoke_results,
             artifact=None if stages is None else stages.built,
         )

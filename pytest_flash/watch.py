@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from pytest_flash.marks import canaries_of
+
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
     from pathlib import Path
@@ -31,6 +33,7 @@ class Selection:
         skipped_files: Reasons of files that skipped themselves as a whole.
         left_out: Files and folders that look like tests and were not collected.
         marked: Ids of tests by marker.
+        canaries: What the marker ``flash_canary`` says, by the ids of the tests that are to run.
     """
 
     def __init__(self, data: dict[str, Any] | None = None) -> None:
@@ -40,6 +43,7 @@ class Selection:
         self.skipped_files: dict[str, str] = dict(given.get("skipped_files", {}))
         self.left_out: set[str] = set(given.get("left_out", ()))
         self.marked: dict[str, set[str]] = {name: set(ids) for name, ids in given.get("marked", {}).items()}
+        self.canaries: dict[str, dict[str, Any]] = dict(given.get("canaries", {}))
 
     def add(self, other: Selection) -> None:
         """Add what another process saw."""
@@ -49,6 +53,7 @@ class Selection:
         self.left_out |= other.left_out
         for name, ids in other.marked.items():
             self.marked.setdefault(name, set()).update(ids)
+        self.canaries.update(other.canaries)
 
     def as_data(self) -> dict[str, Any]:
         """As the constructor takes it."""
@@ -58,6 +63,7 @@ class Selection:
             "skipped_files": self.skipped_files,
             "left_out": sorted(self.left_out),
             "marked": {name: sorted(ids) for name, ids in self.marked.items()},
+            "canaries": self.canaries,
         }
 
 
@@ -105,6 +111,7 @@ class Watch:
         lost = [item for item in self._items if id(item) not in there and item.nodeid not in there]
         self.selection.deselected.update(item.nodeid for item in self._deselected)
         self.selection.dropped.update(item.nodeid for item in lost)
+        self.selection.canaries.update(canaries_of(chosen))
         for item in (*chosen, *self._deselected, *lost):
             for mark in item.iter_markers():
                 if mark.name not in _NO_SELECTION:

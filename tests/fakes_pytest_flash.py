@@ -10,10 +10,12 @@ import hashlib
 import io
 import json
 import tarfile
+import time
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -24,6 +26,7 @@ from flash.cloud.client import LiveEnvironment
 from flash.cloud.jobs import EndpointClient
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.deploy.plan import Plan, plan
+from flash.deploy.trial import Trial
 from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsError, WorkerFailed
 from flash.model.app import App, DeclaredEndpoint, Function, Location
 from flash.model.endpoint import Endpoint
@@ -298,6 +301,7 @@ class FakePipeline:
         planned: Plan | None = None,
         gate: str | None = None,
         git: str | None = None,
+        canary: Any = None,
     ) -> FakePromotion:
         """A promotion, or an error."""
         if planned is not None:
@@ -308,8 +312,10 @@ class FakePipeline:
                 now=self.plan(project, built, environment=environment, target=target),
             )
         self.scenario.enter(f"promote {environment} {target}{' deleting' if allow_delete else ''}")
-        self.scenario.enter("promote")
         attachment = FakeAttachment.of(self.scenario, "deployment", environment, built.sha256)
+        if canary is not None:
+            self.try_it(canary, attachment)
+        self.scenario.enter("promote")
         endpoints = (
             DeployedEndpoint(
                 name="api",
@@ -344,6 +350,16 @@ class FakePipeline:
         )
         made = plan(built.manifest, None, digest=built.sha256, app="demo", environment=environment)
         return FakePromotion(deployment, attachment, plan=made)
+
+    def try_it(self, canary: Any, attachment: FakeAttachment) -> None:
+        """A canary of one endpoint, alone, unless the scenario has ``nothing_to_split``."""
+        if "nothing_to_split" in self.scenario.data:
+            canary.skip("nothing of production that was live before changes: there are no calls to split")
+            return
+        site = SimpleNamespace(clock=time.monotonic, sleep=time.sleep, report=lambda _: None, check_hold=lambda: None)
+        build = SimpleNamespace(id="build-2")
+        trial = Trial(site, build, {"greeter": "id-greeter"}, canary.canary, splits=False)  # type: ignore[arg-type]
+        canary.run(attachment, trial, trial.conduct)
 
     def attach(self, path: Path) -> Attachment:
         """What :meth:`Attachment.write` wrote."""

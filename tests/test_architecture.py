@@ -125,6 +125,7 @@ LONG_MODULES = {
     "flash.emulator.versions": "every transition of a version, beside the others",
     "flash.preview.local": "everything in preview that runs a process",
     "pytest_flash.controller": "the order of a run, hook by hook",
+    "pytest_flash.stages": "every stage, and everything in the plugin that runs a process",
 }
 
 

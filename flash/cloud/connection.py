@@ -29,6 +29,9 @@ class Connection:
         transport: Answers instead of the network; one that is async as well is used by the async half too.
         sleep: Waits where a conversation pauses.
         asleep: The same, without blocking the event loop.
+
+    Attributes:
+        on_answer: Told every answer, with what was asked; None where nobody listens.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Connection:
         self._url = url
         self._api_key = api_key
         self._async_transport = _asynchronous(transport)
+        self.on_answer: Callable[[Ask, httpx.Response], None] | None = None
         self._sleep = sleep
         self._asleep = asleep
         self._http = http_client(url, transport)
@@ -124,6 +128,8 @@ class Connection:
         return {**ask.options, "headers": headers}
 
     def _checked(self, ask: Ask, response: httpx.Response) -> httpx.Response:
+        if self.on_answer is not None:
+            self.on_answer(ask, response)
         if response.status_code >= 300 and not ask.is_route:
             raise status_error(response, operation=ask.operation, api_key=self._api_key)
         return response

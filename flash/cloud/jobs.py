@@ -81,6 +81,10 @@ class EndpointClient(AbstractContextManager["EndpointClient"]):
         """Close the connections of the running loop, and the others."""
         await self._connection.aclose()
 
+    def watch(self, on_answer: Callable[[exchange.Ask, httpx.Response], None]) -> None:
+        """Tell every answer from now on, with what was asked."""
+        self._connection.on_answer = on_answer
+
     # -- jobs
 
     def runsync(

@@ -8,22 +8,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from flash.bundle.install import Report
     from flash.cloud.client import LiveEnvironment
-    from flash.deploy.canary import Canary
     from flash.deploy.deployment import Deployment
     from flash.deploy.plan import Plan
-    from flash.deploy.trial import Calls, Trial
     from flash.model.app import App
     from flash.model.manifest import Artifact, GateWord
     from flash.preview.backend import Backend, Wanted
     from flash.preview.session import Attachment
+    from flash.preview.trial import CanaryTests
     from flash.project import Project, TargetName
 
-__all__ = ["CanaryTests", "Pipeline", "Preview", "Promotion", "RealPipeline"]
+__all__ = ["Pipeline", "Preview", "Promotion", "RealPipeline"]
 
 
 class Preview(Protocol):
@@ -68,23 +66,6 @@ class Promotion(Protocol):
 
     def roll_back(self, *, report: Report) -> str:
         """Put back what was live before; says what is live now."""
-        ...
-
-
-class CanaryTests(Protocol):
-    """The tests that call a new version while it is tried."""
-
-    @property
-    def canary(self) -> Canary:
-        """What they ask for."""
-        ...
-
-    def skip(self, reason: str) -> None:
-        """There is nothing to try: the new version takes over at once."""
-        ...
-
-    def run(self, attachment: Attachment, trial: Trial, conduct: Callable[[Calls], None]) -> None:
-        """Call what is attached again and again for as long as *conduct* runs; raises what it raises."""
         ...
 
 

@@ -14,28 +14,25 @@ from flash.cloud.client import PlatformClient
 from flash.deploy import rollback
 from flash.deploy.apply import Deployment, apply, finish
 from flash.deploy.candidate import CandidateRollout
-from flash.deploy.deployment import deployed_endpoints
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.staged import StagedRollout
-from flash.deploy.trial import Trial
 from flash.errors import NotFound, Refused, SettingsError
 from flash.preview.local import check_start, find_platform, has_state, start_platform
 from flash.preview.session import Attachment, attachment_of, local_address
+from flash.preview.trial import trial_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from flash.bundle.install import Report
-    from flash.cloud.control import LiveEnvironment, Look
+    from flash.cloud.control import LiveEnvironment
     from flash.deploy.apply import Applied
     from flash.deploy.plan import Plan
-    from flash.deploy.rollout import Build, Rollout, Site
+    from flash.deploy.rollout import Rollout
     from flash.model.manifest import Artifact, GateWord
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
-    from flash.preview.pipeline import CanaryTests
+    from flash.preview.trial import CanaryTests
     from flash.project import Project, TargetName
 
 __all__ = [
@@ -218,8 +215,9 @@ def promote_release(
             journal=Journal(project.flash_dir / "journal.jsonl"),
             report=report,
             look=look,
+            deadline_s=project.settings.start_timeout_s,
             who=who(release.action),
-            trial=None if canary is None else _trial(canary, look, client.address, backend),
+            trial=None if canary is None else trial_by(canary, look, client.address, backend),
         )
     except BaseException:
         client.close()
@@ -227,33 +225,6 @@ def promote_release(
     artifact_path = None if release.artifact is None else release.artifact.path
     attachment = attachment_of(applied.deployment, artifact_path, client.address, kind="deployment", backend=backend)
     return Promotion(applied.deployment, attachment, target == "local", applied, client, steps)
-
-
-def _trial(
-    canary: CanaryTests, look: Look, address: PlatformAddress, backend: str
-) -> Callable[[Site, Build, Mapping[str, str]], None]:
-    """Tries what was prepared with the tests that ask for it."""
-
-    def run(site: Site, build: Build, prepared: Mapping[str, str]) -> None:
-        trial = Trial(site, build, prepared, canary.canary, splits=address.stages)
-        if not trial.judged:
-            canary.skip(f"nothing of {site.environment} that was live before changes: there are no calls to split")
-            return
-        artifact = build.release.artifact
-        attachment = Attachment(
-            kind="deployment",
-            app=site.app,
-            environment=site.environment,
-            digest=build.release.digest,
-            previous=None if look.live is None or look.live.manifest is None else look.live.manifest.digest,
-            address=address,
-            endpoints=deployed_endpoints(build.manifest, {**build.kept, **prepared}, address),
-            artifact_path=None if artifact is None else artifact.path,
-            backend=backend,
-        )
-        canary.run(attachment, trial, trial.conduct)
-
-    return run
 
 
 def undeploy(project: Project, *, environment: str, target: TargetName, report: Report) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA",
     "Artifact",
+    "CanaryEndpoint",
+    "CanaryStep",
     "Case",
     "Condition",
     "Distribution",
@@ -139,6 +141,27 @@ class Case(_Value):
     line: int | None = Field(default=None, description="where it failed in that file, else where it begins; from 1")
 
 
+class CanaryEndpoint(_Value):
+    """What an endpoint's new version has shown in a step of the canary."""
+
+    name: str = Field(description="as in `@Endpoint(name=…)`")
+    outcome: Literal["pass", "fail", "not-enough-data"] = Field(description="`pass`, `fail` or `not-enough-data`")
+    evidence: str = Field(description="why, in one line")
+    samples: int = Field(description="answers of the new version in this step")
+    failures: int = Field(description="those of them that were failures")
+    old_samples: int = Field(default=0, description="answers of the version before it, in all steps so far")
+    old_failures: int = Field(default=0, description="those of them that were failures")
+
+
+class CanaryStep(_Value):
+    """A step of the canary."""
+
+    weight: int = Field(description="percent of the calls that the new version got")
+    outcome: Literal["pass", "fail", "not-enough-data"] = Field(description="the worst of its endpoints")
+    duration_s: float = Field(default=0.0, description="seconds")
+    endpoints: tuple[CanaryEndpoint, ...] = Field(description="those that change")
+
+
 class Log(_Value):
     """The end of what an endpoint's workers wrote, kept where something failed."""
 
@@ -193,6 +216,9 @@ class Report(_Value):
     tests: tuple[Case, ...] = Field(default=(), description="the project's own tests, against the preview")
     tests_started_at: str | None = Field(default=None, description="when the first test or check began")
     tests_duration_s: float = Field(default=0.0, description="seconds, from the first to the last")
+    canary: tuple[CanaryStep, ...] = Field(
+        default=(), description="the steps in which the new version was tried; empty where it was not"
+    )
     smoke: tuple[Case, ...] = Field(default=(), description="tests against what was deployed")
     logs: tuple[Log, ...] = Field(default=(), description="of workers, for what failed")
     untyped: dict[str, str] = Field(default_factory=dict, description="what contract checks left out, by node id")

@@ -20,6 +20,8 @@ MARKS: Final = {
     "error": ("bad", "✗"),
     "refused": ("bad", "✗"),
     "inconclusive": ("warn", "?"),
+    "fail": ("bad", "✗"),
+    "not-enough-data": ("warn", "?"),
     "not-judged": ("idle", "·"),
     "skipped": ("idle", "·"),
     "xfailed": ("idle", "·"),

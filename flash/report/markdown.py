@@ -22,6 +22,7 @@ _SIGNS: Final = {
     "error": "❌",
     "skipped": "⏭️",
 }
+_CANARY_SIGNS: Final = {"pass": "✅", "fail": "❌", "not-enough-data": "❔"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#+|~&$@])")
 _MOST_FAILURES: Final = 20
 _MOST_LINES: Final = 60
@@ -57,6 +58,8 @@ def _sections(report: Report) -> Iterator[str]:
         yield _plan(report)
     if report.stages:
         yield _stages(report)
+    if report.canary:
+        yield _canary(report)
     if report.gate and not report.in_the_way:
         yield _gate(report)
     if report.notes or report.untyped:
@@ -145,6 +148,15 @@ def _stages(report: Report) -> str:
         for stage in report.stages
     ]
     return f"### Stages\n\n{_table(('stage', 'took', 'what came of it'), rows)}\n"
+
+
+def _canary(report: Report) -> str:
+    rows = [
+        (f"{_CANARY_SIGNS[one.outcome]} {step.weight} %", _text(one.name), _text(one.evidence))
+        for step in report.canary
+        for one in step.endpoints
+    ]
+    return f"### Canary\n\n{_table(('share', 'endpoint', 'because'), rows)}\n"
 
 
 def _notes(report: Report) -> str:

@@ -70,7 +70,20 @@ def as_page(report: Report) -> str:
 
 def _sections(report: Report) -> Iterator[Element]:
     yield _verdict(report)
-    for part in (_failures, time_line, _gate, _plan, _endpoints, _contract, _tests, _smoke, _logs, _notes, _artifact):
+    for part in (
+        _failures,
+        time_line,
+        _gate,
+        _plan,
+        _endpoints,
+        _contract,
+        _tests,
+        _canary,
+        _smoke,
+        _logs,
+        _notes,
+        _artifact,
+    ):
         yield from part(report)
 
 
@@ -256,6 +269,18 @@ def _contract(report: Report) -> Iterator[Element]:
 def _tests(report: Report) -> Iterator[Element]:
     if report.tests:
         yield section("Tests", "against the preview", card(*_by_outcome(report.tests)))
+
+
+def _canary(report: Report) -> Iterator[Element]:
+    if not report.canary:
+        return
+    rows = [
+        (mark(one.outcome), f"{step.weight} %", one.name, f"{one.failures} of {one.samples}", one.evidence)
+        for step in report.canary
+        for one in step.endpoints
+    ]
+    heads = ("", "share", "endpoint", "failed", "because")
+    yield section("Canary", "what the new version did with its share of the calls", card(table(heads, rows)))
 
 
 def _smoke(report: Report) -> Iterator[Element]:

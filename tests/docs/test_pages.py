@@ -158,6 +158,7 @@ def test_the_page_has_every_pattern(title: str, patterns: tuple[str, ...]) -> No
         ("`gate`", ["Condition"]),
         ("`endpoints`", ["Endpoint"]),
         ("`contract`, `tests`, `smoke`", ["Case"]),
+        ("`canary`", ["CanaryStep", "CanaryEndpoint"]),
         ("`logs`", ["Log"]),
         ("`rollback`", ["Rollback"]),
     ],
@@ -175,4 +176,4 @@ def test_the_page_has_every_field_of_a_report(title: str, models: list[str]) -> 
 def test_the_page_forgets_no_part_of_a_report() -> None:
     """Each model has a place in the page."""
     assert set(re.findall(r"^### `(\w+)`", REPORTS, re.MULTILINE)) <= set(document.Report.model_fields)
-    assert len(document.__all__) == 12 + 1
+    assert len(document.__all__) == 14 + 1
