@@ -27,6 +27,7 @@ __all__ = [
     "DEFAULT_DATA_URL",
     "DEFAULT_ENVIRONMENT",
     "DEFAULT_SIZE_LIMIT_MIB",
+    "DEFAULT_START_TIMEOUT_S",
     "SIGNING_KEY",
     "EnvironmentSettings",
     "Project",
@@ -75,7 +76,20 @@ DEFAULT_ENVIRONMENT: Final = "production"
 DEFAULT_SIZE_LIMIT_MIB: Final = 500
 """Source: Runpod docs, Deploy apps, "Managing deployment size", 2026-08."""
 
+DEFAULT_START_TIMEOUT_S: Final = 600
+"""What a cold start may take that has to fetch an image. Source: the platform's own client, read 2026-08."""
+
 _TARGETS: Final = ("runpod", "local")
+_KEYS: Final = (
+    "app",
+    "python",
+    "exclude",
+    "bundle",
+    "size-limit-mib",
+    "start-timeout-s",
+    "environments",
+    "receipt-keys",
+)
 # the name of an app or an environment is part of names on the platform, as an endpoint's is
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _TABLE: Final = re.compile(rb"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*(flash|\"flash\"|'flash')[ \t]*[].]", re.MULTILINE)
@@ -110,6 +124,7 @@ class Settings:
         size_limit_mib: What the artifact may be, in units of 2^20 bytes.
         environments: By name, in the order of the file.
         receipt_keys: Public keys whose receipts count; where there is none, receipts need no signature.
+        start_timeout_s: How long the workers of a preview or a new version may take to become healthy.
     """
 
     app: str
@@ -119,6 +134,7 @@ class Settings:
     size_limit_mib: int = DEFAULT_SIZE_LIMIT_MIB
     environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
     receipt_keys: tuple[str, ...] = ()
+    start_timeout_s: int = DEFAULT_START_TIMEOUT_S
 
     @property
     def size_limit_bytes(self) -> int:
@@ -223,9 +239,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
     root = root.resolve()
     reader = _Reader(root / "pyproject.toml")
     table = reader.table()
-    reader.refuse_unknown(
-        table, "", ("app", "python", "exclude", "bundle", "size-limit-mib", "environments", "receipt-keys")
-    )
+    reader.refuse_unknown(table, "", _KEYS)
     configured, bundle = reader.names(table, "exclude"), reader.names(table, "bundle")
     for name in configured:
         if name in bundle:
@@ -238,7 +252,8 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
             python=reader.python(table),
             exclude=tuple(dict.fromkeys((*configured, *given))),
             bundle=tuple(name for name in bundle if name not in given),
-            size_limit_mib=reader.size_limit(table),
+            size_limit_mib=reader.whole(table, "size-limit-mib", DEFAULT_SIZE_LIMIT_MIB, "MiB"),
+            start_timeout_s=reader.whole(table, "start-timeout-s", DEFAULT_START_TIMEOUT_S, "seconds"),
             environments=reader.environments(table),
             receipt_keys=reader.receipt_keys(table),
         ),
@@ -343,10 +358,10 @@ class _Reader:
             raise self.error(f"{prefix}receipt-keys is no list of public keys", hint=hint)
         return tuple(key.strip() for key in given)
 
-    def size_limit(self, table: Mapping[str, Any]) -> int:
-        given = table.get("size-limit-mib", DEFAULT_SIZE_LIMIT_MIB)
+    def whole(self, table: Mapping[str, Any], key: str, default: int, unit: str) -> int:
+        given = table.get(key, default)
         if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-            raise self.error(f"size-limit-mib is {given!r}, which is no whole number of MiB from 1")
+            raise self.error(f"{key} is {given!r}, which is no whole number of {unit} from 1")
         return given
 
     def environments(self, table: Mapping[str, Any]) -> Mapping[str, EnvironmentSettings]:

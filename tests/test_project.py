@@ -76,6 +76,7 @@ def test_every_key_is_read(root: Path) -> None:
         exclude = ["scipy", " pandas ", "scipy"]
         bundle = ["torch"]
         size-limit-mib = 1500
+        start-timeout-s = 90
 
         [tool.flash.environments.staging]
 
@@ -87,6 +88,7 @@ def test_every_key_is_read(root: Path) -> None:
     assert (settings.app, settings.python, settings.size_limit_mib) == ("shop", "3.11", 1500)
     assert (settings.exclude, settings.bundle) == (("scipy", "pandas"), ("torch",))
     assert settings.size_limit_bytes == 1500 * 2**20
+    assert settings.start_timeout_s == 90
     assert settings.environments == {
         "staging": EnvironmentSettings(None, accept_host_wheels=False),
         "production": EnvironmentSettings("local", accept_host_wheels=True),
@@ -118,6 +120,7 @@ def test_every_key_is_read(root: Path) -> None:
         ("[tool.flash]\nexclude = ['a']\nbundle = ['a']", "exclude and bundle both have 'a'"),
         ("[tool.flash]\nsize-limit-mib = 0", "size-limit-mib is 0"),
         ("[tool.flash]\nsize-limit-mib = true", "size-limit-mib is True"),
+        ("[tool.flash]\nstart-timeout-s = '1'", "start-timeout-s is '1', which is no whole number of seconds"),
         ("[tool.flash]\nreceipt-keys = 'ssh-ed25519 A'", "receipt-keys is no list of public keys"),
         ("[tool.flash.environments.a]\nreceipt-keys = [3]", "environments.a.receipt-keys is no list of public keys"),
         ("[tool]\nflash = 3", "3 is no table"),

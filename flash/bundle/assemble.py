@@ -214,18 +214,29 @@ def _install(
     refuse_old_pydantic(distributions)
     for name, reason in sorted(requirements.excluded.items()):
         report(f"left out {name}: {reason}")
-    for note in (*requirements.notes, *_about_system_dependencies(app)):
+    for note in (*requirements.notes, *_about_images(app)):
         report(note)
     return requirements, distributions
 
 
-def _about_system_dependencies(app: App) -> list[str]:
-    return [
-        f"endpoint {endpoint.name!r}: system_dependencies are no part of an artifact, its image has to have"
-        f" {', '.join(endpoint.spec.system_dependencies)}"
-        for endpoint in app
-        if endpoint.spec.system_dependencies and not endpoint.spec.is_client
-    ]
+def _about_images(app: App) -> list[str]:
+    """What an image has to have already: of an endpoint's own all that it asks for, as no artifact gets there."""
+    notes = []
+    for endpoint in app:
+        spec = endpoint.spec
+        if spec.system_dependencies and not spec.is_client:
+            names = ", ".join(spec.system_dependencies)
+            notes.append(
+                f"endpoint {endpoint.name!r}: system_dependencies are no part of an artifact,"
+                f" its image has to have {names}"
+            )
+        asked = (*spec.dependencies, *spec.system_dependencies)
+        if asked and spec.is_client:
+            notes.append(
+                f"! endpoint {endpoint.name!r}: {', '.join(asked)}: nothing is installed into an image of one's own, "
+                f"{spec.image!r} has to have it"
+            )
+    return notes
 
 
 def _flash_folder(root: Path) -> Path:

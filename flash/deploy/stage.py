@@ -22,6 +22,9 @@ _SHORTEST_PAUSE_S: Final = 0.1
 _PAUSE_PART: Final = 0.08
 _LONGEST_PAUSE_S: Final = 2.0
 _TOLD_EVERY_S: Final = 10.0
+_PUZZLING_S: Final = 30.0
+"""After so long it is told, too, what the workers that are waited for say."""
+_SHOWN_LINES: Final = 5
 _RAISED: Final = re.compile(r"(\w+\.)*\w*(Error|Exception)(: |$)")
 """The last line of a traceback."""
 
@@ -66,6 +69,7 @@ def await_healthy(endpoints: Mapping[str, str], build_id: str, site: Site) -> No
     """
     waiting = dict(endpoints)
     started_at = told_at = site.clock()
+    said: dict[str, tuple[str, ...]] = {}
     while waiting:
         found = site.control.environment_versions(site.environment_id)
         seen: dict[str, VersionRecord | None] = {}
@@ -88,7 +92,29 @@ def await_healthy(endpoints: Mapping[str, str], build_id: str, site: Site) -> No
         if now - told_at >= _TOLD_EVERY_S:
             told_at = now
             site.report(f"waiting for {', '.join(waiting)} ({now - started_at:.0f} s)")
+            if now - started_at >= _PUZZLING_S:
+                for name in waiting:
+                    _tell(name, seen[name], said, site, waited_s=now - started_at)
         site.sleep(min(max(_SHORTEST_PAUSE_S, _PAUSE_PART * (now - started_at)), _LONGEST_PAUSE_S))
+
+
+def _tell(
+    name: str, version: VersionRecord | None, said: dict[str, tuple[str, ...]], site: Site, *, waited_s: float
+) -> None:
+    """What the workers of a version say; not again where they have said nothing since it was told."""
+    lines = () if version is None else version.log_tail[-_SHOWN_LINES:]
+    if said.get(name) == lines:
+        return
+    said[name] = lines
+    if lines:
+        site.report("\n".join([f"{name} is not healthy yet; the end of its log:", *(f"    {line}" for line in lines)]))
+    elif version is None or not version.workers:
+        site.report(f"{name} has no worker yet, {waited_s:.0f} s after it was staged")
+    else:
+        site.report(
+            f"{name} has written nothing since it was staged {waited_s:.0f} s ago:"
+            " does its module wait when it is imported?"
+        )
 
 
 def worker_failed(name: str, reason: str, log_tail: tuple[str, ...]) -> WorkerFailed:

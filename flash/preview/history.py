@@ -73,6 +73,7 @@ def roll_back(
             journal=Journal(project.flash_dir / "journal.jsonl"),
             report=report,
             look=look,
+            deadline_s=project.settings.start_timeout_s,
             who=who("rollback"),
         )
         message = rollback.keep(applied, build)

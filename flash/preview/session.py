@@ -280,6 +280,7 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
             journal=Journal(home / "journal.jsonl"),
             report=report,
             look=Look(None, None),
+            deadline_s=project.settings.start_timeout_s,
             is_shared=False,
         ).deployment
     except BaseException:

@@ -343,6 +343,21 @@ def test_system_dependencies_are_said_to_be_the_images(tmp_path: Path) -> None:
     assert any("system_dependencies" in line and "ffmpeg" in line for line in lines)
 
 
+def test_an_image_of_ones_own_gets_no_dependencies_and_it_is_said(tmp_path: Path) -> None:
+    """They are accepted, as the peer does, and installed nowhere; what is no requirement is nobody's business."""
+    image = (
+        "engine = Endpoint(name='engine', image='me/mine:1', dependencies=['six'], system_dependencies=['ffmpeg'])\n"
+    )
+    project(tmp_path, {"worker.py": QUEUE, "images.py": f"from flash import Endpoint\n{image}"})
+    lines: list[str] = []
+    artifact = run(tmp_path, lines=lines)
+    (said,) = [line for line in lines if "'engine'" in line]
+    assert said == (
+        "! endpoint 'engine': six, ffmpeg: nothing is installed into an image of one's own, 'me/mine:1' has to have it"
+    )
+    assert not any(path.startswith("six") for path in artifact.files)
+
+
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     """It names the folder."""
     project(tmp_path, {"worker.py": QUEUE, ".flash": "a file"})

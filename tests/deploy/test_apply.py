@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -207,6 +208,24 @@ def test_waiting_goes_on_until_every_endpoint_is_healthy(scene: Scene):
     scene.deploy(manifest("a", "b"))
     assert scene.lines.index("b is healthy") < scene.lines.index("a is healthy")
     assert any(line.startswith("waiting for a (") for line in scene.lines)
+
+
+def test_a_worker_that_keeps_everybody_waiting_is_told_with_what_it_says(scene: Scene):
+    """After half a minute, once: the end of its log, or that it has written nothing."""
+    scene.platform.unhealthy = {"a": 10_000}
+    scene.platform.log = ("loading the model", "50 %")
+    with pytest.raises(WorkerFailed):
+        scene.deploy(manifest("a"), deadline_s=60)
+    told = [line for line in scene.lines if "the end of its log" in line]
+    assert told == ["a is not healthy yet; the end of its log:\n    a wrote this\n    loading the model\n    50 %"]
+    assert not any("the end of its log" in line for line in scene.lines[: scene.lines.index(told[0]) - 1])
+
+    scene.platform.log = ()
+    with pytest.raises(WorkerFailed, match="no worker was healthy after 60 s") as caught:
+        scene.deploy(manifest("a"), deadline_s=60)
+    (silent,) = [line for line in scene.lines if "written nothing" in line]
+    assert re.fullmatch(r"a has written nothing since it was staged 3\d s ago: does its module wait.*", silent)
+    assert "does the endpoint's module wait" in caught.value.hint
 
 
 def test_a_worker_that_dies_fails_the_deployment_at_once(scene: Scene):
