@@ -22,12 +22,12 @@ import httpx
 import pytest
 
 from flash.cloud.address import PlatformAddress
-from flash.cloud.client import LiveEnvironment
+from flash.cloud.control import LiveEnvironment
 from flash.cloud.jobs import EndpointClient
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.deploy.plan import Plan, plan
 from flash.deploy.trial import Trial
-from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsError, WorkerFailed
+from flash.errors import BuildError, DiscoveryError, NotAuthorized, SettingsError, Unverified, WorkerFailed
 from flash.model.app import App, DeclaredEndpoint, Function, Location
 from flash.model.endpoint import Endpoint
 from flash.model.manifest import Artifact, Manifest
@@ -47,6 +47,7 @@ ERRORS = {
     "key": NotAuthorized("the platform does not accept the API key", hint="check RUNPOD_API_KEY"),
     "discovery": DiscoveryError("no endpoint found", hint="decorate a function", path="app.py", line=3),
     "build": BuildError("cannot install 'nothing-of-that-name'", hint="check the spelling"),
+    "unverified": Unverified("build 1 was put back; whether it is live is not known", hint="flash history"),
     "worker": WorkerFailed("endpoint 'greeter' died at start", endpoint="greeter", detail="ImportError: no module"),
 }
 

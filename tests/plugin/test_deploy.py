@@ -116,6 +116,17 @@ def test_a_rollback_that_fails_is_told_with_its_reason(project: FlashProject) ->
     assert project.report()["outcome"] == "failed"
 
 
+def test_a_rollback_that_cannot_be_read_back_is_not_told_as_one_that_failed(project: FlashProject) -> None:
+    """Neither is it told as one that succeeded: what is live is not known."""
+    project.tests(FAILING)
+    project.scenario(rollback="unverified")
+    result = project.run("--flash-deploy=production", "--flash-report=report.json")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["FAILED flash::rollback[[]production[]] - 1 smoke test failed: *live is not known*"])
+    result.stdout.no_fnmatch_line("*could not be put back*")
+    assert project.report()["outcome"] == "failed"
+
+
 def test_a_failed_promotion_is_a_failed_stage(project: FlashProject) -> None:
     """Nothing is verified, nothing put back: the promotion did that itself."""
     project.scenario(promote="worker")
