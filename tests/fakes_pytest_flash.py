@@ -22,8 +22,8 @@ import httpx
 import pytest
 
 from flash.cloud.address import PlatformAddress
-from flash.cloud.control import LiveEnvironment
 from flash.cloud.jobs import EndpointClient
+from flash.cloud.records import LiveEnvironment
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.deploy.plan import Plan, plan
 from flash.deploy.trial import Trial
