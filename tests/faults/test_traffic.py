@@ -13,8 +13,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from flash.deploy.canary import Canary
+from flash.deploy.trial import Calls, Seen, Trial
+from flash.errors import DeployError
 from flash.model.manifest import Artifact
 from flash.preview import history, local, promote, session
+from flash.preview.session import Attachment
 from flash.project import Project, load_project
 
 pytestmark = pytest.mark.faults
@@ -74,8 +78,8 @@ class Site:
     live: promote.Promotion
     platform: local.PlatformState
 
-    def promote(self, artifact: Artifact) -> promote.Promotion:
-        return _promote(self.project, artifact)
+    def promote(self, artifact: Artifact, canary: UsersOnly | None = None) -> promote.Promotion:
+        return _promote(self.project, artifact, canary)
 
 
 @pytest.fixture
@@ -107,10 +111,42 @@ def site(tmp_path: Path, platform: local.PlatformState) -> Site:
     return Site(project, built[0], built[1], live, platform)
 
 
-def _promote(project: Project, artifact: Artifact) -> promote.Promotion:
+def _promote(project: Project, artifact: Artifact, canary: UsersOnly | None = None) -> promote.Promotion:
     return promote.promote(
-        project, artifact, environment="production", target="local", report=lambda _: None, allow_delete=True
+        project,
+        artifact,
+        environment="production",
+        target="local",
+        report=lambda _: None,
+        allow_delete=True,
+        canary=canary,
     )
+
+
+class UsersOnly:
+    """A canary without tests: what users call is enough. Given up at a step with that weight, if there is one."""
+
+    canary = Canary(weights=(20, 60, 100), min_samples=30, max_samples=60, max_failure_rate=0.2)
+
+    def __init__(self, give_up_at: int = 0) -> None:
+        self.weights: list[int] = []
+        self._give_up_at = give_up_at
+        self._trial: Trial | None = None
+
+    def skip(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def run(self, attachment: Attachment, trial: Trial, conduct: Callable[[Calls], None]) -> None:
+        self._trial = trial
+        try:
+            conduct(self)
+        finally:
+            self.weights = [step.weight for step in trial.steps]
+
+    def seen(self) -> Seen:
+        if self._give_up_at and self._trial is not None and len(self._trial.steps) == self._give_up_at:
+            raise DeployError("given up")
+        return Seen()
 
 
 @dataclass
@@ -260,3 +296,40 @@ def test_no_request_fails_while_an_older_version_of_the_ledger_is_put_back(site:
     assert load.failures == []
     assert load.seen("before") == ONLY_NEW
     assert load.seen("after") == ONLY_OLD
+
+
+def test_no_request_fails_during_a_canary(site: Site) -> None:
+    """Both versions answer, the new one more and more; whatever is under way when its share changes is answered too."""
+    canary = UsersOnly()
+    with _load(site) as load:
+        load.until_enough()
+        load.enter("canary")
+        promotion = site.promote(site.new, canary)
+        load.enter("promoted")
+        load.until_enough()
+        promotion.finish()
+        load.enter("after")
+        load.until_enough()
+
+    assert load.failures == []
+    assert canary.weights == [20, 60, 100]
+    assert load.seen("before") == ONLY_OLD
+    assert load.seen("canary") == {"queue": {"old", "new"}, "balanced": {"old", "new"}}
+    assert load.seen("promoted") == load.seen("after") == ONLY_NEW
+
+
+def test_no_request_fails_when_a_canary_is_given_up(site: Site) -> None:
+    """The old version answers alone again, as if nothing had been."""
+    canary = UsersOnly(give_up_at=2)
+    with _load(site) as load:
+        load.until_enough()
+        load.enter("canary")
+        with pytest.raises(DeployError, match="given up"):
+            site.promote(site.new, canary)
+        load.enter("after")
+        load.until_enough()
+
+    assert load.failures == []
+    assert canary.weights == [20, 60]
+    assert load.seen("canary") == {"queue": {"old", "new"}, "balanced": {"old", "new"}}
+    assert load.seen("before") == load.seen("after") == ONLY_OLD
