@@ -119,3 +119,33 @@ def test_a_login_is_approved_and_its_key_is_used(project: Shell, platform: Platf
     assert key not in rest
     listed = shell.flash("app", "list", "--target", "runpod")
     assert listed.returncode == 0, listed.stderr
+
+
+CANARY = """
+    import pytest
+
+    @pytest.mark.flash_canary(min_samples=150, max_samples=300, max_failure_rate=0.1)
+    def test_it_is_polite(flash_endpoint):
+        assert flash_endpoint("greeter").runsync({"name": "you"}).output.endswith("!")
+"""
+
+
+def test_a_canary_there_is_the_candidate_called_by_its_tests_alone(runpod: Shell, platform: Platform) -> None:
+    """Nothing there splits calls, and the report says so; a candidate that fails is removed, and nothing promoted."""
+    source = (runpod.root / "greeter.py").read_text()
+    runpod.write({"tests/test_greeter.py": CANARY})
+    done = runpod.pytest("--flash-deploy=production", "-v", "--flash-report=report.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((runpod.root / "report.json").read_text())
+    message = next(stage["message"] for stage in report["stages"] if stage["id"] == "flash::canary[production]")
+    assert message.startswith("100 % passed as a candidate: users' calls were not split")
+    url = urls(done.stdout)["greeter"]
+
+    # it is polite in the preview, where it is asked once, and not for long
+    rude = source.replace('return f"Hello', 'CALLS.append(name)\n    return name if len(CALLS) > 60 else f"Hello')
+    runpod.write({"greeter.py": rude.replace("@Endpoint", "CALLS = []\n\n@Endpoint")})
+    failed = runpod.pytest("--flash-deploy=production", "-v", "--flash-report=report.json")
+    assert failed.returncode == 1, failed.stdout + failed.stderr
+    assert "the canary failed as a candidate: greeter: " in failed.stdout
+    assert answer(platform, url) == "Hello, world!"
+    assert environments(runpod) == ["production"]
