@@ -371,6 +371,7 @@ class Controller:
                 git=None if checkout is None else checkout.commit,
                 canary=canary,
             )
+            self._verdict.notes += [canary.note] if canary is not None and canary.note else []
         except StageFailed as error:
             if canary is None or canary.failure is not error:
                 raise

@@ -30,6 +30,7 @@ class CanaryStage:
     Attributes:
         canary: What the tests ask for.
         failure: Why the version was not let through; None where it was, or was not tried.
+        note: What people should know of how it was tried; empty where it went as they asked.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class CanaryStage:
     ) -> None:
         self.canary = canary
         self.failure: StageFailed | None = None
+        self.note = ""
         self._name = f"canary[{environment}]"
         self._reporter = reporter
         self._repeated = repeated
@@ -55,10 +57,13 @@ class CanaryStage:
 
     def skip(self, reason: str) -> None:
         """There is nothing to try."""
+        self.note = f"no canary: {reason}"
         self._reporter.run(self._name, lambda: Skip(reason))
 
     def run(self, attachment: Attachment, trial: Trial, conduct: Callable[[Calls], None]) -> None:
         """Try it, with the tests running."""
+        if not trial.splits:
+            self.note = "canary: the candidate was called by the tests alone, because this platform cannot split calls"
 
         def work() -> str:
             build_id = trial.build.id if trial.splits else None

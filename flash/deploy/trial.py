@@ -17,7 +17,7 @@ from flash.errors import DeployError, FlashError, PlatformError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.cloud.control import TrafficRecord
+    from flash.cloud.control import TrafficRecord, VersionRecord
     from flash.deploy.canary import Canary
     from flash.deploy.rollout import Build, Site
 
@@ -252,18 +252,35 @@ class Trial:
         with suppress(FlashError):
             self._share(0)
 
+    def _log(self, name: str) -> str:
+        """The end of the new version's log, which goes with it; empty where the platform has none to give."""
+        if not self.splits:
+            return ""
+        found: Sequence[VersionRecord] = ()
+        with suppress(FlashError):
+            found = self.site.control.environment_versions(self.site.environment_id).get(self.judged[name], ())
+        tail = next((one.log_tail for one in found if one.build_id == self.build.id), ())
+        return "\n".join((f"\n-- the new version's log of {name} --", *tail)) if tail else ""
+
     def _stopped(self, step: Step) -> CanaryStopped:
         worst = [one for one in step.endpoints if one.outcome == step.outcome]
         what = "failed" if step.outcome == "fail" else "has not enough data"
         told = "; ".join(f"{one.name}: {one.evidence}" for one in worst)
+        logs = [log for one in worst if step.outcome == "fail" and (log := self._log(one.name))]
         hint = (
-            "the samples' failures are in the endpoints' logs; what was live before serves, as it did throughout"
-            if step.outcome == "fail"
-            else "let the tests that are marked flash_canary call each endpoint that changes, or allow more time: "
-            "flash_canary(timeout_s=…); what was live before serves, as it did throughout"
+            "let the tests that are marked flash_canary call each endpoint that changes, or allow more time: "
+            "flash_canary(timeout_s=…)"
         )
+        if step.outcome == "fail":
+            hint = (
+                "the end of the new version's log shows what it did" if logs else "docs/canary.md says what is counted"
+            )
         where = f"at {step.weight} %" if self.splits else "as a candidate"
-        return CanaryStopped(f"the canary {what} {where}: {told}", hint=hint, detail=_detail(self.steps, self._failure))
+        return CanaryStopped(
+            f"the canary {what} {where}: {told}",
+            hint=hint,
+            detail="\n".join((*map(str, self.steps), *(("", self._failure) if self._failure else ()), *logs)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +338,3 @@ class _Count:
 
     def _record(self, name: str) -> TrafficRecord | None:
         return next((one for one in self.platform.get(self.ids[name], ()) if one.build_id == self.build_id), None)
-
-
-def _detail(steps: Sequence[Step], failure: str) -> str:
-    return "\n".join((*map(str, steps), *(("", failure) if failure else ())))

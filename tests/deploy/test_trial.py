@@ -160,7 +160,8 @@ def test_a_version_that_fails_is_stopped_at_the_first_step(scene: Scene):
     assert scene.serving() == {"1"}
     assert all(len(one.versions) == 1 for one in scene.platform.endpoints.values())
     assert scene.platform.held is None
-    assert "what was live before serves" in stopped.value.hint
+    assert stopped.value.hint == "the end of the new version's log shows what it did"
+    assert "-- the new version's log of gpu --\ngpu wrote this" in stopped.value.detail
 
 
 def test_what_the_version_before_fails_too_is_not_the_new_ones_fault(scene: Scene):
