@@ -272,15 +272,19 @@ def _tests(report: Report) -> Iterator[Element]:
 
 
 def _canary(report: Report) -> Iterator[Element]:
-    if not report.canary:
-        return
     rows = [
-        (mark(one.outcome), f"{step.weight} %", one.name, f"{one.failures} of {one.samples}", one.evidence)
+        (
+            tag("span", mark(one.outcome), f" {one.outcome.replace('-', ' ')}"),
+            f"{step.weight} %",
+            one.name,
+            one.evidence,
+        )
         for step in report.canary
         for one in step.endpoints
     ]
-    heads = ("", "share", "endpoint", "failed", "because")
-    yield section("Canary", "what the new version did with its share of the calls", card(table(heads, rows)))
+    if rows:
+        said = "what the new version did with its share of the calls"
+        yield section("Canary", said, card(table(("Outcome", "Share", "Endpoint", "What was seen"), rows)))
 
 
 def _smoke(report: Report) -> Iterator[Element]:

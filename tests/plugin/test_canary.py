@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING
 
@@ -191,3 +192,26 @@ def test_two_tests_that_ask_for_different_things_are_a_usage_error(project: Flas
     result = project.run("--collect-only")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: test_app.py::test_it_greets and test_app.py::test_other ask for different*"])
+
+
+def test_gitlabs_sections_do_not_nest(project: FlashProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The canary's section ends the deployment's, within which it runs; each that begins ends."""
+    monkeypatch.setenv("GITLAB_CI", "true")
+    project.tests(TESTS.format(arguments=QUICK))
+    result = project.run("--flash-deploy=production")
+    assert result.ret == 0
+    marks = re.findall(r"section_(start|end):\d+:([\w.-]+)", result.stdout.str())
+    assert [(marks[at], marks[at + 1]) for at in range(0, len(marks), 2)] == [
+        (("start", f"flash__{name}"), ("end", f"flash__{name}"))
+        for name in ("build", "preview_process_", "deploy_production_", "canary_production_", "smoke_production_")
+    ]
+
+
+def test_what_was_not_split_is_a_note(project: FlashProject) -> None:
+    """People read it where they read the verdict."""
+    project.tests(TESTS.format(arguments=QUICK))
+    result = project.run("--flash-deploy=production")
+    result.stdout.fnmatch_lines(["note: canary: the candidate was called by the tests alone, because this platform*"])
+    project.scenario(nothing_to_split=None)
+    result = project.run("--flash-deploy=production")
+    result.stdout.fnmatch_lines(["note: no canary: nothing of production that was live before changes:*"])

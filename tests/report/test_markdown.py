@@ -7,7 +7,7 @@ from fakes_report import ALL, PLAN, case, deployed, failed, refused, rolled_back
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flash.report.document import Failure, Report
+from flash.report.document import CanaryEndpoint, CanaryStep, Failure, Report
 from flash.report.markdown import as_markdown
 
 
@@ -110,3 +110,11 @@ def test_a_cell_stays_one_cell(name: str) -> None:
     text = as_markdown(Report(app="a", environment="e", outcome="planned", plan=plan))
     row = next(line for line in text.split("\n") if line.startswith("| update |"))
     assert row.replace("\\\\", "").replace("\\|", "").count("|") == 5
+
+
+def test_each_step_of_a_canary_has_its_evidence() -> None:
+    """By endpoint; nothing where there was none."""
+    shown = CanaryEndpoint(name="greeter", outcome="fail", evidence="9 of 30 failed", samples=30, failures=9)
+    tried = as_markdown(rolled_back(canary=(CanaryStep(weight=5, outcome="fail", endpoints=(shown,)),)))
+    assert "| ❌ 5 % | greeter | 9 of 30 failed |" in tried
+    assert "### Canary" not in as_markdown(rolled_back())

@@ -13,7 +13,7 @@ from fakes_report import ALL, PLAN, SMOKE, case, deployed, failed, refused, roll
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flash.report.document import Endpoint, Failure, Log, Report
+from flash.report.document import CanaryEndpoint, CanaryStep, Endpoint, Failure, Log, Report
 from flash.report.page import as_page
 
 HOSTILE: Final = "</style><script>alert(1)</script>\"'><img src=x onerror=alert(1)><!--&lt;\x00\x1b[31mred\u202e"
@@ -223,3 +223,13 @@ def test_a_report_of_next_to_nothing_is_a_page() -> None:
     report = Report(app="", environment="production", outcome="failed", error=Failure(message="no key"))
     assert page(report).text.startswith("✗ Failed")
     assert "no key" in page(report).text
+
+
+def test_each_step_of_a_canary_has_its_evidence() -> None:
+    """By endpoint; nothing where there was none."""
+    shown = CanaryEndpoint(
+        name="greeter", outcome="not-enough-data", evidence="0 of 7 failed: 7 of 200", samples=7, failures=0
+    )
+    tried = rolled_back(canary=(CanaryStep(weight=5, outcome="not-enough-data", endpoints=(shown,)),))
+    assert "not enough data 5 % greeter 0 of 7 failed: 7 of 200" in Page(as_page(tried)).text
+    assert "Canary" not in Page(as_page(rolled_back())).text
