@@ -135,13 +135,23 @@ class Decision:
     evidence: str
 
 
-def decide(canary: Canary, new: Evidence, old: Evidence, *, among: int = 1, is_over: bool = False) -> Decision:
+def decide(
+    canary: Canary,
+    new: Evidence,
+    old: Evidence,
+    *,
+    tests: tuple[Evidence, Evidence] | None = None,
+    among: int = 1,
+    is_over: bool = False,
+) -> Decision:
     """Whether a step passes. To be asked once at each look, when :meth:`Canary.wanted` samples are there.
 
     Args:
         canary: What was asked for.
         new: Of the new version, since the step began.
         old: Of the version before it, in all steps.
+        tests: The part of both that tests have looked at, where users have called too: users' calls, whose answers
+            nobody looks at, must not hide what only tests see.
         among: How many versions are looked at side by side. One that is stopped stops all.
         is_over: No more samples will come.
     """
@@ -149,12 +159,21 @@ def decide(canary: Canary, new: Evidence, old: Evidence, *, among: int = 1, is_o
     if look is None:
         missing = f"{new.samples} of {canary.min_samples} samples"
         return Decision("not-enough-data" if is_over else "more-data", missing)
+    risk = canary.fail_risk(look, among if tests is None else 2 * among)
     at_most = upper_bound(new, canary.pass_risk(look))
-    at_least = lower_bound(new, canary.fail_risk(look, among))
+    at_least = lower_bound(new, risk)
     # what the old version is known to fail is not the new one's fault; on top of it, or no version like it could pass
     known = lower_bound(old, canary.pass_risk(look)) if old.samples else 0.0
     allowed = known + canary.max_failure_rate
     whose = f"{allowed:.2%} allowed" + (f", as the version before fails {known:.2%}" if known >= 0.0001 else "")
+    if tests is not None:
+        of_new, of_old = tests
+        accepted = canary.max_failure_rate + (lower_bound(of_old, canary.pass_risk(look)) if of_old.samples else 0.0)
+        of_tests = lower_bound(of_new, risk)
+        if of_tests > accepted:
+            return Decision(
+                "fail", f"{of_new} of the tests' own calls: at least {of_tests:.2%}, {accepted:.2%} allowed"
+            )
     if at_most <= allowed:
         return Decision("pass", f"{new}: at most {at_most:.2%}, {whose}")
     if at_least > allowed:

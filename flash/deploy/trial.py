@@ -185,7 +185,15 @@ class Trial:
             seconds = site.clock() - began
             for name, wanted in list(waiting.items()):
                 new, old = now.new(name).since(start.new(name)), now.old(name).since(first.old(name))
-                decision = self._decision(name, new, old, wanted, seconds, now)
+                tests = (
+                    (
+                        now.tests(name, is_new=True).since(start.tests(name, is_new=True)),
+                        now.tests(name, is_new=False).since(first.tests(name, is_new=False)),
+                    )
+                    if self.splits
+                    else None
+                )
+                decision = self._decision(name, new, old, tests, wanted, seconds, now)
                 if decision.outcome == "more-data":
                     waiting[name] = max(wanted, self.canary.wanted(new.samples) if new.samples >= wanted else wanted)
                 else:
@@ -206,9 +214,18 @@ class Trial:
                 site.report(f"{weight} %: {', '.join(parts)} samples ({seconds:.0f} s)")
             site.sleep(_PAUSE_S)
 
-    def _decision(self, name: str, new: Evidence, old: Evidence, wanted: int, seconds: float, now: _Count) -> Decision:
+    def _decision(
+        self,
+        name: str,
+        new: Evidence,
+        old: Evidence,
+        tests: tuple[Evidence, Evidence] | None,
+        wanted: int,
+        seconds: float,
+        now: _Count,
+    ) -> Decision:
         if new.samples >= wanted:
-            return decide(self.canary, new, old, among=len(self.judged))
+            return decide(self.canary, new, old, tests=tests, among=len(self.judged))
         missing = f"{new}: {new.samples} of {wanted} samples"
         if seconds >= self.canary.timeout_s:
             return Decision("not-enough-data", f"{missing} in {self.canary.timeout_s:g} s")
@@ -331,6 +348,15 @@ class _Count:
             return _Tally()
         blamed = self.seen.blamed.get(name, {}).get(active.build_id or "", 0)
         return _Tally(active.answered, active.failed, blamed)
+
+    def tests(self, name: str, *, is_new: bool) -> _Tally:
+        """What the tests have seen themselves."""
+        tally = _Tally()
+        for build, seen in self.seen.answers.get(name, {}).items():
+            if (build == self.build_id) is is_new:
+                blamed = self.seen.blamed.get(name, {}).get(build, 0)
+                tally = _Tally(tally.answered + seen.samples, tally.failed + seen.failures, tally.blamed + blamed)
+        return tally
 
     def share(self, name: str) -> int:
         record = self._record(name)

@@ -334,6 +334,22 @@ def test_what_changes_something_shows_the_lease_while_it_is_held():
     assert [request.headers.get("flash-lease") for request in script.requests] == [None, "l1", "l1", "l1", None]
 
 
+def test_a_share_is_set_and_told_by_version():
+    """What is set once more is set: an answer that got lost is asked for again."""
+    version = {"buildId": "b2", "state": "STAGED", "share": 5, "answered": 10, "failed": 1}
+    client, script, _ = platform(
+        httpx.Response(502),
+        data(setFlashTraffic=1),
+        data(flashEnvironment={"id": "e1", "endpoints": [{"id": "p1", "flashVersions": [version]}]}),
+        data(flashEnvironment=None),
+    )
+    assert client.set_traffic("e1", "b2", 5) == 1
+    (found,) = client.traffic("e1")["p1"]
+    assert (found.build_id, found.state, found.share, found.answered, found.failed) == ("b2", "STAGED", 5, 10, 1)
+    assert client.traffic("e2") == {}
+    assert len(script.requests) == 4
+
+
 def test_a_lease_of_somebody_else_is_not_shown():
     """It is not ours to show."""
     nothing = {"id": "e1", "activeBuildId": None}

@@ -137,3 +137,13 @@ def test_looking_again_and_again_does_not_let_a_bad_version_through() -> None:
     for rate in (0.0201, 0.022, 0.03, 0.1):
         passes = sum(binomial(k, samples, rate) for samples, count in most.items() for k in range(count))
         assert passes <= 1 - canary.confidence + 1e-9
+
+
+def test_what_tests_see_stops_a_version_that_passes_over_all_calls() -> None:
+    """Unless they see as much of the version before: then it is the tests."""
+    canary = Canary()
+    new, old = Evidence(1600, 8), Evidence(30_000, 150)
+    assert decide(canary, new, old).outcome == "pass"
+    assert decide(canary, new, old, tests=(Evidence(16, 8), Evidence(300, 0))).outcome == "fail"
+    assert decide(canary, new, old, tests=(Evidence(16, 8), Evidence(300, 150))).outcome == "pass"
+    assert decide(canary, new, old, tests=(NOTHING, NOTHING)).outcome == "pass"

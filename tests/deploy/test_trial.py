@@ -214,6 +214,19 @@ def test_a_test_that_fails_over_good_answers_blames_the_version_that_gave_them(s
     assert "assert 'Howdy' == 'Hello'" in stopped.value.detail
 
 
+def test_users_whose_answers_nobody_looks_at_do_not_hide_what_tests_see(scene: Scene):
+    """One call in a hundred is a test's, and each of those is wrong."""
+
+    def seen() -> Seen:
+        staged = next(one.build_id for one in scene.platform.endpoints.values() for one in one.versions)
+        own = scene.platform._answers.get(("gpu", "new"), 0) // 100
+        return Seen(answers={"gpu": {staged: Evidence(own, 0)}}, blamed={"gpu": {staged: own}})
+
+    scene.tests.now = seen
+    with pytest.raises(CanaryStopped, match="failed at 5 %: gpu: 2 of 2 failed of the tests' own calls: at least"):
+        scene.try_second("gpu")
+
+
 def test_kept_endpoints_take_no_part(scene: Scene):
     """What did not change needs to show nothing."""
     scene.platform.calls_by["cpu"] = 0
