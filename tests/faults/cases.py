@@ -19,10 +19,10 @@ ONCE: Final = (*(name for name in FAULTS if name not in KILLS), "refused")
 LASTING: Final = ("refused", "closed", "answer-lost", "silent", "401", "500", "html")
 # what meets every request; of the rest, each request meets some, and each fault some requests
 _ALWAYS: Final = frozenset({("closed", False), ("answer-lost", False)})
-_SPREAD: Final = 6
-_SPREAD_OF_ROLLING: Final = 18
+_SPREAD: Final = 8
+_SPREAD_OF_ROLLING: Final = 24
 IS_WHOLE: Final = os.environ.get("FAULTS") == "all"
-"""Everything, in about a quarter of an hour, instead of a part that meets every request and uses every fault."""
+"""Everything, in about half an hour, instead of a part that meets every request and uses every fault."""
 
 
 @dataclass(frozen=True)
