@@ -81,5 +81,5 @@ class ContractItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path | str, int | None, str]:
-        """Where it stands: nowhere. Pytest needs a line to report a skip by a mark, which a hook may set on all items."""
+        """Where it stands: nowhere. Pytest needs a line to report a skip by a mark that a hook sets on all items."""
         return "flash", 0, self.name

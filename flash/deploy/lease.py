@@ -63,12 +63,10 @@ class Lease:
             self._is_lost = not self._control.renew_lease(self._environment_id)
 
     def _beat(self) -> None:
-        while not self._ended.wait(_RENEWED_EVERY_S):
-            try:
+        # where the client is closed under it, its owner is done
+        with suppress(RuntimeError):
+            while not self._ended.wait(_RENEWED_EVERY_S):
                 self.renew()
-            except RuntimeError:
-                # the client was closed under it: its owner is done
-                return
 
 
 def acquire(site: Site, *, base_build_id: str | None) -> Lease:
