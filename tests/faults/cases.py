@@ -22,7 +22,7 @@ _ALWAYS: Final = frozenset({("closed", False), ("answer-lost", False)})
 _SPREAD: Final = 8
 _SPREAD_OF_ROLLING: Final = 24
 IS_WHOLE: Final = os.environ.get("FAULTS") == "all"
-"""Everything, in about half an hour, instead of a part that meets every request and uses every fault."""
+"""Everything, in about an hour and a half, instead of a part that meets every request and uses every fault."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ import pytest
 
 @pytest.mark.flash_deployed_only
 def test_it_hangs(flash_deployment):
-    with open(os.environ["HANGS"], "w") as told:
+    with open(os.environ["HANGS"], "w", encoding="utf-8") as told:
         told.write("hangs")
     while True:
         signal.pause()
@@ -53,7 +53,7 @@ import pytest
 
 @pytest.mark.flash_deployed_only
 def test_the_platform_is_killed(flash_deployment):
-    state = json.loads(Path(os.environ["FLASH_HOME"], "platform", "platform.json").read_text())
+    state = json.loads(Path(os.environ["FLASH_HOME"], "platform", "platform.json").read_text(encoding="utf-8"))
     os.kill(state["pid"], signal.SIGKILL)
     assert False
 """
@@ -67,7 +67,7 @@ def live(project: Shell, platform: Platform) -> str:
     assert done.returncode == 0, done.stderr
     url = urls(done.stdout)["greeter"]
     assert greeting(platform, url) == "Hello, world!"
-    project.write({"greeter.py": (project.root / "greeter.py").read_text().replace("Hello", "Howdy")})
+    project.write({"greeter.py": (project.root / "greeter.py").read_text(encoding="utf-8").replace("Hello", "Howdy")})
     return url
 
 
@@ -78,7 +78,7 @@ def greeting(platform: Platform, url: str) -> str:
 
 def report(project: Shell) -> dict[str, Any]:
     """The last run's report."""
-    return dict(json.loads((project.root / "report.json").read_text()))
+    return dict(json.loads((project.root / "report.json").read_text(encoding="utf-8")))
 
 
 def deploy(project: Shell, smoke: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -124,7 +124,7 @@ def test_ctrl_c_in_a_smoke_run_that_hangs_puts_the_old_version_back(
     project.write({"tests/test_greeter.py": HANGS})
     shell = Shell(project.root, project.home, {"HANGS": str(told)})
     run = shell.start("pytest", "-p", "no:cacheprovider", "--flash-deploy=production", "-v")
-    assert told.read_text() == "hangs"
+    assert told.read_text(encoding="utf-8") == "hangs"
 
     interrupt(run)
     output, _ = run.communicate(timeout=_PATIENCE_S)
@@ -166,8 +166,8 @@ def test_a_killed_command_leaves_one_version_and_the_next_run_converges(
     """``pytest --flash-deploy``, killed when the platform is asked, or before it can answer."""
     project.write({"tests/test_greeter.py": PASSES})
     found = home / "platform" / "platform.json"
-    state = found.read_text()
-    found.write_text(json.dumps({**json.loads(state), "url": proxy.url}))
+    state = found.read_text(encoding="utf-8")
+    found.write_text(json.dumps({**json.loads(state), "url": proxy.url}), encoding="utf-8")
     plan = Plan(at=at, fault=FAULTS[fault])
     proxy.begin(plan)
     run = project.start("pytest", "-p", "no:cacheprovider", "--flash-deploy=production")
@@ -181,7 +181,7 @@ def test_a_killed_command_leaves_one_version_and_the_next_run_converges(
     assert greeting(platform, live) == ("Howdy, world!" if is_new else "Hello, world!")
 
     done = project.pytest("--flash-deploy=production")
-    found.write_text(state)
+    found.write_text(state, encoding="utf-8")
 
     assert done.returncode == 0, done.stdout
     assert greeting(platform, live) == "Howdy, world!"

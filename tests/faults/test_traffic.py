@@ -14,7 +14,8 @@ import httpx
 import pytest
 
 from flash.deploy.canary import Canary
-from flash.deploy.trial import Calls, Seen, Trial
+from flash.deploy.tally import Calls, Seen
+from flash.deploy.trial import Trial
 from flash.errors import DeployError
 from flash.model.manifest import Artifact
 from flash.preview import history, local, promote, session

@@ -262,6 +262,7 @@ class Deployer:
             stdout=subprocess.PIPE,
             env={**_without_ours(os.environ), "PYTHONPATH": path},
             text=True,
+            encoding="utf-8",
         )
 
     def start(self, job: dict[str, Any]) -> int:
@@ -367,7 +368,9 @@ class World:
         root = self.home / f"{app}-{self._count}"
         root.mkdir()
         (root / "pyproject.toml").write_text(
-            f'[tool.flash]\napp = "{app}"\npython = "3.11"\n[tool.flash.environments.{ENVIRONMENT}]\ntarget = "local"\n'
+            f'[tool.flash]\napp = "{app}"\npython = "3.11"\n'
+            f'[tool.flash.environments.{ENVIRONMENT}]\ntarget = "local"\n',
+            encoding="utf-8",
         )
         return root
 
@@ -390,7 +393,7 @@ class World:
         # each proxy has a home of its own, in which it is the local platform: two runs can go on at a time
         home = self.home / f"home-{proxy.url.rpartition(':')[2]}"
         (home / "platform").mkdir(parents=True, exist_ok=True)
-        (home / "platform" / "platform.json").write_text(json.dumps(state))
+        (home / "platform" / "platform.json").write_text(json.dumps(state), encoding="utf-8")
         # where there is no state, nothing can be deployed, and nobody asks
         (home / "platform" / "state.db").touch()
         given = {
