@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from flash.deploy.canary import Evidence
-from flash.deploy.trial import Seen
+from flash.deploy.tally import Seen
 from pytest_flash.chronicle import tell
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from flash.deploy.canary import Canary
     from flash.deploy.plan import Plan
-    from flash.deploy.trial import Calls, Seen, Step
+    from flash.deploy.tally import Calls, Seen
+    from flash.deploy.trial import Step
     from flash.model.manifest import Artifact
     from flash.preview.pipeline import Pipeline, Preview, Promotion
     from flash.preview.session import Attachment

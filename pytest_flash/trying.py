@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from flash.deploy.canary import Canary
-    from flash.deploy.trial import Calls, Step, Trial
+    from flash.deploy.tally import Calls
+    from flash.deploy.trial import Step, Trial
     from flash.preview.session import Attachment
     from pytest_flash.report import StageReporter
 

@@ -8,55 +8,28 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from flash.deploy.canary import Decision, Evidence, decide
 from flash.deploy.plan import CreateEndpoint
+from flash.deploy.tally import Count
 from flash.errors import DeployError, FlashError, PlatformError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.cloud.control import TrafficRecord, VersionRecord
+    from flash.cloud.control import VersionRecord
     from flash.deploy.canary import Canary
     from flash.deploy.rollout import Build, Site
+    from flash.deploy.tally import Calls
 
-__all__ = ["Calls", "CanaryStopped", "Judged", "Seen", "Step", "Trial"]
+__all__ = ["CanaryStopped", "Judged", "Step", "Trial"]
 
 _PAUSE_S: Final = 0.2
 _TOLD_EVERY_S: Final = 10.0
 _ROUNDS: Final = 2
 """After how many rounds of the tests an endpoint that nobody has called is taken for one that nobody calls."""
 _NOTHING: Final = Evidence(0, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the tests have seen since they began.
-
-    Attributes:
-        rounds: How often all of them have run.
-        answers: Answers and failures among them, by endpoint and then by build; the empty string for an unknown one.
-        blamed: Tests that failed although no answer was a failure, by endpoint and then by the build that is blamed.
-        failure: The failure of a test that was seen last, as it was shown.
-    """
-
-    rounds: int = 0
-    answers: Mapping[str, Mapping[str, Evidence]] = field(default_factory=dict)
-    blamed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
-    failure: str = ""
-
-
-class Calls(Protocol):
-    """The tests, which call the endpoints again and again."""
-
-    def seen(self) -> Seen:
-        """What they have seen so far.
-
-        Raises:
-            DeployError: They do not run any more.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +143,7 @@ class Trial:
 
     # -- one step
 
-    def _step(self, weight: int, first: _Count, calls: Calls) -> Step:
+    def _step(self, weight: int, first: Count, calls: Calls) -> Step:
         site, began = self.site, self.site.clock()
         self._share(weight)
         site.report(f"{weight} % of the calls go to the new version" if self.splits else "the candidate is called")
@@ -222,7 +195,7 @@ class Trial:
         tests: tuple[Evidence, Evidence] | None,
         wanted: int,
         seconds: float,
-        now: _Count,
+        now: Count,
     ) -> Decision:
         if new.samples >= wanted:
             return decide(self.canary, new, old, tests=tests, among=len(self.judged))
@@ -236,12 +209,12 @@ class Trial:
 
     # -- what is counted
 
-    def _count(self, calls: Calls) -> _Count:
+    def _count(self, calls: Calls) -> Count:
         seen = calls.seen()
         self._failure = seen.failure
         if not self.splits:
-            return _Count(seen, {}, self.build.id, self.judged)
-        return _Count(seen, self.site.control.traffic(self.site.environment_id), self.build.id, self.judged)
+            return Count(seen, None, self.build.id, self.judged)
+        return Count(seen, self.site.control.traffic(self.site.environment_id), self.build.id, self.judged)
 
     # -- shares
 
@@ -259,7 +232,7 @@ class Trial:
                 ) from error
             raise
 
-    def _restore(self, weight: int, now: _Count) -> None:
+    def _restore(self, weight: int, now: Count) -> None:
         """Ask for the share again where the platform has dropped it; without the lease, it refuses."""
         if self.splits and any(now.share(name) != weight for name in self.judged):
             self._share(weight)
@@ -298,69 +271,3 @@ class Trial:
             hint=hint,
             detail="\n".join((*map(str, self.steps), *(("", self._failure) if self._failure else ()), *logs)),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Tally:
-    """Answers of a version so far, and tests that blame it although none of them was a failure."""
-
-    answered: int = 0
-    failed: int = 0
-    blamed: int = 0
-
-    def since(self, start: _Tally) -> Evidence:
-        # a platform that was started again counts from the beginning
-        answered = max(0, self.answered - start.answered)
-        failed = max(0, self.failed - start.failed) + max(0, self.blamed - start.blamed)
-        return Evidence(answered, min(answered, failed))
-
-
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """All that was counted, at one moment."""
-
-    seen: Seen
-    platform: Mapping[str, Sequence[TrafficRecord]]
-    build_id: str
-    ids: Mapping[str, str]
-
-    def new(self, name: str) -> _Tally:
-        if not self.platform:
-            # whatever answers a candidate's URL is the candidate
-            answers = self.seen.answers.get(name, {}).values()
-            return _Tally(
-                sum(one.samples for one in answers),
-                sum(one.failures for one in answers),
-                sum(self.seen.blamed.get(name, {}).values()),
-            )
-        record = self._record(name)
-        if record is None:
-            raise DeployError(
-                f"endpoint {name!r}: the version that was tried is gone",
-                hint="somebody else has removed it; what is live was left as it is; run it again",
-            )
-        blamed = self.seen.blamed.get(name, {}).get(self.build_id, 0)
-        return _Tally(record.answered, record.failed, blamed)
-
-    def old(self, name: str) -> _Tally:
-        active = next((one for one in self.platform.get(self.ids[name], ()) if one.state == "ACTIVE"), None)
-        if active is None:
-            return _Tally()
-        blamed = self.seen.blamed.get(name, {}).get(active.build_id or "", 0)
-        return _Tally(active.answered, active.failed, blamed)
-
-    def tests(self, name: str, *, is_new: bool) -> _Tally:
-        """What the tests have seen themselves."""
-        tally = _Tally()
-        for build, seen in self.seen.answers.get(name, {}).items():
-            if (build == self.build_id) is is_new:
-                blamed = self.seen.blamed.get(name, {}).get(build, 0)
-                tally = _Tally(tally.answered + seen.samples, tally.failed + seen.failures, tally.blamed + blamed)
-        return tally
-
-    def share(self, name: str) -> int:
-        record = self._record(name)
-        return 0 if record is None else record.share
-
-    def _record(self, name: str) -> TrafficRecord | None:
-        return next((one for one in self.platform.get(self.ids[name], ()) if one.build_id == self.build_id), None)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flash.cloud.control import Look
     from flash.deploy.canary import Canary
     from flash.deploy.rollout import Build, Site
-    from flash.deploy.trial import Calls
+    from flash.deploy.tally import Calls
 
 __all__ = ["CanaryTests", "trial_by"]
 

@@ -272,19 +272,14 @@ def _tests(report: Report) -> Iterator[Element]:
 
 
 def _canary(report: Report) -> Iterator[Element]:
+    judged = [(f"{step.weight} %", one) for step in report.canary for one in step.endpoints]
     rows = [
-        (
-            tag("span", mark(one.outcome), f" {one.outcome.replace('-', ' ')}"),
-            f"{step.weight} %",
-            one.name,
-            one.evidence,
-        )
-        for step in report.canary
-        for one in step.endpoints
+        (tag("span", mark(one.outcome), f" {one.outcome.replace('-', ' ')}"), share, one.name, one.evidence)
+        for share, one in judged
     ]
     if rows:
-        said = "what the new version did with its share of the calls"
-        yield section("Canary", said, card(table(("Outcome", "Share", "Endpoint", "What was seen"), rows)))
+        content = table(("Outcome", "Share", "Endpoint", "What was seen"), rows)
+        yield section("Canary", "what the new version did with its share of the calls", card(content))
 
 
 def _smoke(report: Report) -> Iterator[Element]:

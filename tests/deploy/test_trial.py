@@ -17,7 +17,8 @@ from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.staged import StagedRollout
-from flash.deploy.trial import CanaryStopped, Seen, Trial
+from flash.deploy.tally import Seen
+from flash.deploy.trial import CanaryStopped, Trial
 from flash.errors import DeployError, PlatformError
 
 CANARY = Canary(timeout_s=60)
