@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["CANARY_MARK", "canaries_of", "canary_of_run", "check_canaries"]
 
 CANARY_MARK: Final = "flash_canary"
+_UNNAMED: Final = "*"
 _WHOLE: Final = frozenset({"min_samples", "max_samples"})
 _NUMBERS: Final = _WHOLE | {"max_failure_rate", "confidence", "timeout_s"}
 
 
 def canaries_of(items: Iterable[pytest.Item]) -> dict[str, dict[str, Any]]:
-    """The marker's arguments, by node id, as plain data."""
+    """The marker's arguments, by node id, as plain data: xdist sends them. Those without a name are in ``*``."""
     found = {}
     for item in items:
         mark = item.get_closest_marker(CANARY_MARK)
         if mark is not None:
-            weights = mark.kwargs.get("weights")
-            listed = {"weights": list(weights)} if isinstance(weights, (list, tuple)) else {}
-            found[item.nodeid] = {**mark.kwargs, **listed}
+            unnamed = {_UNNAMED: [repr(value) for value in mark.args]} if mark.args else {}
+            found[item.nodeid] = {**unnamed, **{name: _plain(value) for name, value in mark.kwargs.items()}}
     return found
 
 
@@ -42,13 +42,6 @@ def check_canaries(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
         # a worker of xdist cannot end the run; its owner refuses to deploy
         return
     try:
-        for item in items:
-            mark = item.get_closest_marker(CANARY_MARK)
-            if mark is not None and mark.args:
-                raise SettingsError(
-                    f"{item.nodeid}: flash_canary takes its arguments by name",
-                    hint="@pytest.mark.flash_canary(weights=[5, 25, 100], min_samples=200)",
-                )
         canary_of_run(canaries_of(items))
     except SettingsError as error:
         raise pytest.UsageError(str(error)) from error
@@ -76,7 +69,18 @@ def canary_of_run(found: Mapping[str, Mapping[str, Any]]) -> Canary | None:
     return Canary() if asked is None else asked[1]
 
 
+def _plain(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    return value if isinstance(value, (bool, int, float, str)) else repr(value)
+
+
 def _canary(nodeid: str, given: Mapping[str, Any]) -> Canary:
+    if _UNNAMED in given:
+        raise SettingsError(
+            f"{nodeid}: flash_canary takes its arguments by name",
+            hint="@pytest.mark.flash_canary(weights=[5, 25, 100], min_samples=200)",
+        )
     known = ("weights", *sorted(_NUMBERS))
     for name, value in given.items():
         if name not in known:
@@ -86,7 +90,7 @@ def _canary(nodeid: str, given: Mapping[str, Any]) -> Canary:
                 hint=f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}",
             )
         if name == "weights":
-            fits = isinstance(value, (list, tuple)) and all(type(one) is int for one in value)
+            fits = isinstance(value, list) and all(type(one) is int for one in value)
         else:
             fits = type(value) is int or (type(value) is float and name not in _WHOLE)
         if not fits:

@@ -123,9 +123,7 @@ LONG_MODULES = {
     "flash.emulator.fleet": "a version's workers from start to end, in one state machine",
     "flash.emulator.queue": "every operation on jobs under one lock",
     "flash.emulator.versions": "every transition of a version, beside the others",
-    "flash.deploy.trial": "a trial of a canary, step by step, with all that may end it",
     "flash.preview.local": "everything in preview that runs a process",
-    "flash.report.page": "each part of the page, in its order",
     "pytest_flash.controller": "the order of a run, hook by hook",
     "pytest_flash.stages": "every stage, and everything in the plugin that runs a process",
 }

@@ -215,3 +215,14 @@ def test_what_was_not_split_is_a_note(project: FlashProject) -> None:
     project.scenario(nothing_to_split=None)
     result = project.run("--flash-deploy=production")
     result.stdout.fnmatch_lines(["note: no canary: nothing of production that was live before changes:*"])
+
+
+@pytest.mark.parametrize("arguments", ["weights=[5, 25]", "min_samples=object()"])
+def test_xdists_workers_leave_it_to_the_owner_to_refuse(arguments: str, project: FlashProject) -> None:
+    """They cannot end the run: nothing is promoted."""
+    pytest.importorskip("xdist")
+    project.tests(TESTS.format(arguments=arguments))
+    result = project.run_in_child("--flash-deploy=production", "-n1")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["nothing deployed to production: test_app.py::test_it_greets: flash_canary: *"])
+    assert not any(event.startswith("promote") for event in project.events)
