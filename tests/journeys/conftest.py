@@ -80,6 +80,7 @@ class Shell:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            encoding="utf-8",
             check=False,
         )
 
@@ -98,6 +99,7 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            encoding="utf-8",
             start_new_session=True,
         )
 
@@ -169,7 +171,7 @@ def workers_of(home: Path) -> list[int]:
             try:
                 command = (entry / "cmdline").read_bytes()
                 environment = (entry / "environ").read_bytes()
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+                state = (entry / "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
             except (FileNotFoundError, PermissionError, ProcessLookupError):
                 # gone meanwhile, or not ours
                 continue
