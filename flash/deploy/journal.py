@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 from urllib.parse import urlsplit
 
@@ -18,7 +19,10 @@ from filelock import FileLock, Timeout
 from flash.errors import DeployError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from flash.project import Project
 
 __all__ = ["Journal", "Kind", "Pending"]
 
@@ -53,13 +57,26 @@ class Journal:
     ``{"run", "event": "settled"}``.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make_folder: Callable[[], object] | None = None) -> None:
+        """The journal at *path*; reading makes nothing.
+
+        Args:
+            path: The file.
+            make_folder: Makes the folder that it is in before something is written.
+        """
         self._path = path
+        self._make_folder = make_folder or partial(path.parent.mkdir, parents=True, exist_ok=True)
+
+    @classmethod
+    def of(cls, project: Project) -> Journal:
+        """The journal of what is deployed from a project's folder."""
+        # with the .gitignore: a file of Flash's own must not make the tree unclean
+        return cls(project.flash_dir / "journal.jsonl", make_folder=project.make_flash_dir)
 
     def begin(self, where: str) -> str:
         """Begin a run; returns its name."""
         run = secrets.token_hex(6)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         lock = self._lock(run)
         lock.acquire()
         _held[lock.lock_file] = lock
@@ -180,7 +197,7 @@ class Journal:
             return dict(entry)
 
     def _append(self, entry: dict[str, str]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         with self._path.open("a+b") as file:
             self._drop_torn_line(file.fileno())
             file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")

@@ -64,7 +64,7 @@ def delete_app(project: Project, address: PlatformAddress, *, report: Callable[[
         app = client.find_app(name)
         if app is None:
             raise NotFound(f"there is no app {name!r}", hint="flash app list shows those that there are")
-        journal = Journal(project.flash_dir / "journal.jsonl")
+        journal = Journal.of(project)
         removed = []
         for known in app.environments:
             live = client.environment(name, known.name)

@@ -70,7 +70,7 @@ def roll_back(
             rollout=rollout,
             app=app,
             environment=environment,
-            journal=Journal(project.flash_dir / "journal.jsonl"),
+            journal=Journal.of(project),
             report=report,
             look=look,
             deadline_s=project.settings.start_timeout_s,

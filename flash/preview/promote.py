@@ -212,7 +212,7 @@ def promote_release(
             rollout=rollout,
             app=app,
             environment=environment,
-            journal=Journal(project.flash_dir / "journal.jsonl"),
+            journal=Journal.of(project),
             report=report,
             look=look,
             deadline_s=project.settings.start_timeout_s,
@@ -245,7 +245,7 @@ def undeploy(project: Project, *, environment: str, target: TargetName, report: 
             app=app,
             control=client,
             rollout=rollout_of(client.address),
-            journal=Journal(project.flash_dir / "journal.jsonl"),
+            journal=Journal.of(project),
             report=report,
             who=who("undeploy"),
         )

@@ -83,7 +83,7 @@ def _folders(home: Path) -> Swept:
 
 
 def _deployments(project: Project, may_touch_runpod: Callable[[str], bool]) -> Swept:
-    journal = Journal(project.flash_dir / "journal.jsonl")
+    journal = Journal.of(project)
     dead, busy = journal.abandoned(), journal.busy()
     runs: dict[str, list[Pending]] = defaultdict(list)
     for one in dead:

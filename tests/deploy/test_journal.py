@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flash.deploy.journal import Journal
 from flash.errors import DeployError
+from flash.project import Project, Settings
 
 
 @pytest.fixture
@@ -26,6 +27,16 @@ def test_a_journal_that_was_never_written_has_nothing_pending(path: Path):
     """There is no file, and reading makes none."""
     assert Journal(path).pending() == ()
     assert not path.exists()
+
+
+def test_a_projects_journal_makes_its_folder_with_the_file_that_hides_it(tmp_path: Path):
+    """When something is written, not when it is read."""
+    project = Project(tmp_path, Settings("demo"))
+    journal = Journal.of(project)
+    assert (journal.pending(), journal.busy()) == ((), frozenset())
+    assert not project.flash_dir.exists()
+    journal.settled(journal.begin("http://p demo/production"))
+    assert (project.flash_dir / ".gitignore").read_text(encoding="utf-8") == "*\n"
 
 
 def test_what_was_intended_is_pending_until_it_is_removed(path: Path):

@@ -50,6 +50,19 @@ def test_a_version_is_put_back_from_a_checkout_that_never_deployed_it(world: Wor
         history.roll_back(checkout(world, app), "", environment=ENVIRONMENT, target="local", report=lambda _: None)
 
 
+def test_what_a_rollback_leaves_in_the_checkout_is_ignored_by_git(world: World) -> None:
+    """And a look at the history leaves nothing."""
+    app = world.new_name()
+    for version in (OLD, NEW):
+        world.run(world.checkout(app), version)
+    project = checkout(world, app)
+    history.history(project, environment=ENVIRONMENT, target="local")
+    assert not project.flash_dir.exists()
+    history.roll_back(project, "", environment=ENVIRONMENT, target="local", report=lambda _: None)
+    assert (project.flash_dir / "journal.jsonl").exists()
+    assert (project.flash_dir / ".gitignore").read_text(encoding="utf-8") == "*\n"
+
+
 def test_an_environment_that_is_not_there_has_no_history(world: World) -> None:
     """The hint says how to see those that are."""
     world.run(world.checkout("demo"), OLD)

@@ -72,7 +72,7 @@ def test_containers_go_before_the_folders_whose_locks_say_whose_they_are(home: P
 
 def pending(project: Project, where: str = NOBODY) -> tuple[Journal, str]:
     """A run that made an endpoint and is not settled."""
-    journal = Journal(project.flash_dir / "journal.jsonl")
+    journal = Journal.of(project)
     run = journal.begin(where)
     journal.intended(run, "endpoint", "gpu")
     return journal, run
