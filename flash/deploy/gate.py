@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from flash.deploy.decision import Condition, Outcome, Verdict
-from flash.deploy.surroundings import Surroundings, judge_surroundings
+from flash.deploy.surroundings import BY_RECEIPT, Surroundings, judge_surroundings, untold
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -261,6 +261,9 @@ def _required_passed(facts: GateFacts) -> Condition:
     wanted = facts.surroundings.required_markers
     if not wanted:
         return Condition(code, title, "pass", "no marker is required")
+    if facts.surroundings.ledger_of:
+        evidence = untold(facts.surroundings, f"which tests ran; required: {', '.join(wanted)}")
+        return Condition(code, title, "inconclusive", evidence, BY_RECEIPT)
     bad: list[str] = []
     unseen: list[str] = []
     for marker in wanted:

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from flash.deploy.decision import Condition
 
-__all__ = ["Approval", "Surroundings", "judge_surroundings"]
+__all__ = ["BY_RECEIPT", "Approval", "Surroundings", "judge_surroundings", "untold"]
 
 Approval = Literal["not-asked", "given", "absent", "wrong"]
 _NAMED: Final = 3
@@ -33,6 +33,7 @@ class Surroundings:
         approval_env: The variable that the approval's token is expected in.
         approval: What became of that. The token itself is nowhere.
         frozen_by: The freeze window that is open now, in words, or the empty string.
+        ledger_of: The environment whose ledger is all that is known of the run that tested; empty where there is more.
     """
 
     environment: str = ""
@@ -46,6 +47,7 @@ class Surroundings:
     approval_env: str = ""
     approval: Approval = "not-asked"
     frozen_by: str = ""
+    ledger_of: str = ""
 
     @property
     def table(self) -> str:
@@ -53,11 +55,17 @@ class Surroundings:
         return f"[tool.flash.environments.{self.environment}]"
 
 
+def untold(given: Surroundings, what: str) -> str:
+    """The evidence where nothing but a ledger speaks for the run that tested: that is no checkout without it."""
+    return f"the ledger of {given.ledger_of!r} does not tell {what}"
+
+
 def judge_surroundings(given: Surroundings) -> tuple[Condition, ...]:
     """FLASH-G010 to G013."""
     return (_branch(given), _clean_tree(given), _approved(given), _not_frozen(given))
 
 
+BY_RECEIPT: Final = "promote with --receipt FILE: a receipt tells it"
 _NO_CHECKOUT: Final = "the project is in no git checkout with a commit"
 _WHERE: Final = "deploy from a git checkout; `git status` in the project's folder says what is wrong with this one"
 
@@ -65,11 +73,14 @@ _WHERE: Final = "deploy from a git checkout; `git status` in the project's folde
 def _branch(given: Surroundings) -> Condition:
     code, title = "FLASH-G010", "the branch may be deployed"
     source = f" (named by {given.branch_told_by})" if given.branch_told_by else ""
-    seen = "no checkout" if given.commit is None else f"{given.branch or 'a detached head'}{source}"
+    nothing = "the ledger does not tell it" if given.ledger_of else "no checkout"
+    seen = nothing if given.commit is None else f"{given.branch or 'a detached head'}{source}"
     if not given.allowed_branches:
         return Condition(code, title, "pass", f"any may: {seen}")
     allowed = ", ".join(given.allowed_branches)
     remedy = f"deploy from {allowed}, or change branches in {given.table}"
+    if given.ledger_of:
+        return Condition(code, title, "inconclusive", untold(given, "the branch that was tested"), BY_RECEIPT)
     if given.commit is None:
         return Condition(code, title, "inconclusive", _NO_CHECKOUT, _WHERE)
     if given.branch is None:
@@ -84,7 +95,10 @@ def _clean_tree(given: Surroundings) -> Condition:
     code, title = "FLASH-G011", "the working tree is clean"
     if not given.wants_clean_tree:
         state = f"{_files(given.changed)} not committed" if given.changed else "nothing to commit"
-        return Condition(code, title, "pass", f"it need not be: {'no checkout' if given.commit is None else state}")
+        nothing = "the ledger does not tell it" if given.ledger_of else "no checkout"
+        return Condition(code, title, "pass", f"it need not be: {nothing if given.commit is None else state}")
+    if given.ledger_of:
+        return Condition(code, title, "inconclusive", untold(given, "whether it was"), BY_RECEIPT)
     if given.commit is None:
         return Condition(code, title, "inconclusive", _NO_CHECKOUT, _WHERE)
     if given.changed:

@@ -18,6 +18,7 @@ from flash.deploy.gate import before_promotion
 from flash.deploy.provenance import check_receipt, release_of_environment, release_of_receipt
 from flash.deploy.receipt import open_receipt
 from flash.deploy.signature import trusted_keys
+from flash.deploy.surroundings import BY_RECEIPT
 from flash.errors import ReceiptError, Refused
 from flash.preview.checkout import Checkout
 from flash.preview.surroundings import surroundings
@@ -211,8 +212,9 @@ def _of_environment(
     except ReceiptError as error:
         raise _damaged(error, problem) from error
     # of branch, tree and marks the ledger knows nothing: what the target asks of them is inconclusive
+    wanted = replace(asked(None), ledger_of=source.environment)
     is_foreign = source.target == "local" and not is_like_the_workers()
-    return Found(release, _judged(project, to, asked(None), {}, has_host_wheels=is_foreign))
+    return Found(release, _judged(project, to, wanted, {}, has_host_wheels=is_foreign))
 
 
 def _judged(
@@ -234,7 +236,11 @@ def _judged(
         raise Refused(
             f"{wanted.environment!r} does not take it: {'; '.join(verdict.reasons)}",
             reasons=[f"{one.code} {one.title}: {one.evidence}; {one.remedy}" for one in verdict.in_the_way],
-            hint="nothing was changed; mend what is named, and promote again",
+            hint=(
+                f"nothing was changed; {BY_RECEIPT}"
+                if any(one.remedy == BY_RECEIPT for one in verdict.in_the_way)
+                else "nothing was changed; mend what is named, and promote again"
+            ),
         )
     return verdict
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from flash.deploy.decision import Condition, Outcome, Verdict
-from flash.deploy.gate import GateFacts, Surroundings, before_building, evaluate
+from flash.deploy.gate import GateFacts, Surroundings, before_building, before_promotion, evaluate
 
 PASSED = Condition("FLASH-G001", "something passed", "pass", "5 passed")
 REFUSED = Condition("FLASH-G002", "nothing failed", "refused", "1 failure: a|b", "mend it", ("a|b",))
@@ -145,3 +145,22 @@ def test_what_the_settings_ask_for_is_judged(changes: dict[str, object], expecte
     verdict = before_building(replace(BASE, **changes))  # type: ignore[arg-type]
     assert [(one.code, one.outcome) for one in verdict.in_the_way] == ([] if expected is None else [expected])
     assert all(one.remedy and one.evidence for one in verdict.in_the_way)
+
+
+def test_what_a_ledger_does_not_tell_is_no_missing_checkout_and_no_missing_test():
+    """A receipt would tell it, and every remedy says so."""
+    given = Surroundings(
+        environment="production",
+        ledger_of="staging",
+        allowed_branches=("main",),
+        wants_clean_tree=True,
+        required_markers=("flash_smoke",),
+    )
+    verdict = before_promotion(given, marked={}, has_host_wheels=False, accepts_host_wheels=False)
+    assert [(one.code, one.outcome) for one in verdict.in_the_way] == [
+        ("FLASH-G009", "inconclusive"),
+        ("FLASH-G010", "inconclusive"),
+        ("FLASH-G011", "inconclusive"),
+    ]
+    assert all("the ledger of 'staging' does not tell" in one.evidence for one in verdict.in_the_way)
+    assert all("--receipt FILE" in one.remedy for one in verdict.in_the_way)

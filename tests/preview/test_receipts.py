@@ -441,7 +441,7 @@ REFUSED: dict[str, tuple[Callable[[Case], list[str | bytes]], str]] = {
     ),
     "a branch that the ledger does not know": (
         lambda case: [_asked(case, 'branches = ["main"]') and "--from", "staging"],
-        "FLASH-G010",
+        "hint: nothing was changed; promote with --receipt FILE",
     ),
 }
 
