@@ -283,9 +283,13 @@ class _Attempt:
         is_ours = site.hold is not None or not self.is_shared
         if is_ours:
             self.rollout.abandon(site, self._created)
-        base = self.plan.base_build_id
-        what = "nothing" if base is None else f"build {base}"
-        site.report(f"{what} is live in {site.environment}, as before")
+        # what is live is what was just read: somebody else may have deployed since the plan was made
+        what = "nothing" if now.active_build_id is None else f"build {now.active_build_id}"
+        if now.active_build_id == self.plan.base_build_id:
+            site.report(f"{what} is live in {site.environment}, as before")
+        else:
+            whose = "" if entry is None else ": somebody else's"
+            site.report(f"{what} is live in {site.environment}{whose}")
         if self.live is None:
             if not site.environment_id:
                 # whether it was made is not known, or it is somebody else's: the journal remembers

@@ -787,6 +787,20 @@ def test_a_platform_without_room_says_so_and_the_old_version_is_live(scene: Scen
     assert scene.platform.serving()["gpu"][1] == D1
 
 
+def test_who_comes_second_is_told_what_is_live_now(scene: Scene):
+    """And not what was when the plan was made."""
+    scene.keep(manifest("gpu"))
+    live = scene.platform.environment("demo", "production")
+    what = manifest("gpu", fingerprint="f3")
+    late = plan(what, live, digest="3" * 64)
+    theirs = scene.keep(manifest("gpu", fingerprint="f2"), D2)
+    look = Look(AppRecord("app1", "demo"), live)
+    with pytest.raises(DeployError, match=f"build {theirs.build_id} is live, not"):
+        apply(late, Release.of(artifact(what, "3" * 64)), look=look, **scene.injected)
+    assert scene.lines[-1] == f"build {theirs.build_id} is live in production: somebody else's"
+    assert not any("as before" in line for line in scene.lines)
+
+
 def test_what_cannot_be_read_back_is_not_said_to_be_live(scene: Scene, monkeypatch: pytest.MonkeyPatch):
     """Neither the new version nor the old one."""
     scene.keep(manifest("gpu"))
