@@ -44,6 +44,7 @@ __all__ = [
     "find_root",
     "flash_home",
     "load_project",
+    "mixed_urls",
     "program",
     "runpod_services",
     "runpod_urls",
@@ -92,6 +93,8 @@ _KEYS: Final = (
 )
 # the name of an app or an environment is part of names on the platform, as an endpoint's is
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_SHOWN: Final = 60
+_NAME_HINT: Final = "give another name: letters, digits and . _ -, the first a letter or digit"
 _TABLE: Final = re.compile(rb"^[ \t]*\[[ \t]*tool[ \t]*\.[ \t]*(flash|\"flash\"|'flash')[ \t]*[].]", re.MULTILINE)
 
 
@@ -248,7 +251,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
     return Project(
         root,
         Settings(
-            app=_app_name(root, app) if app is not None else reader.app(table, root),
+            app=_app_name(app, _NAME_HINT) if app is not None else reader.app(table, root),
             python=reader.python(table),
             exclude=tuple(dict.fromkeys((*configured, *given))),
             bundle=tuple(name for name in bundle if name not in given),
@@ -269,16 +272,22 @@ def app_name_of(folder: Path) -> str:
     Raises:
         SettingsError: Nothing of the folder's name can be part of one.
     """
-    return _app_name(folder, re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("._-")[:63])
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", folder.name).strip("._-")[:63]
+    return _app_name(name, f'set app = "…" in [tool.flash] of {folder / "pyproject.toml"}')
 
 
-def _app_name(root: Path, given: object) -> str:
+def _app_name(given: object, hint: str) -> str:
     if not isinstance(given, str) or _NAME.fullmatch(given) is None:
         raise SettingsError(
-            f"app name {given!r} is not 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit",
-            hint=f'set app = "…" in [tool.flash] of {root / "pyproject.toml"}',
+            f"app name {_shown(given)} is not 1 to 63 of A-Z a-z 0-9 . _ -, the first a letter or digit", hint=hint
         )
     return given
+
+
+def _shown(given: object) -> str:
+    """A name that is none, without burying the message below it."""
+    text = repr(given)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _read(file: Path) -> bytes:
@@ -331,7 +340,7 @@ class _Reader:
     def app(self, table: Mapping[str, Any], root: Path) -> str:
         if "app" in table:
             try:
-                return _app_name(root, table["app"])
+                return _app_name(table["app"], "")
             except SettingsError as error:
                 raise self.error(error.message) from error
         return app_name_of(root)
@@ -374,7 +383,7 @@ class _Reader:
 
     def environment(self, name: str, given: object) -> EnvironmentSettings:
         if _NAME.fullmatch(name) is None:
-            raise self.error(f"environment name {name!r} is not 1 to 63 of A-Z a-z 0-9 . _ -")
+            raise self.error(f"environment name {_shown(name)} is not 1 to 63 of A-Z a-z 0-9 . _ -")
         if not isinstance(given, Mapping):
             raise self.error(f"environments.{name} is {given!r}, which is no table")
         own = ("target", "accept-host-wheels", "receipt-keys")
@@ -406,7 +415,9 @@ def environment_name(project: Project, given: str | None, *, existing: Collectio
     """
     if given is not None:
         if _NAME.fullmatch(given) is None:
-            raise SettingsError(f"environment name {given!r} is not 1 to 63 of A-Z a-z 0-9 . _ -")
+            raise SettingsError(
+                f"environment name {_shown(given)} is not 1 to 63 of A-Z a-z 0-9 . _ -", hint=_NAME_HINT
+            )
         return given
     names = sorted({*project.settings.environments, *existing})
     if len(names) > 1:
@@ -448,8 +459,11 @@ def target_of(project: Project, environment: str, override: str | None = None) -
         return settings.target
     if api_key(project) is not None:
         return "runpod"
+    names = ", ".join(sorted(project.settings.environments))
+    # a misspelt name is likelier than an environment that the settings say nothing of, where they say something
+    unlisted = f"; the settings have no such environment, but {names}" if names and settings is None else ""
     raise SettingsError(
-        f"environment {environment!r} has no target, and there is no API key",
+        f"environment {environment!r} has no target, and there is no API key{unlisted}",
         hint="set RUNPOD_API_KEY to deploy to Runpod, or say --target local (pytest: --flash-target=local)",
     )
 
@@ -624,26 +638,30 @@ def runpod_urls() -> tuple[str, str, str | None]:
     From ``RUNPOD_API_BASE_URL``, ``RUNPOD_ENDPOINT_BASE_URL`` and ``FLASH_LB_BASE_URL``; a blank one counts as unset.
     Source of the rules: ``runpod-flash`` 1.21.0, read 2026-08.
 
-    Warns:
-        RuntimeWarning: Only one of the two planes was moved, so that the key of one platform is sent to another.
-            ``RUNPOD_URL_MIXED_OK=1`` says that this is meant.
+    Raises:
+        SettingsError: One is no ``http`` or ``https`` URL.
+    """
+    api, data = _base_url("RUNPOD_API_BASE_URL"), _base_url("RUNPOD_ENDPOINT_BASE_URL")
+    return api or DEFAULT_API_URL, data or DEFAULT_DATA_URL, _base_url("FLASH_LB_BASE_URL")
+
+
+def mixed_urls() -> str | None:
+    """What to tell the user where only one of Runpod's two planes was moved; None where all is well.
+
+    The key of one platform is sent to another then. ``RUNPOD_URL_MIXED_OK=1`` says that this is meant.
 
     Raises:
         SettingsError: One is no ``http`` or ``https`` URL.
     """
     api, data = _base_url("RUNPOD_API_BASE_URL"), _base_url("RUNPOD_ENDPOINT_BASE_URL")
-    is_mixed_ok = (os.environ.get("RUNPOD_URL_MIXED_OK") or "").strip().lower() in {"1", "true", "yes", "on"}
-    if (api is None) != (data is None) and not is_mixed_ok:
-        import warnings
-
-        moved, left = ("RUNPOD_API_BASE_URL", "RUNPOD_ENDPOINT_BASE_URL")[:: 1 if data is None else -1]
-        warnings.warn(
-            f"{moved} is set and {left} is not: half of the requests go to another platform; set it too, "
-            "or RUNPOD_URL_MIXED_OK=1 if that is meant",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-    return api or DEFAULT_API_URL, data or DEFAULT_DATA_URL, _base_url("FLASH_LB_BASE_URL")
+    is_meant = (os.environ.get("RUNPOD_URL_MIXED_OK") or "").strip().lower() in {"1", "true", "yes", "on"}
+    if is_meant or (api is None) == (data is None):
+        return None
+    moved, left = ("RUNPOD_API_BASE_URL", "RUNPOD_ENDPOINT_BASE_URL")[:: 1 if data is None else -1]
+    return (
+        f"{moved} is set and {left} is not: half of the requests to target 'runpod' go to another platform; "
+        "set it too, or RUNPOD_URL_MIXED_OK=1 if that is meant"
+    )
 
 
 def runpod_services() -> tuple[str, str]:

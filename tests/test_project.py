@@ -24,6 +24,7 @@ from flash.project import (
     find_root,
     flash_home,
     load_project,
+    mixed_urls,
     program,
     runpod_urls,
     signing_key,
@@ -426,13 +427,16 @@ def test_a_wrong_url_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, 
     ("moved", "left"),
     [("RUNPOD_API_BASE_URL", "RUNPOD_ENDPOINT_BASE_URL"), ("RUNPOD_ENDPOINT_BASE_URL", "RUNPOD_API_BASE_URL")],
 )
-def test_moving_half_of_the_platform_warns(monkeypatch: pytest.MonkeyPatch, moved: str, left: str) -> None:
-    """Unless it is meant."""
+def test_moving_half_of_the_platform_is_worth_a_note(monkeypatch: pytest.MonkeyPatch, moved: str, left: str) -> None:
+    """Unless it is meant; whoever only wants the addresses gets them, with warnings as errors too."""
+    assert mixed_urls() is None
     monkeypatch.setenv(moved, "http://127.0.0.1:9911")
-    with pytest.warns(RuntimeWarning, match=f"{moved} is set and {left} is not"):
-        runpod_urls()
+    note = mixed_urls()
+    assert note is not None
+    assert note.startswith(f"{moved} is set and {left} is not")
+    assert "http://127.0.0.1:9911" in runpod_urls()
     monkeypatch.setenv("RUNPOD_URL_MIXED_OK", "Yes")
-    runpod_urls()
+    assert mixed_urls() is None
 
 
 # -------------------------------------------------------------------------------------------------------------- Import

@@ -44,11 +44,13 @@ class Command:
         configure: Adds its options.
         run: Does it, and returns the exit status.
         epilog: Shown below the options in its help.
+        checks_target: It has its target checked first, which tells what is odd about the hosts.
     """
 
     configure: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace, Context], int]
     epilog: str = ""
+    checks_target: bool = False
 
     def parser(self, name: str, summary: str) -> argparse.ArgumentParser:
         """What reads its arguments, and knows its help."""
@@ -82,7 +84,16 @@ class Command:
             from flash.cli.services import RealServices
 
             services = RealServices()
+        if not self.checks_target and hasattr(options, "target"):
+            _tell_mixed_urls(options, console)
         return self.run(options, Context(console, services))
+
+
+def _tell_mixed_urls(options: argparse.Namespace, console: Console) -> None:
+    from flash.project import mixed_urls
+
+    if wanted_target(options) != "local" and (note := mixed_urls()) is not None:
+        console.progress(f"! {note}")
 
 
 class _Parser(argparse.ArgumentParser):

@@ -299,4 +299,9 @@ def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
             )
 
 
-DEPLOY = Command(_configure, _run, epilog="exit status: 0 deployed, 1 refused or failed, 2 usage, 130 interrupted")
+DEPLOY = Command(
+    _configure,
+    _run,
+    epilog="exit status: 0 deployed, 1 refused or failed, 2 usage, 130 interrupted",
+    checks_target=True,
+)

@@ -108,6 +108,8 @@ def check_target(
     if target == "local" and not has_state():
         check_start(wanted=wanted, python_versions=(project.settings.python,))
         return
+    if target == "runpod" and (note := settings.mixed_urls()) is not None:
+        report(f"! {note}")
     with PlatformClient(address(project, target, start=True, report=report, wanted=wanted)) as client:
         client.find_app(project.settings.app)
 

@@ -56,6 +56,21 @@ def test_the_history_shows_what_was_live_and_how_far_back_it_lies(
     )
 
 
+def test_hosts_of_two_platforms_are_told_in_a_line_of_progress(
+    project: Path,
+    services: FakeServices,
+    versions: tuple[Line, ...],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not as a warning of Python's; and not where Runpod is not meant."""
+    monkeypatch.setenv("RUNPOD_API_BASE_URL", "http://127.0.0.1:9911")
+    assert main(["history", "--env", "production"], services) == 0
+    assert capsys.readouterr().err.startswith("! RUNPOD_API_BASE_URL is set and RUNPOD_ENDPOINT_BASE_URL is not: ")
+    assert main(["history", "--env", "staging", "--target", "local"], services) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_history_as_json_has_the_whole_entry(
     project: Path, services: FakeServices, versions: tuple[Line, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -204,6 +204,16 @@ def test_the_console_has_two_variables(monkeypatch: pytest.MonkeyPatch, project:
     assert console_url() == "https://new.example"
 
 
+def test_a_check_of_the_target_tells_hosts_of_two_platforms(
+    project: Project, runpod: Runpod, monkeypatch: pytest.MonkeyPatch
+):
+    """On the channel that the run reports on."""
+    monkeypatch.setenv("RUNPOD_API_BASE_URL", "https://api.runpod.io")
+    lines: list[str] = []
+    promote.check_target(project, "production", "runpod", report=lines.append)
+    assert [line[:32] for line in lines] == ["! RUNPOD_API_BASE_URL is set and"]
+
+
 def test_volumes_without_a_rest_host_are_told(project: Project, runpod: Runpod, monkeypatch: pytest.MonkeyPatch):
     """Only where one has to be looked for."""
     monkeypatch.setenv("RUNPOD_URL_MIXED_OK", "1")
