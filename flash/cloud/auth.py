@@ -54,6 +54,7 @@ def log_in(
 
     Raises:
         NotAuthorized: It was denied, has expired, or nobody approved it in time.
+        SettingsError: The key that came is none that can be sent.
     """
     login = client.create_login()
     show(login)

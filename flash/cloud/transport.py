@@ -19,7 +19,7 @@ from graphql import ExecutionResult, print_ast
 
 from flash import __version__
 from flash.cloud.address import redact
-from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
+from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -157,13 +157,16 @@ def authorization(api_key: str) -> dict[str, str]:
     """The header that carries the key; none where there is no key.
 
     Raises:
-        NotAuthorized: The key has characters that a header cannot carry.
+        SettingsError: The key has characters that a header cannot carry: no platform was asked.
     """
     if not api_key:
         return {}
     if not api_key.isascii() or not api_key.isprintable() or " " in api_key:
         # sent as it is, the HTTP library would refuse it and quote it
-        raise NotAuthorized("the API key has characters that no key has, such as spaces", hint=KEY_HINT)
+        if len(api_key.splitlines()) > 1:
+            # two keys, or the line after the key's
+            raise SettingsError("the API key has a line break in it, which no key has", hint=KEY_HINT)
+        raise SettingsError("the API key has characters that no key has, such as spaces", hint=KEY_HINT)
     return {"Authorization": f"Bearer {api_key}"}
 
 

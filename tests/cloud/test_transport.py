@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flash.cloud.address import PlatformAddress
 from flash.cloud.transport import HTTPX_ERRORS, authorization, http_options, status_error, translated
-from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
+from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable, SettingsError
 
 EXCEPTIONS = sorted(
     (kind for name in httpx.__all__ if inspect.isclass(kind := getattr(httpx, name)) and issubclass(kind, Exception)),
@@ -87,9 +87,19 @@ def test_a_refusal_with_graphql_errors_quotes_them():
 @given(st.text(min_size=1).filter(lambda key: not key.isascii() or not key.isprintable() or " " in key))
 def test_a_key_that_no_header_can_carry_is_refused_without_showing_it(key: str):
     """The HTTP library would quote it in its exception."""
-    with pytest.raises(NotAuthorized) as caught:
+    with pytest.raises(SettingsError) as caught:
         authorization(key)
-    assert caught.value.message == "the API key has characters that no key has, such as spaces"
+    assert caught.value.message in {
+        "the API key has characters that no key has, such as spaces",
+        "the API key has a line break in it, which no key has",
+    }
+
+
+@pytest.mark.parametrize("key", ["rpa_one\nrpa_two", "rpa_one\r\nrpa_two"])
+def test_a_line_break_in_a_key_is_called_one(key: str):
+    """Nobody finds it who looks for a space."""
+    with pytest.raises(SettingsError, match="a line break in it"):
+        authorization(key)
 
 
 def test_no_key_sends_no_header():
