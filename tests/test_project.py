@@ -319,6 +319,28 @@ def test_without_key_and_target_nothing_is_assumed(root: Path) -> None:
         target_of(_project(root), "production", None)
 
 
+def test_an_environment_that_the_settings_do_not_have_is_told_beside_those_that_they_have(root: Path) -> None:
+    """A misspelt name is likelier than a missing key."""
+    several = _project(root, staging=EnvironmentSettings(), production=EnvironmentSettings("runpod"))
+    with pytest.raises(SettingsError, match="the settings have no such environment, but production, staging\n"):
+        target_of(several, "nope", None)
+    with pytest.raises(SettingsError, match="there is no API key\n"):
+        target_of(several, "staging", None)
+
+
+@pytest.mark.parametrize("name", ["", "x" * 300])
+def test_a_name_of_the_command_line_is_not_looked_for_in_a_file(root: Path, name: str) -> None:
+    """The hint is about the name, and a long one does not bury the message."""
+    with pytest.raises(SettingsError, match="app name '") as app:
+        load_project(root, app=name)
+    with pytest.raises(SettingsError, match="environment name '") as environment:
+        environment_name(_project(root), name)
+    for error in (app.value, environment.value):
+        assert "pyproject" not in str(error)
+        assert "another name" in error.hint
+        assert "x" * 61 not in str(error)
+
+
 def test_a_target_is_runpod_or_local(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says where the word stood."""
     with pytest.raises(SettingsError, match=r"the target is 'runpodd'\nhint: did you mean 'runpod'"):
