@@ -135,7 +135,7 @@ def _history_text(lines: Sequence[Line], where: str) -> str:
     # a column that is empty throughout says nothing
     shown = [column for column in range(len(_HEADINGS)) if any(row[column] for row in rows[1:])]
     table = ["  " + "  ".join(f"{row[column]:<{widths[column]}}" for column in shown).rstrip() for row in rows]
-    hint = [] if len(lines) == 1 else ["", "  flash rollback N puts version N back"]
+    hint = [] if not any(line.number for line in lines) else ["", "  flash rollback N puts version N back"]
     return "\n".join([where, "", *table, *hint])
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Line", "entry_of", "history", "lineage", "object_keys", "target", "unfinished"]
 
 _NUMBER: Final = re.compile(r"\d{1,3}")
+_NEGATIVE: Final = re.compile(r"-\d{1,3}")
 _PREFIX: Final = re.compile(r"(sha256:)?([0-9a-f]{4,64})")
 _HISTORY_HINT: Final = "flash history shows what there was"
 
@@ -122,6 +123,11 @@ def target(builds: Sequence[BuildRecord], environment: str, live_build_id: str |
     lines = history(builds, environment, live_build_id)
     if not wanted or _NUMBER.fullmatch(wanted):
         return _numbered(lines, environment, int(wanted or "1"))
+    if _NEGATIVE.fullmatch(wanted):
+        raise SettingsError(
+            f"{wanted} is no number of versions to go back: 1 is the version before the live one",
+            hint=f"flash rollback {wanted.lstrip('-').lstrip('0') or '1'}; {_HISTORY_HINT}",
+        )
     given = _PREFIX.fullmatch(wanted.lower())
     if given is None:
         raise SettingsError(

@@ -71,6 +71,15 @@ def test_hosts_of_two_platforms_are_told_in_a_line_of_progress(
     assert capsys.readouterr().err == ""
 
 
+def test_a_history_with_no_version_to_go_back_to_offers_none(
+    project: Path, services: FakeServices, versions: tuple[Line, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was rolled back is a line without a number."""
+    services.versions = versions[:2]
+    assert main(["history", "--env", "staging"], services) == 0
+    assert "flash rollback" not in capsys.readouterr().out
+
+
 def test_the_history_as_json_has_the_whole_entry(
     project: Path, services: FakeServices, versions: tuple[Line, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:

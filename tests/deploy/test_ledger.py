@@ -116,7 +116,7 @@ def test_one_that_was_rolled_back_can_be_named_by_its_digest() -> None:
         ("3333", Refused, "333333333333 is live in 'production' already"),
         ("4444", NotFound, "no version that was live in 'production' has a digest that begins with '4444'"),
         ("xyz", SettingsError, "neither a number"),
-        ("-1", SettingsError, "neither a number"),
+        ("-1", SettingsError, "^-1 is no number of versions to go back"),
         ("", None, ""),
     ],
 )
