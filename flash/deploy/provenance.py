@@ -5,15 +5,16 @@ Everything is compared before anything is changed: what does not fit is refused 
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from flash.deploy.receipt import manifest_digest
 from flash.deploy.release import Release
 from flash.errors import ReceiptError, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from flash.cloud.control import BuildRecord, LiveEnvironment
     from flash.deploy.envelope import Believer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_receipt", "release_of_environment", "release_of_receipt"]
 
+_PASSED: Final = re.compile(r"(\d{1,9}) (?:contract checks? )?passed")
 _BYTES = "name the file that was tested: --artifact FILE; or deploy that commit again: flash deploy"
 
 
@@ -58,6 +60,22 @@ def _check_gate(receipt: Receipt) -> None:
         )
     if gate.get("digest") != receipt.digest:
         raise ReceiptError("the receipt's gate has judged another artifact than its subject", hint="write a new one")
+    _check_counts(receipt, conditions)
+
+
+def _check_counts(receipt: Receipt, conditions: Sequence[Mapping[str, Any]]) -> None:
+    """What the gate has counted as passed must be among the outcomes; more than that is no claim of the gate's."""
+    passed = sum(outcome == "passed" for outcome in receipt.outcomes.values())
+    for one in conditions:
+        if one.get("code") != "FLASH-G001":
+            continue
+        told = _PASSED.search(str(one.get("evidence")))
+        counted = max(1, int(told[1]) if told is not None else 1)
+        if passed < counted:
+            raise ReceiptError(
+                f"the receipt contradicts itself: its gate has counted {counted} passed, its outcomes have {passed}",
+                hint="take the file as it was written, or run all tests again and write a new one",
+            )
 
 
 def release_of_receipt(

@@ -29,6 +29,11 @@ def entry(**changes: Any) -> DeploymentEntry:
     return DeploymentEntry(**{**given, "git": "c" * 40, **changes})
 
 
+def told(evidence: str) -> dict[str, Any]:
+    """A gate that has seen this."""
+    return {**GATE, "conditions": [{"code": "FLASH-G001", "outcome": "pass", "evidence": [evidence]}]}
+
+
 def build(
     build_id: str = "build9",
     object_key: str = "object9",
@@ -61,6 +66,8 @@ def staging(found: BuildRecord | None) -> LiveEnvironment:
 def test_a_receipt_of_this_app_whose_gate_passed_is_taken() -> None:
     """Without trusted keys nobody has to have signed it."""
     assert check_receipt(sealed(), app="demo", trusted=()) == ""
+    # the gate has claimed less than there is
+    assert check_receipt(sealed(gate=told("1 passed")), app="demo", trusted=()) == ""
 
 
 @pytest.mark.parametrize(
@@ -74,10 +81,14 @@ def test_a_receipt_of_this_app_whose_gate_passed_is_taken() -> None:
         ({"gate": {}}, "no decision"),
         ({"gate": {**GATE, "digest": OTHER}}, "another artifact than its subject"),
         ({"digest": OTHER}, "another artifact than its subject"),
+        ({"outcomes": {}}, "has counted 2 passed, its outcomes have 0"),
+        ({"outcomes": {"test_a": "passed", "test_b": "skipped"}}, "has counted 2 passed, its outcomes have 1"),
+        ({"outcomes": {}, "gate": {**GATE, "conditions": [{"code": "FLASH-G001", "outcome": "pass"}]}}, "counted 1"),
+        ({"gate": told("the project has no tests of its own; 3 contract checks passed")}, "counted 3 passed"),
     ],
 )
 def test_a_receipt_of_something_else_is_refused(changes: dict[str, Any], said: str) -> None:
-    """Another app, or a gate that did not let it through."""
+    """Another app, a gate that did not let it through, or one that has counted what the outcomes do not have."""
     with pytest.raises(ReceiptError, match=said) as caught:
         check_receipt(sealed(**changes), app="demo", trusted=())
     assert caught.value.hint
