@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flash.deploy.deployment import Deployment
     from flash.project import Project, TargetName
 
-__all__ = ["RolledBack", "history", "roll_back"]
+__all__ = ["RolledBack", "doubt", "history", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,22 @@ def roll_back(
             who=who("rollback"),
         )
         message = rollback.keep(applied, build)
+        if (said := doubt(build)) is not None:
+            report(f"! {said}")
     return RolledBack(applied.deployment, build, target == "local", message)
+
+
+def doubt(build: BuildRecord) -> str | None:
+    """What speaks against a version that was put back. It is told, and no reason to refuse: a way back stays open."""
+    entry = ledger.entry_of(build)
+    if entry is None:
+        return f"build {build.id} was not deployed by Flash: no gate has let it through"
+    doubts = []
+    if entry.state == "rolled-back":
+        doubts.append("was rolled back itself before")
+    if entry.gate == "ungated":
+        doubts.append("went live without a gate (--no-gate)")
+    return f"build {build.id}, which was put back, {' and '.join(doubts)}" if doubts else None
 
 
 def history(project: Project, *, environment: str, target: TargetName) -> tuple[ledger.Line, ...]:

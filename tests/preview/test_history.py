@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 from faults.world import ENVIRONMENT, NEW, OLD, World
 
+from flash.cloud.control import BuildRecord
 from flash.errors import NotFound
+from flash.model.manifest import DeploymentEntry, Manifest
 from flash.preview import history
 from flash.project import load_project
 
 if TYPE_CHECKING:
     from flash.project import Project
+
+ENTRY = DeploymentEntry(run="r", environment="production", action="deploy", state="verified")
 
 
 @pytest.fixture
@@ -48,6 +52,37 @@ def test_a_version_is_put_back_from_a_checkout_that_never_deployed_it(world: Wor
     assert lines[0].digest == lines[2].digest == done.deployment.digest
     with pytest.raises(NotFound, match="nothing to roll"):
         history.roll_back(checkout(world, app), "", environment=ENVIRONMENT, target="local", report=lambda _: None)
+
+
+def test_a_doubtful_version_is_put_back_and_said_to_be_doubtful(world: World) -> None:
+    """One that was rolled back itself; another is put back without a word."""
+    app = world.new_name()
+    for version in (OLD, NEW):
+        world.run(world.checkout(app), version)
+    project, lines = checkout(world, app), list[str]()
+    undone = history.history(project, environment=ENVIRONMENT, target="local")[0]
+    history.roll_back(project, "", environment=ENVIRONMENT, target="local", report=lines.append)
+    assert not any(line.startswith("!") for line in lines)
+    history.roll_back(project, undone.digest, environment=ENVIRONMENT, target="local", report=lines.append)
+    assert [line for line in lines if line.startswith("!")] == [
+        f"! build {undone.build.id}, which was put back, was rolled back itself before"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        (None, "! build b was not deployed by Flash: no gate has let it through"),
+        (ENTRY, None),
+        (ENTRY.model_copy(update={"gate": "passed"}), None),
+        (ENTRY.model_copy(update={"gate": "ungated"}), "! build b, which was put back, went live without a gate"),
+    ],
+)
+def test_what_no_gate_let_through_is_doubtful(entry: DeploymentEntry | None, said: str | None) -> None:
+    """An entry that does not say is of a library's deployment, or an older one."""
+    build = BuildRecord(id="b", object_key="k", created_at="", manifest=Manifest(deployment=entry))
+    doubt = history.doubt(build)
+    assert doubt is None if said is None else f"! {doubt}".startswith(said)
 
 
 def test_what_a_rollback_leaves_in_the_checkout_is_ignored_by_git(world: World) -> None:
