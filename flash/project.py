@@ -408,7 +408,7 @@ class _Reader:
 def environment_name(project: Project, given: str | None, *, existing: Collection[str] = ()) -> str:
     """The environment that a deployment is for.
 
-    It is *given*, else the only one that is configured or *existing*, else ``production`` where there is none.
+    It is *given*, else the only one that is configured or *existing*; ``production`` where there is none.
 
     Raises:
         SettingsError: *given* is no name, or there are several.

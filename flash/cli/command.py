@@ -122,7 +122,12 @@ def add_project_options(parser: argparse.ArgumentParser, *, builds: bool) -> Non
 
 def add_environment_option(parser: argparse.ArgumentParser) -> None:
     """``--env``."""
-    parser.add_argument("--env", metavar="NAME", help="the environment (default: the only one, else production)")
+    parser.add_argument(
+        "--env",
+        metavar="NAME",
+        help="the environment (default: the only one configured or existing; none: production; "
+        "several: an error that lists them)",
+    )
 
 
 def add_target_option(parser: argparse.ArgumentParser) -> None:

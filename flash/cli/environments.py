@@ -26,9 +26,9 @@ __all__ = ["CREATE", "GET", "LIST", "choose_environment", "choose_live_environme
 
 
 def choose_environment(project: Project, given: str | None, target: TargetName | None, services: Services) -> str:
-    """The environment that a command means: the one given, else the only one configured or existing, else production.
+    """The environment that a command means: the one given, else the only one; production where there is none.
 
-    *target* overrides where the environments live.
+    What exists counts where none is configured. *target* overrides where the environments live.
 
     Raises:
         SettingsError: There are several, or the name is wrong.
