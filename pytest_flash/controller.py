@@ -387,7 +387,7 @@ class Controller:
             return
         except BaseException:
             # whoever stops the run leaves nothing unverified behind
-            stages.roll_back(environment, promotion, because="the smoke run was interrupted")
+            self._verdict.stopped(stages.roll_back(environment, promotion, because="the smoke run was interrupted"))
             raise
         self._verdict.deployed(promotion)
         try:

@@ -32,7 +32,7 @@ class Verdict:
         outcome: ``deployed``, ``refused``, ``failed``, ``rolled-back`` or ``interrupted``; ``planned`` where the run
             was to stop before the promotion, ``passed`` where nothing was to be deployed.
         failure: Why it is neither ``deployed``, ``planned`` nor ``passed``.
-        live: What is live after a rollback, in words.
+        live: What is live after a rollback, in words; also where an interruption was the reason for it.
         notes: What else people should know.
         untyped: What contract checks left out, by node id.
         previous_digest: What was live before the promotion, where that is known.
@@ -84,6 +84,10 @@ class Verdict:
     def rolled_back(self, error: FlashError, live: str) -> None:
         """What was deployed did not stay."""
         self.outcome, self.failure, self.live = "rolled-back", Failure.of(error), live
+
+    def stopped(self, live: str) -> None:
+        """Somebody stopped the run while what was deployed was tested; it was put back."""
+        self.outcome, self.failure, self.live = "interrupted", Failure("interrupted"), live
 
     def deployed(self, promotion: Promotion) -> None:
         """It is live, and verified."""
@@ -150,6 +154,8 @@ def _headline(verdict: Verdict) -> tuple[str, dict[str, bool]]:
         return ("no receipt: the gate refused", bad) if verdict.outcome == "refused" else ("", {})
     if verdict.outcome == "rolled-back":
         return f"rolled back {environment}: {reason}", bad
+    if verdict.outcome == "interrupted" and verdict.live:
+        return f"rolled back {environment}: interrupted", bad
     if verdict.outcome == "interrupted":
         return f"nothing deployed to {environment}: interrupted", bad
     if any(stage.id.startswith("flash::rollback[") and stage.outcome == "failed" for stage in verdict.stages):

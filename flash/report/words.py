@@ -40,6 +40,8 @@ def headline(report: Report) -> str:
         return f"{app}: {said.get(report.outcome, 'failed')}"
     if report.rollback is not None and report.rollback.outcome == "failed":
         return f"{app} could not be put back in {environment}"
+    if report.outcome == "interrupted" and report.rollback is not None:
+        return f"{app} was rolled back in {environment}: interrupted"
     said = {
         "deployed": f"{app} is live in {environment}",
         "planned": f"{app} is planned for {environment}: nothing was changed",

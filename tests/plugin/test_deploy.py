@@ -170,8 +170,8 @@ def test_the_smoke_run_ignores_what_the_project_adds_to_every_run(
     assert "deploy" in (project.path / "own.xml").read_text(encoding="utf-8")
 
 
-def test_an_interrupted_smoke_run_puts_back(project: FlashProject) -> None:
-    """Nothing unverified stays live."""
+def test_an_interrupted_smoke_run_puts_back_and_says_what_is_live(project: FlashProject) -> None:
+    """Nothing unverified stays live, and nobody is told that nothing was ever deployed."""
     project.tests(
         """
         @pytest.mark.flash_deployed_only
@@ -184,7 +184,11 @@ def test_an_interrupted_smoke_run_puts_back(project: FlashProject) -> None:
     result = project.run_in_child("--flash-deploy=production", "--flash-report=report.json")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     assert project.events[-1] == "rollback"
-    assert project.report()["outcome"] == "interrupted"
+    result.stdout.fnmatch_lines(["rolled back production: interrupted", "the version before is live again"])
+    report = project.report()
+    assert (report["outcome"], report["error"]["message"]) == ("interrupted", "interrupted")
+    assert report["live"] == report["rollback"]["live"] == "the version before is live again"
+    assert report["rollback"]["because"] == "interrupted"
 
 
 def test_a_smoke_run_that_breaks_down_fails_the_stage(project: FlashProject) -> None:
