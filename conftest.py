@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,12 @@ pytest_plugins = ["pytester"]
 _OURS = ("FLASH_", "RUNPOD_")
 # pytest, or our plugin, prints more where one of the others is set, and goldens would differ
 _PYTESTS = ("PYTEST_ADDOPTS", "BUILD_NUMBER", "CI", "GITHUB_ACTIONS", "GITLAB_CI")
+
+
+def pytest_configure() -> None:
+    """What tests start can be interrupted: a shell's background job ignores that, and so would its children."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -152,7 +152,7 @@ class UsersOnly:
 
 @dataclass
 class Load:
-    """Requests without end, from threads, each counted under the phase in which it began.
+    """Requests without end, from threads, each counted under the phase that it began and ended in.
 
     Attributes:
         phase: What goes on meanwhile.
@@ -198,7 +198,8 @@ class Load:
                 except (httpx.HTTPError, KeyError, ValueError) as error:
                     answer = f"failed: {error!r}"
                 with self.changed:
-                    self.answers[phase, kind, answer] += 1
+                    # one that was under way at a change may have met either side of it
+                    self.answers[phase if phase == self.phase else f"from {phase} on", kind, answer] += 1
                     if answer not in {"old", "new"}:
                         self.failures.append(f"{phase}, {kind}: {answer}")
                     self.changed.notify_all()
