@@ -458,8 +458,18 @@ class FakeServices:
         ran, self.platform = self.platform is not None, None
         return ran
 
-    def run(self, arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
-        self.note("run", arguments=list(arguments), cwd=cwd, **({"without": list(without)} if without else {}))
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        without: Collection[str] = (),
+        hushes_interrupted: bool = False,
+    ) -> Ended:
+        hushed = {"hushes_interrupted": True} if hushes_interrupted else {}
+        self.note(
+            "run", arguments=list(arguments), cwd=cwd, **({"without": list(without)} if without else {}), **hushed
+        )
         if self.report is not None:
             path = next(one.partition("=")[2] for one in arguments if one.startswith("--flash-report="))
             Path(path).write_text(json.dumps(self.report), encoding="utf-8")

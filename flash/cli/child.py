@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ __all__ = ["Ended", "run"]
 
 _REPEAT_S: Final = 1.0
 """Interruptions closer than this are one: a supervisor may signal us and then our group."""
+_BLOCK_BYTES: Final = 2**16
+_DRAIN_S: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +38,32 @@ class Ended:
     interrupted: bool
 
 
-def run(arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
+def run(
+    arguments: Sequence[str], *, cwd: Path, without: Collection[str] = (), hushes_interrupted: bool = False
+) -> Ended:
     """Run ``python ARGUMENTS --flash-owner-fd=N``, stdout and stderr on our stderr, and wait, also when interrupted.
 
     The child has a session of its own, so that Ctrl+C and a signal that only this process gets mean the same to it:
     one interruption, passed on by us, after which it cleans up. N is the end of a pipe that closes when we end, however
-    we do: then nobody passes anything on, and it interrupts itself. Variables *without* are not passed on.
+    we do: then nobody passes anything on, and it interrupts itself. Variables *without* are not passed on. With
+    *hushes_interrupted*, what it writes once it is interrupted is dropped: where it is at then, nobody has to know.
     """
     relay = _Relay()
-    with _handling(relay), _owned() as (options, descriptors):
+    environment = {name: value for name, value in os.environ.items() if name not in without}
+    with _handling(relay), _owned() as (options, descriptors), ExitStack() as stack:
+        output = 2
+        if hushes_interrupted:
+            output = stack.enter_context(_forwarded(relay))
+            if sys.stderr.isatty():
+                # it sees a pipe, and whoever reads it a terminal
+                environment.setdefault("FORCE_COLOR", "1")
         process = subprocess.Popen(
             [sys.executable, *arguments, *options],
             cwd=cwd,
-            env={name: value for name, value in os.environ.items() if name not in without},
+            env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=2,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
             pass_fds=descriptors,
         )
@@ -70,6 +84,34 @@ def _owned() -> Iterator[tuple[list[str], tuple[int, ...]]]:
         for descriptor in (read, write):
             stack.callback(os.close, descriptor)
         yield [f"--flash-owner-fd={read}"], (read,)
+
+
+@contextmanager
+def _forwarded(relay: _Relay) -> Iterator[int]:
+    """A descriptor; what is written there comes on our stderr, until an interruption was passed on."""
+    read, write = os.pipe()
+
+    def forward() -> None:
+        with open(read, "rb", buffering=0) as pipe:  # noqa: PTH123  a descriptor, not a path
+            while block := pipe.read(_BLOCK_BYTES):
+                if not relay.interrupted:
+                    _write_all(2, block)
+
+    thread = threading.Thread(target=forward, name="flash-child-output", daemon=True)
+    thread.start()
+    try:
+        yield write
+    finally:
+        os.close(write)
+        # a process that the child has left behind may hold the other end open for as long as it likes
+        thread.join(_DRAIN_S)
+
+
+def _write_all(descriptor: int, block: bytes) -> None:
+    # who reads our stderr may have gone; the child must not wait for a reader of its own because of that
+    with suppress(OSError):
+        while block:
+            block = block[os.write(descriptor, block) :]
 
 
 class _Relay:

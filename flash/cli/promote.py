@@ -7,6 +7,7 @@ the first change; then the rollout is that of every deployment, and the smoke te
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -19,11 +20,12 @@ from flash.cli.command import (
     open_project,
     wanted_target,
 )
-from flash.cli.status import DONE, FAILED, UsageError
+from flash.cli.status import DONE, FAILED, INTERRUPTED, UsageError
 from flash.errors import DeployError, FlashError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable, Iterator
 
     from flash.cli.command import Context
     from flash.preview.backend import Wanted
@@ -112,25 +114,32 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     meant = options.env if options.env is not None or planned is None else planned.environment
     environment = choose_environment(project, meant, named, services)
     target = target_of(project, environment, named)
-    found = find_release(options, project, environment, target, context, wanted=options.backend)
+    with _saying_when_stopped(lambda: f"nothing was changed in {environment}", context):
+        found = find_release(options, project, environment, target, context, wanted=options.backend)
     signed = f", signed by key {found.signer[:19]}…" if found.signer else ""
     console.progress(f"promoting artifact {found.release.digest[:12]} to {environment}{signed}")
-    promotion = services.promote_release(
-        project,
-        found.release,
-        environment=environment,
-        target=target,
-        allow_delete=options.allow_delete,
-        planned=planned,
-        wanted=options.backend,
-        report=console.progress,
-    )
+    with _saying_when_stopped(lambda: _what_is_live(project, environment, target, context), context):
+        promotion = services.promote_release(
+            project,
+            found.release,
+            environment=environment,
+            target=target,
+            allow_delete=options.allow_delete,
+            planned=planned,
+            wanted=options.backend,
+            report=console.progress,
+        )
     try:
         smoke = "not run" if options.no_smoke else _smoke(project, promotion, context)
     except DeployError as error:
-        return _roll_back(promotion, found, error, context)
-    except BaseException:
+        _roll_back(promotion, found, error, context, smoke="failed")
+        return FAILED
+    except KeyboardInterrupt:
         # whoever stops the run leaves nothing unverified behind
+        _roll_back(promotion, found, DeployError("interrupted"), context, smoke="interrupted")
+        return INTERRUPTED
+    except BaseException:
+        # nor does an error that nobody expects
         promotion.roll_back(report=console.progress)
         raise
     try:
@@ -157,6 +166,8 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
             smoke_arguments(project.root, attachment),
             cwd=project.root,
             without=_withheld(project, promotion.deployment.environment),
+            # where a test was when somebody pressed Ctrl+C would hide what is live now
+            hushes_interrupted=True,
         )
     if ended.interrupted:
         raise KeyboardInterrupt
@@ -191,7 +202,28 @@ def smoke_arguments(root: Path, attachment: Path) -> list[str]:
 # What is told
 
 
-def _roll_back(promotion: Promotion, found: Found, error: DeployError, context: Context) -> int:
+@contextmanager
+def _saying_when_stopped(what: Callable[[], str], context: Context) -> Iterator[None]:
+    """Say what an interruption of the block leaves live."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        context.console.progress(what())
+        raise
+
+
+def _what_is_live(project: Project, environment: str, target: TargetName, context: Context) -> str:
+    """As the platform tells it: who stops a rollout cannot know how far it has come, nor whether all was put back."""
+    services = context.services
+    try:
+        found = services.environment(project, services.address(project, target), environment)
+    except FlashError as error:
+        return f"! what is live in {environment} is not known: {error.headline}"
+    build = None if found is None else found.active_build_id
+    return f"{'nothing' if build is None else f'build {build}'} is live in {environment}"
+
+
+def _roll_back(promotion: Promotion, found: Found, error: DeployError, context: Context, *, smoke: str) -> None:
     try:
         live = promotion.roll_back(report=context.console.progress)
     except FlashError as second:
@@ -199,8 +231,7 @@ def _roll_back(promotion: Promotion, found: Found, error: DeployError, context: 
         raise DeployError(message, hint=second.hint, detail=second.detail) from second
     environment = promotion.deployment.environment
     told = DeployError(f"rolled back {environment}: {error.message}", hint=error.hint, detail=live)
-    context.console.failure(told, _data(promotion, found, outcome="rolled-back", smoke="failed", with_endpoints=False))
-    return FAILED
+    context.console.failure(told, _data(promotion, found, outcome="rolled-back", smoke=smoke, with_endpoints=False))
 
 
 def _tell(promotion: Promotion, found: Found, smoke: str, context: Context) -> int:

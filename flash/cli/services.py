@@ -188,8 +188,18 @@ class Services(Protocol):
         """Stop it; whether one ran."""
         ...
 
-    def run(self, arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
-        """Run Python with *arguments* as a child, its output on our stderr, the variables *without* not passed on."""
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        without: Collection[str] = (),
+        hushes_interrupted: bool = False,
+    ) -> Ended:
+        """Run Python with *arguments* as a child, its output on our stderr, the variables *without* not passed on.
+
+        With *hushes_interrupted*, what it writes once it is interrupted is dropped.
+        """
         ...
 
 
@@ -451,11 +461,21 @@ class RealServices:
 
         return local.stop_platform()
 
-    def run(self, arguments: Sequence[str], *, cwd: Path, without: Collection[str] = ()) -> Ended:
-        """Run Python with *arguments* as a child, its output on our stderr, the variables *without* not passed on."""
+    def run(
+        self,
+        arguments: Sequence[str],
+        *,
+        cwd: Path,
+        without: Collection[str] = (),
+        hushes_interrupted: bool = False,
+    ) -> Ended:
+        """Run Python with *arguments* as a child, its output on our stderr, the variables *without* not passed on.
+
+        With *hushes_interrupted*, what it writes once it is interrupted is dropped.
+        """
         from flash.cli import child
 
-        return child.run(arguments, cwd=cwd, without=without)
+        return child.run(arguments, cwd=cwd, without=without, hushes_interrupted=hushes_interrupted)
 
 
 def _unheard(line: str) -> None:

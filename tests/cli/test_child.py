@@ -80,6 +80,19 @@ def test_an_interruption_is_passed_on_and_the_child_may_clean_up(
 
 
 @pytest.mark.usefixtures("unignored")
+def test_a_child_that_is_hushed_says_nothing_once_it_is_interrupted(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Until then its stdout and stderr come on our stderr; its traceback does not."""
+    code = INTERRUPTING.format(name="SIGINT")
+    assert run(["-c", code], cwd=tmp_path, hushes_interrupted=True) == Ended(2, interrupted=True)
+    assert capfd.readouterr().err == ""
+    code = "import sys; print('heard', flush=True); print('as well', file=sys.stderr)"
+    assert run(["-c", code], cwd=tmp_path, hushes_interrupted=True) == Ended(0, interrupted=False)
+    assert capfd.readouterr() == ("", "heard\nas well\n")
+
+
+@pytest.mark.usefixtures("unignored")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGHUP"])
 def test_what_is_ignored_stays_ignored(name: str, tmp_path: Path) -> None:
     """Under ``nohup`` a deployment goes on when the terminal closes; a background job does not hear Ctrl+C."""

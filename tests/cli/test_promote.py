@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes_cli import DIGEST, ENDPOINTS, found
+from fakes_cli import DIGEST, ENDPOINTS, found, live
 
 from flash.cli.child import Ended
 from flash.cli.main import main
@@ -142,11 +143,48 @@ def test_a_rollback_that_fails_says_both(
     assert "the smoke tests failed: pytest ended with status 1; and it could not be put back: the platform" in said
 
 
-def test_an_interruption_puts_the_old_version_back(project: Path, services: FakeServices) -> None:
-    """Nothing unverified is left behind."""
+def test_an_interruption_puts_the_old_version_back_and_says_what_is_live(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing unverified is left behind, and the smoke tests' tracebacks hide nothing of that."""
     services.ended = Ended(2, interrupted=True)
-    assert main(list(RECEIPT), services) == 130
+    assert main([*RECEIPT, "--json"], services) == 130
     assert names(services)[-1] == "roll_back"
+    assert services.asked[2][1]["hushes_interrupted"] is True
+    captured = capsys.readouterr()
+    assert "✗ rolled back staging: interrupted\nbuild build-0 is live again\n" in captured.err
+    data = json.loads(captured.out)
+    assert (data["outcome"], data["smoke"]) == ("rolled-back", "interrupted")
+
+
+def test_an_interruption_before_the_rollout_says_that_nothing_was_changed(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever stops it need not ask what is live."""
+    services.refuse["find_release"] = KeyboardInterrupt()
+    assert main(list(RECEIPT), services) == 130
+    assert capsys.readouterr().err.endswith("nothing was changed in staging\ninterrupted\n")
+
+
+@pytest.mark.parametrize("build", ["build-0", "build-1"])
+def test_an_interrupted_rollout_says_what_the_platform_says_is_live(
+    build: str, project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may have been stopped before the new version was live, or after."""
+    services.live["local"] = (replace(live("staging"), active_build_id=build),)
+    services.refuse["promote_release"] = KeyboardInterrupt()
+    assert main(list(RECEIPT), services) == 130
+    assert capsys.readouterr().err.endswith(f"build {build} is live in staging\ninterrupted\n")
+
+
+def test_an_interrupted_rollout_on_a_platform_that_is_gone_does_not_guess(
+    project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody can tell what is live there."""
+    services.refuse["promote_release"] = KeyboardInterrupt()
+    assert main(list(RECEIPT), services) == 130
+    said = "! what is live in staging is not known: no local platform runs\ninterrupted\n"
+    assert capsys.readouterr().err.endswith(said)
 
 
 def test_what_is_refused_changes_nothing(
