@@ -197,6 +197,16 @@ class Controller:
             self._endpoints = tuple(endpoint.name for endpoint in app)
             self._sources = tuple(endpoint.location.path for endpoint in app)
 
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self) -> Generator[None, object, object]:
+        """A usage error ends the run before the loop; the verdict says which, as whoever raised it did."""
+        try:
+            return (yield)
+        except pytest.UsageError as error:
+            message, _, hint = "\n".join(map(str, error.args)).partition("\nhint: ")
+            self._verdict.failure = Failure(message, hint)
+            raise
+
     # -- build and preview, after collection
 
     def prepare(self, items: Sequence[pytest.Item] | None) -> None:

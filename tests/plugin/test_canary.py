@@ -182,6 +182,16 @@ def test_arguments_that_cannot_be_are_usage_errors(arguments: str, told: str, pr
     result.stderr.fnmatch_lines([f"ERROR: {told.replace('[[]5, 25]', '[[]5, 25[]]')}*", "hint: *"])
 
 
+def test_a_usage_error_is_the_reason_that_the_verdict_gives(project: FlashProject) -> None:
+    """Nobody reads that nothing was deployed without reading why."""
+    project.tests(TESTS.format(arguments="min_samples=0"))
+    result = project.run("--flash-deploy=production")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    told = "test_app.py::test_it_greets: flash_canary: min_samples=0*"
+    result.stdout.fnmatch_lines([f"nothing deployed to production: {told}", "hint: *"])
+    result.stderr.fnmatch_lines([f"ERROR: {told}"])
+
+
 def test_two_tests_that_ask_for_different_things_are_a_usage_error(project: FlashProject) -> None:
     """A deployment has one canary. Tests that say nothing go along with those that do."""
     project.tests(
