@@ -419,6 +419,7 @@ class Controller:
     def _end(self) -> None:
         run = self._started
         self._verdict.digest = None if run.stages is None else run.stages.digest
+        self._verdict.canary = () if run.stages is None else run.stages.canary_steps
         self._verdict.stages = tuple(run.reporter.stages)
         self._verdict.untyped = dict(self.observer.seen.untyped)
         self._verdict.git = self._gatekeeper.checkout

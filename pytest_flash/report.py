@@ -63,6 +63,7 @@ class Stage:
         id: ``flash::build``, ``flash::deploy[production]``, …
         message: Why it failed or was skipped, or what came of it.
         started_at: Seconds since the epoch.
+        duration_s: Its own: without the stages within it.
         failure: Why it failed, where it did.
     """
 
@@ -170,17 +171,20 @@ class StageReporter:
         """
         self._start(name)
         start = time.time()
+        ended_before = len(self.stages)
         try:
             value = work()
         except FlashError as error:
-            self._report(name, "failed", "", failure=Failure.of(error), start=start)
+            self._report(name, "failed", "", failure=Failure.of(error), start=start, within=self.stages[ended_before:])
             raise StageFailed(error) from error
         if isinstance(value, Skip):
             longrepr = (_id(name), 0, f"Skipped: {value.reason}")
-            self._report(name, "skipped", value.reason, longrepr=longrepr, start=start)
+            self._report(
+                name, "skipped", value.reason, longrepr=longrepr, start=start, within=self.stages[ended_before:]
+            )
         else:
             self.told.setdefault(_id(name), []).extend(properties(value))
-            self._report(name, "passed", tell(value), start=start)
+            self._report(name, "passed", tell(value), start=start, within=self.stages[ended_before:])
         return value
 
     def fail(self, name: str, failure: Failure, *, is_told_below: bool = False) -> None:
@@ -256,14 +260,17 @@ class StageReporter:
         start: float,
         longrepr: Any = None,
         failure: Failure | None = None,
+        within: Sequence[Stage] = (),
     ) -> None:
         self._stop_folding(name)
         # one more than was collected, or progress would run over 100%
         self.session.testscollected += 1
         stop = time.time()
+        # theirs are told as theirs, and would be counted twice
+        own_s = max(stop - start - sum(stage.duration_s for stage in within), 0.0)
         if failure is not None:
             message, longrepr = failure.message, longrepr or Representation(failure)
-        stage = Stage(_id(name), outcome, message, start, stop - start, failure)
+        stage = Stage(_id(name), outcome, message, start, own_s, failure)
         self.stages.append(stage)
         hook = self.session.config.hook
         properties = list(self.properties(stage))
@@ -277,7 +284,7 @@ class StageReporter:
                 outcome=outcome if is_call else "passed",
                 longrepr=longrepr if is_call else None,
                 when=phase,
-                duration=stop - start if is_call else 0.0,
+                duration=own_s if is_call else 0.0,
                 start=start,
                 stop=stop,
                 # a test's own are on all of its phases; JUnit XML takes them from the last

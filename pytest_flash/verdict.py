@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from flash.deploy.gate import Condition
     from flash.deploy.gate import Verdict as Gate
     from flash.deploy.plan import Plan
+    from flash.deploy.trial import Step
     from flash.errors import FlashError
     from flash.preview.checkout import Checkout
     from flash.preview.pipeline import Promotion
@@ -38,6 +39,7 @@ class Verdict:
         previous_digest: What was live before the promotion, where that is known.
         git: The checkout that the run was started in.
         plan: What the promotion would change.
+        canary: What came of each step in which the new version was tried.
     """
 
     environment: str | None
@@ -55,6 +57,7 @@ class Verdict:
     previous_digest: str | None = None
     git: Checkout | None = None
     plan: Plan | None = None
+    canary: tuple[Step, ...] = ()
 
     @property
     def in_the_way(self) -> tuple[Condition, ...]:
@@ -97,6 +100,8 @@ class Verdict:
 def write_summary(verdict: Verdict, terminal: TerminalReporter, *, with_block: bool) -> None:
     """Write the verdict for people: what it is, first; the block of deployed endpoints, if wanted, last."""
     _write_verdict(verdict, terminal, in_full=with_block)
+    for step in verdict.canary:
+        terminal.write_line(f"  canary {step}")
     if verdict.gate is not None and verdict.gate.passed:
         conditions = verdict.gate.conditions if terminal.verbosity > 0 else ()
         for line in (*_condition_lines(conditions, with_remedy=False), *verdict.gate.notes):

@@ -90,7 +90,7 @@ class Stage(_Value):
     message: str = Field(description="what came of it; why it failed or was skipped")
     hint: str = Field(default="", description="what mends a failure")
     started_at: str | None = Field(default=None, description="ISO 8601, UTC")
-    duration_s: float = Field(default=0.0, description="seconds")
+    duration_s: float = Field(default=0.0, description="seconds; a deployment's are without its canary's")
 
 
 class Condition(_Value):

@@ -55,6 +55,22 @@ def test_the_marked_tests_try_what_is_promoted(project: FlashProject) -> None:
     assert str(found["flash.canary.100"]).startswith("greeter pass: 0 of ")
 
 
+def test_each_step_is_told_with_the_verdict(project: FlashProject) -> None:
+    """Also where it passed, and nobody asked for more words."""
+    project.tests(TESTS.format(arguments=QUICK))
+    result = project.run("--flash-deploy=production")
+    result.stdout.fnmatch_lines(["deployed sha256:* to production*", "  canary 100 %: greeter pass: 0 of *"])
+
+
+def test_the_duration_of_a_deployment_is_without_its_canarys(project: FlashProject) -> None:
+    """Nothing is counted twice where stages are added up."""
+    project.tests(TESTS.format(arguments=QUICK))
+    assert project.run("--flash-deploy=production", "--flash-report=report.json").ret == 0
+    took = {stage["id"]: stage["duration_s"] for stage in project.report()["stages"]}
+    # the deployment itself is a fake; the canary starts a process
+    assert took["flash::deploy[production]"] < took["flash::canary[production]"]
+
+
 def test_a_canary_that_is_stopped_promotes_nothing(project: FlashProject) -> None:
     """One stage has failed, with the failure of the test that blamed the version."""
     project.tests(
