@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Checkout", "read_checkout"]
 
 _WITHIN_S: Final = 30.0
+_BYTECODE: Final = "__pycache__/"
 _COMMAND: Final = (
     *("git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false"),
     *("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--ignore-submodules=none", "-z"),
@@ -36,7 +37,8 @@ class Checkout:
     Attributes:
         commit: 40 or 64 hexadecimal digits.
         branch: None on a detached head, unless the CI system says which branch the commit is built for.
-        is_dirty: Whether something differs from the commit, files that git does not know included.
+        is_dirty: Whether something differs from the commit, files that git does not know included. Bytecode that
+            Python writes beside the modules that it imports is no such file: no run could be clean twice.
         changed: What does, relative to the checkout.
         branch_told_by: The CI system's variable that names the branch, or the empty string.
     """
@@ -89,7 +91,7 @@ def _parsed(status: str) -> Checkout | None:
             next(entries, None)  # what it was called before
         elif kind == "u":
             changed.append(rest.split(" ", 9)[-1])
-        elif kind == "?":
+        elif kind == "?" and not rest.endswith(_BYTECODE):
             changed.append(rest)
     if not commit or commit == "(initial)":
         return None

@@ -18,7 +18,7 @@ from graphql import NonNullTypeNode, OperationDefinitionNode, parse
 from flash.cloud.client import PlatformClient
 from flash.cloud.jobs import EndpointClient
 from flash.cloud.operations import OPERATIONS
-from flash.errors import FlashError, NotAuthorized, NotFound, PlatformError
+from flash.errors import FlashError, NotAuthorized, NotFound, PlatformError, SettingsError
 
 MANIFEST: dict[str, Any] = {"resources": {}}
 TEMPLATE = {"id": "t1", "name": "n", "imageName": "i", "containerDiskInGb": 5, "env": [], "volumeInGb": 0}
@@ -169,7 +169,7 @@ def test_a_key_that_no_header_can_carry_is_told_before_any_request(operation: st
     """And not shown: the HTTP library would have quoted it."""
     platform = Scripted(graphql(data={}))
 
-    with pytest.raises(NotAuthorized) as caught, platform.client(key) as client:
+    with pytest.raises(SettingsError) as caught, platform.client(key) as client:
         CALLS[operation](client)
 
     assert platform.requests == []
@@ -184,10 +184,10 @@ def test_such_a_key_reaches_neither_jobs_nor_workers():
     endpoint = EndpointClient(
         "gpu", kind="queue", url="https://api.runpod.ai/v2/x", api_key="a\nb", transport=transport
     )
-    with pytest.raises(NotAuthorized):
+    with pytest.raises(SettingsError):
         endpoint.runsync({"x": 1})
     platform = Scripted(graphql())
-    with pytest.raises(NotAuthorized), platform.client("a\nb") as client:
+    with pytest.raises(SettingsError), platform.client("a\nb") as client:
         client.health("e1")
     assert platform.requests == []
 

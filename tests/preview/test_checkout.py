@@ -57,6 +57,13 @@ def test_whatever_differs_from_the_commit_is_told(folder: Path):
     assert sorted(found.changed) == ["app.py", "new näme.py", "unknown"]
 
 
+def test_bytecode_that_python_writes_is_no_change(folder: Path):
+    """It appears with the first import: without it, a project could be deployed cleanly only once."""
+    (folder / "__pycache__").mkdir()
+    (folder / "__pycache__" / "app.cpython-311.pyc").touch()
+    assert not seen(folder).is_dirty
+
+
 def test_settings_and_variables_of_the_user_hide_nothing(folder: Path, tmp_path_factory: pytest.TempPathFactory):
     """The question is what is in the project's folder."""
     git(folder, "config", "status.showUntrackedFiles", "no")
