@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import subprocess
 import sys
@@ -38,7 +37,6 @@ __all__ = ["Stages"]
 _TAIL_LINES: Final = 60
 _NO_TESTS: Final = 5
 _STOP_S: Final = 10.0
-_BLOCK_BYTES: Final = 2**20
 _DIGEST: Final = 12
 
 
@@ -103,16 +101,14 @@ class Stages:
         Raises:
             DeployError: The file is gone.
         """
+        from flash.bundle.archive import digest_of
+
         if self._artifact is None:
             return ""
-        digest = hashlib.sha256()
         try:
-            with self._artifact.path.open("rb") as file:
-                while block := file.read(_BLOCK_BYTES):
-                    digest.update(block)
+            return digest_of(self._artifact.path)
         except OSError as error:
             raise DeployError(f"the artifact that was tested cannot be read: {error}") from error
-        return digest.hexdigest()
 
     @property
     def digest(self) -> str | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flash.bundle.contents import Contents, Part
 from flash.cli.child import Ended
 from flash.cloud.address import PlatformAddress
-from flash.cloud.control import AppRecord, BuildRecord, LiveEnvironment
+from flash.cloud.records import AppRecord, BuildRecord, LiveEnvironment
 from flash.deploy.decision import Condition, Verdict
 from flash.deploy.deployment import DeployedEndpoint, Deployment
 from flash.deploy.plan import Plan, plan

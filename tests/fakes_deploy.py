@@ -9,7 +9,7 @@ from typing import Any
 
 from fakes_cloud import ADDRESS, Clock
 
-from flash.cloud.control import (
+from flash.cloud.records import (
     AppRecord,
     BuildRecord,
     EndpointRecord,

@@ -22,7 +22,7 @@ from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["MEBIBYTE", "mebibytes", "members", "read", "write", "write_text"]
+__all__ = ["MEBIBYTE", "digest_of", "mebibytes", "members", "read", "write", "write_text"]
 
 MEBIBYTE: Final = 2**20
 
@@ -86,6 +86,16 @@ def read(path: Path) -> Artifact:
             raise
         raise BuildError(f"cannot read the artifact: {error}", hint="build it again", path=str(path)) from error
     return Artifact(path, digest, path.stat().st_size, manifest, files)
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file's bytes in hexadecimal: of an artifact, its identity.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as stream:
+        return _sha256(stream)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flash.cli.command import Context
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.client import AppRecord
+    from flash.cloud.records import AppRecord
     from flash.project import Project, TargetName
 
 __all__ = ["CREATE", "DELETE", "GET", "LIST"]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flash.cli.render import EnvironmentRow
     from flash.cli.services import Services
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.client import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment
     from flash.project import Project, TargetName
 
 __all__ = ["CREATE", "GET", "LIST", "choose_environment", "choose_live_environment", "possible_targets"]

@@ -9,7 +9,7 @@ from flash.cli.render import counted, table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flash.cloud.client import AppRecord
+    from flash.cloud.records import AppRecord
 
 __all__ = ["app_data", "app_text", "apps_text"]
 

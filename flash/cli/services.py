@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flash.cli.child import Ended
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.client import AppRecord, LiveEnvironment
+    from flash.cloud.records import AppRecord, LiveEnvironment
     from flash.deploy.ledger import Line
     from flash.deploy.plan import Plan
     from flash.deploy.release import Release

@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
 from flash.cloud.transport import authorization
-from flash.errors import NotAuthorized, NotFound
+from flash.errors import NotAuthorized, NotFound, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flash.cloud.client import PlatformClient
-    from flash.cloud.control import LoginRecord
+    from flash.cloud.records import LoginRecord
 
 __all__ = ["LOGIN_TIMEOUT_S", "approval_url", "log_in"]
 
@@ -53,8 +53,7 @@ def log_in(
         timeout_s: How long the user may take at most; the platform may give less.
 
     Raises:
-        NotAuthorized: It was denied, has expired, or nobody approved it in time.
-        SettingsError: The key that came is none that can be sent.
+        NotAuthorized: It was denied, has expired, nobody approved it in time, or the key that came cannot be sent.
     """
     login = client.create_login()
     show(login)
@@ -65,7 +64,10 @@ def log_in(
         except NotFound as error:
             raise _failed("the platform has forgotten it") from error
         if login.api_key and login.status in _WITH_KEY:
-            authorization(login.api_key)
+            try:
+                authorization(login.api_key)
+            except SettingsError as error:
+                raise _failed("what came is no API key", login.status) from error
             return login.api_key
         if login.status in _ENDS:
             raise _failed(_ENDS[login.status], login.status)

@@ -19,7 +19,8 @@ from gql.client import SyncClientSession
 
 from flash.cloud.answers import checked
 from flash.cloud.changes import ANY, TAKEN, change, is_passing
-from flash.cloud.control import (
+from flash.cloud.operations import OPERATIONS
+from flash.cloud.records import (
     AppRecord,
     BuildRecord,
     EndpointRecord,
@@ -34,9 +35,7 @@ from flash.cloud.control import (
     TemplateRecord,
     TrafficRecord,
     VersionRecord,
-    VersionState,
 )
-from flash.cloud.operations import OPERATIONS
 from flash.cloud.transport import KEY_HINT, GraphQLTransport, http_client
 from flash.cloud.upload import check_artifact, put_artifact
 from flash.cloud.workers import WorkerView
@@ -51,17 +50,7 @@ if TYPE_CHECKING:
 
     from flash.cloud.address import PlatformAddress
 
-__all__ = [
-    "AppRecord",
-    "EndpointRecord",
-    "EndpointSettings",
-    "EnvironmentRecord",
-    "LiveEnvironment",
-    "PlatformClient",
-    "TemplateRecord",
-    "VersionRecord",
-    "VersionState",
-]
+__all__ = ["PlatformClient"]
 
 T = TypeVar("T")
 

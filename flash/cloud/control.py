@@ -1,4 +1,4 @@
-"""What a deployment needs of a platform, as one protocol, and the records that it speaks in.
+"""What a deployment needs of a platform, as one protocol; ``flash.cloud.records`` has what it speaks in.
 
 ``flash.cloud.client.PlatformClient`` implements it over Runpod's GraphQL; another back end can follow. Queries are
 tried again when the platform is passing through a bad moment. A mutation whose answer is not known is never just
@@ -9,50 +9,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flash.cloud.records import (
-    AppRecord,
-    BuildRecord,
-    EndpointRecord,
-    EndpointSettings,
-    EnvironmentRecord,
-    HealthRecord,
-    LeaseGrant,
-    LeaseRecord,
-    LiveEnvironment,
-    LoginRecord,
-    Look,
-    TemplateRecord,
-    TrafficRecord,
-    VersionRecord,
-    VersionState,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flash.cloud.address import PlatformAddress
+    from flash.cloud.records import (
+        AppRecord,
+        BuildRecord,
+        EndpointRecord,
+        EndpointSettings,
+        EnvironmentRecord,
+        HealthRecord,
+        LeaseGrant,
+        LiveEnvironment,
+        Look,
+        TemplateRecord,
+        TrafficRecord,
+        VersionRecord,
+    )
     from flash.cloud.workers import WorkerView
     from flash.model.manifest import Manifest
 
-__all__ = [
-    "AppRecord",
-    "BuildRecord",
-    "ControlPlane",
-    "EndpointRecord",
-    "EndpointSettings",
-    "EnvironmentRecord",
-    "HealthRecord",
-    "LeaseGrant",
-    "LeaseRecord",
-    "LiveEnvironment",
-    "LoginRecord",
-    "Look",
-    "TemplateRecord",
-    "TrafficRecord",
-    "VersionRecord",
-    "VersionState",
-]
+__all__ = ["ControlPlane"]
 
 
 class ControlPlane(Protocol):

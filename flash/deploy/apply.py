@@ -23,11 +23,12 @@ from flash.deploy.rollout import HEALTHY_DEADLINE_S, Site
 from flash.errors import FlashError
 
 if TYPE_CHECKING:
-    from flash.cloud.control import ControlPlane, LiveEnvironment, Look
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import LiveEnvironment, Look
     from flash.deploy.journal import Journal
     from flash.deploy.plan import Plan
     from flash.deploy.release import Release
-    from flash.deploy.rollout import Build, Rollout
+    from flash.deploy.rollout import Build, Rollout, TryBuild
 
 __all__ = ["Applied", "DeployedEndpoint", "Deployment", "apply", "finish", "time_of_day"]
 
@@ -68,7 +69,7 @@ def apply(
     sleep: Callable[[float], None] = time.sleep,
     now: Callable[[], str] = time_of_day,
     deadline_s: float = HEALTHY_DEADLINE_S,
-    trial: Callable[[Site, Build, Mapping[str, str]], None] | None = None,
+    trial: TryBuild | None = None,
 ) -> Applied:
     """Make a release live. What was live before keeps its workers, and the environment is held, until it is ended.
 
@@ -239,7 +240,7 @@ class _Attempt:
         if self.live is not None:
             self.rollout.recover(self.site, self.live)
 
-    def roll(self, trial: Callable[[Site, Build, Mapping[str, str]], None] | None) -> tuple[Build, Mapping[str, str]]:
+    def roll(self, trial: TryBuild | None) -> tuple[Build, Mapping[str, str]]:
         before = None if self.live is None else self.live.manifest
         keys: tuple[str, ...] = ()
         if self.has_builds and self.release.object_key is None and self.release.digest:

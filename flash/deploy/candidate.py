@@ -32,7 +32,8 @@ from flash.errors import DeployError, FlashError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from flash.cloud.control import ControlPlane, LiveEnvironment
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import LiveEnvironment
     from flash.deploy.rollout import Build, Site
     from flash.model.manifest import Manifest
 

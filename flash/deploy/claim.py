@@ -16,7 +16,7 @@ from flash.errors import Busy, DeployError, FlashError, ManifestError, PlatformE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flash.cloud.control import AppRecord, EnvironmentRecord
+    from flash.cloud.records import AppRecord, EnvironmentRecord
     from flash.deploy.rollout import Site
 
 __all__ = [

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 from flash.errors import Busy, DeployError, FlashError
 
 if TYPE_CHECKING:
-    from flash.cloud.control import ControlPlane, LeaseRecord
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import LeaseRecord
     from flash.deploy.rollout import Site
 
 __all__ = ["Lease", "acquire", "identity", "is_dead"]

@@ -17,7 +17,7 @@ from flash.errors import NotFound, Refused, SettingsError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flash.cloud.control import BuildRecord
+    from flash.cloud.records import BuildRecord
     from flash.model.manifest import DeploymentEntry
 
 __all__ = ["Line", "entry_of", "history", "lineage", "object_keys", "target", "unfinished"]

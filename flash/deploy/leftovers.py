@@ -15,7 +15,8 @@ from flash.errors import NotAuthorized, PlatformError, PlatformUnreachable
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.cloud.client import LiveEnvironment, PlatformClient, VersionRecord
+    from flash.cloud.client import PlatformClient
+    from flash.cloud.records import LiveEnvironment, VersionRecord
     from flash.deploy.journal import Journal, Pending
 
 __all__ = ["Leftovers", "clear", "look"]

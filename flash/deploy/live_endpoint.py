@@ -15,7 +15,8 @@ from flash.errors import DeployError, NotAuthorized, PlatformError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from flash.cloud.control import ControlPlane, EndpointSettings, TemplateRecord
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import EndpointSettings, TemplateRecord
     from flash.deploy.rollout import Site
 
 __all__ = ["FINGERPRINT", "LiveEndpoint", "created_input", "look", "updated_input"]

@@ -21,7 +21,7 @@ from flash.deploy.steps import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from flash.cloud.control import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment
     from flash.model.manifest import Manifest, Resource
 
 __all__ = [

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from decimal import Decimal
 
-    from flash.cloud.control import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment
 
 __all__ = ["Plan"]
 

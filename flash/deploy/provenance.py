@@ -16,7 +16,7 @@ from flash.errors import ReceiptError, Refused
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from flash.cloud.control import BuildRecord, LiveEnvironment
+    from flash.cloud.records import BuildRecord, LiveEnvironment
     from flash.deploy.envelope import Believer
     from flash.deploy.receipt import Receipt, Sealed
     from flash.model.manifest import Artifact

@@ -14,7 +14,8 @@ from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreach
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flash.cloud.control import ControlPlane, HealthRecord
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import HealthRecord
     from flash.deploy.rollout import Site
 
 __all__ = ["Watched", "await_ready", "worker_count"]

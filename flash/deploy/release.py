@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from flash.errors import DeployError
 
 if TYPE_CHECKING:
-    from flash.cloud.control import BuildRecord
+    from flash.cloud.records import BuildRecord
     from flash.model.manifest import Action, Artifact, GateWord, Manifest
 
 __all__ = ["Release"]

@@ -10,13 +10,13 @@ from flash.errors import DeployError, NotFound
 from flash.model.manifest import DeploymentEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from flash.cloud.control import ControlPlane
     from flash.deploy.deployment import Deployment
     from flash.deploy.plan import Plan
     from flash.deploy.release import Release
-    from flash.deploy.rollout import Rollout, Site
+    from flash.deploy.rollout import Rollout, Site, TryBuild
     from flash.model.manifest import EntryState
 
 __all__ = ["advance", "roll"]
@@ -40,7 +40,7 @@ def roll(
     known: Mapping[str, str],
     object_keys: Collection[str] = (),
     previous_digest: str | None = None,
-    trial: Callable[[Site, Build, Mapping[str, str]], None] | None = None,
+    trial: TryBuild | None = None,
 ) -> tuple[Build, Mapping[str, str]]:
     """Make a build of a release and make it live; the environment is there, and held.
 

@@ -17,7 +17,8 @@ from flash.errors import DeployError, FlashError, PlatformError, Unverified, Wor
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from flash.cloud.control import BuildRecord, ControlPlane, LiveEnvironment
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import BuildRecord, LiveEnvironment
     from flash.deploy.apply import Applied
     from flash.deploy.deployment import Deployment
     from flash.deploy.journal import Journal

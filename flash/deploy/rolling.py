@@ -14,7 +14,7 @@ from flash.errors import DeployError, FlashError, NotAuthorized, PlatformError
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from flash.cloud.control import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment
     from flash.deploy.rollout import Build, Site
     from flash.model.manifest import Manifest
 

@@ -18,13 +18,14 @@ from flash.deploy.plan import KeepEndpoint
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from flash.cloud.control import ControlPlane, LiveEnvironment
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import LiveEnvironment
     from flash.deploy.journal import Journal
     from flash.deploy.plan import Plan
     from flash.deploy.release import Release
     from flash.model.manifest import DeploymentEntry, EntryState, Manifest
 
-__all__ = ["HEALTHY_DEADLINE_S", "Build", "Hold", "Rollout", "Site", "advanced"]
+__all__ = ["HEALTHY_DEADLINE_S", "Build", "Hold", "Rollout", "Site", "TryBuild", "advanced"]
 
 HEALTHY_DEADLINE_S: Final = 600.0
 """A cold start may have to fetch an image first. Source: the platform's own client shares it among all endpoints, read
@@ -142,6 +143,10 @@ def advanced(manifest: Manifest, state: EntryState) -> Manifest | None:
     if entry is None or order.index(entry.state) >= order.index(state):
         return None
     return manifest.model_copy(update={"deployment": entry.model_copy(update={"state": state})})
+
+
+TryBuild = Callable[[Site, Build, Mapping[str, str]], None]
+"""Tries a build beside the one that serves, which goes on where this raises. Ids are by endpoint."""
 
 
 class Rollout(Protocol):

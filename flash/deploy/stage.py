@@ -11,7 +11,8 @@ from flash.errors import DeployError, PlatformError, WorkerFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flash.cloud.control import ControlPlane, EndpointRecord, VersionRecord
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import EndpointRecord, VersionRecord
     from flash.deploy.rollout import Site
     from flash.model.manifest import Manifest
 

@@ -13,7 +13,8 @@ from flash.errors import DeployError, FlashError, NotAuthorized, PlatformError, 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from flash.cloud.control import ControlPlane, LiveEnvironment
+    from flash.cloud.control import ControlPlane
+    from flash.cloud.records import LiveEnvironment
     from flash.deploy.lease import Lease
     from flash.deploy.rollout import Build, Site
 

@@ -11,7 +11,7 @@ from flash.errors import DeployError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.cloud.control import TrafficRecord
+    from flash.cloud.records import TrafficRecord
 
 __all__ = ["Calls", "Count", "Seen", "Tally"]
 

@@ -18,7 +18,7 @@ from flash.errors import DeployError, FlashError, PlatformError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.cloud.control import VersionRecord
+    from flash.cloud.records import VersionRecord
     from flash.deploy.canary import Canary
     from flash.deploy.rollout import Build, Site
     from flash.deploy.tally import Calls

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.client import AppRecord
+    from flash.cloud.records import AppRecord
     from flash.project import Project
 
 __all__ = ["create_app", "create_environment", "delete_app"]

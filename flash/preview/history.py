@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from flash.cloud.client import PlatformClient
 from flash.deploy import ledger, rollback
-from flash.deploy.apply import apply
-from flash.deploy.journal import Journal
 from flash.deploy.release import Release
-from flash.preview.promote import address, check_deletions, found, plan_release, rollout_of, who
+from flash.preview.promote import address, carry_out, found, rollout_of
 
 if TYPE_CHECKING:
     from flash.bundle.install import Report
-    from flash.cloud.control import BuildRecord
+    from flash.cloud.records import BuildRecord
     from flash.deploy.deployment import Deployment
     from flash.project import Project, TargetName
 
@@ -61,20 +59,17 @@ def roll_back(
         live = found(look.live, app, environment)
         build = ledger.target(client.builds(live.app_id), environment, live.active_build_id, wanted)
         release = Release.of_build(build, action="rollback")
-        steps = plan_release(release, live, client, rollout, app=app, environment=environment)
-        check_deletions(steps, live, environment=environment, allow_delete=allow_delete, by="--allow-delete")
-        applied = apply(
-            steps,
+        applied, _ = carry_out(
+            project,
             release,
-            control=client,
-            rollout=rollout,
-            app=app,
+            look,
+            client,
+            rollout,
             environment=environment,
-            journal=Journal.of(project),
+            target=target,
             report=report,
-            look=look,
-            deadline_s=project.settings.start_timeout_s,
-            who=who("rollback"),
+            allow_delete=allow_delete,
+            allowed_by="--allow-delete",
         )
         message = rollback.keep(applied, build)
         if (said := doubt(build)) is not None:

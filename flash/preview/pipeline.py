@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.bundle.install import Report
-    from flash.cloud.client import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment
     from flash.deploy.deployment import Deployment
     from flash.deploy.plan import Plan
     from flash.model.app import App

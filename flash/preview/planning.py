@@ -15,7 +15,7 @@ from flash.preview.receipts import is_like_the_workers
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flash.cloud.client import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment
     from flash.model.manifest import Manifest
     from flash.project import Project, TargetName
 

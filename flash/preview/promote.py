@@ -25,10 +25,10 @@ from flash.preview.trial import trial_by
 
 if TYPE_CHECKING:
     from flash.bundle.install import Report
-    from flash.cloud.control import LiveEnvironment
+    from flash.cloud.records import LiveEnvironment, Look
     from flash.deploy.apply import Applied
     from flash.deploy.plan import Plan
-    from flash.deploy.rollout import Rollout
+    from flash.deploy.rollout import Rollout, TryBuild
     from flash.model.manifest import Artifact, GateWord
     from flash.preview.backend import Wanted
     from flash.preview.local import PlatformState
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Promotion",
     "address",
-    "check_deletions",
+    "carry_out",
     "check_target",
     "found",
     "plan_release",
@@ -200,25 +200,19 @@ def promote_release(
     backend = _start(project, report, wanted).backend if target == "local" else "runpod"
     client = PlatformClient(address(project, target, start=True, report=report, wanted=wanted))
     try:
-        rollout, app = rollout_of(client.address), project.settings.app
-        look = client.look(app, environment)
-        steps = plan_release(release, look.live, client, rollout, app=app, environment=environment)
-        if planned is not None:
-            live = remembered(look.live, client, rollout)
-            planned.check(live, app=app, environment=environment, target=target, now=steps)
-        check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete)
-        applied = apply(
-            steps,
+        rollout = rollout_of(client.address)
+        look = client.look(project.settings.app, environment)
+        applied, steps = carry_out(
+            project,
             release,
-            control=client,
-            rollout=rollout,
-            app=app,
+            look,
+            client,
+            rollout,
             environment=environment,
-            journal=Journal.of(project),
+            target=target,
             report=report,
-            look=look,
-            deadline_s=project.settings.start_timeout_s,
-            who=who(release.action),
+            allow_delete=allow_delete,
+            planned=planned,
             trial=None if canary is None else trial_by(canary, look, client.address, backend),
         )
     except BaseException:
@@ -227,6 +221,63 @@ def promote_release(
     artifact_path = None if release.artifact is None else release.artifact.path
     attachment = attachment_of(applied.deployment, artifact_path, client.address, kind="deployment", backend=backend)
     return Promotion(applied.deployment, attachment, target == "local", applied, client, steps)
+
+
+def carry_out(
+    project: Project,
+    release: Release,
+    look: Look,
+    client: PlatformClient,
+    rollout: Rollout,
+    *,
+    environment: str,
+    target: TargetName,
+    report: Report,
+    allow_delete: bool,
+    allowed_by: str = "flash deploy --allow-delete, or pytest --flash-allow-delete",
+    planned: Plan | None = None,
+    trial: TryBuild | None = None,
+) -> tuple[Applied, Plan]:
+    """Plan *release* against what was seen of an environment, and do that; deploying and rolling back share it.
+
+    Args:
+        project: Whose app it is, and whose journal is kept.
+        release: What goes live.
+        look: What *client* has seen of the environment.
+        client: Where to.
+        rollout: How.
+        environment: Its name.
+        target: What kind of platform it is.
+        report: Takes lines for the user.
+        allow_delete: Whether endpoints may go.
+        allowed_by: The option that lets them go, for the hint.
+        planned: What alone may be done, where something may.
+        trial: Tries the new version before it takes over.
+
+    Raises:
+        FlashError: As :func:`promote_release` has them.
+    """
+    app = project.settings.app
+    steps = plan_release(release, look.live, client, rollout, app=app, environment=environment)
+    if planned is not None:
+        live = remembered(look.live, client, rollout)
+        planned.check(live, app=app, environment=environment, target=target, now=steps)
+    _check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete, by=allowed_by)
+    applied = apply(
+        steps,
+        release,
+        control=client,
+        rollout=rollout,
+        app=app,
+        environment=environment,
+        journal=Journal.of(project),
+        report=report,
+        look=look,
+        deadline_s=project.settings.start_timeout_s,
+        who=who(release.action),
+        trial=trial,
+    )
+    return applied, steps
 
 
 def undeploy(project: Project, *, environment: str, target: TargetName, report: Report) -> tuple[str, ...]:
@@ -275,13 +326,13 @@ def plan_release(
     return plan(release.manifest, live, digest=release.digest, app=app, environment=environment)
 
 
-def check_deletions(
+def _check_deletions(
     steps: Plan,
     live: LiveEnvironment | None,
     *,
     environment: str,
     allow_delete: bool,
-    by: str = "--flash-allow-delete (flash deploy --allow-delete)",
+    by: str,
 ) -> None:
     """Refuse to delete endpoints, unless that is allowed, or was when what is live was deployed.
 
@@ -294,7 +345,7 @@ def check_deletions(
     doomed = [name for name in steps.deleted if name not in agreed]
     if doomed and not allow_delete:
         raise Refused(
-            f"environment {environment!r} would lose {len(doomed)} endpoint(s)",
+            f"environment {environment!r} would lose {len(doomed)} endpoint{'' if len(doomed) == 1 else 's'}",
             reasons=[f"{name!r} is live and no longer in the project" for name in doomed],
             hint=f"allow it with {by}",
         )

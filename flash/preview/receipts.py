@@ -5,12 +5,11 @@ Nothing here changes anything anywhere: it is all over before the first mutation
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from flash.bundle import archive
 from flash.cloud.client import PlatformClient
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.control import BuildRecord
+    from flash.cloud.records import BuildRecord
     from flash.deploy.gate import Surroundings, Verdict
     from flash.deploy.receipt import GitState, Sealed
     from flash.deploy.release import Release
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from flash.project import Project, TargetName
 
 __all__ = ["Found", "Where", "asked_of", "find_release", "is_like_the_workers", "read_receipt"]
-
-_BLOCK_BYTES: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,15 +293,11 @@ def _last_build(project: Project, digest: str) -> Artifact | None:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
+        return archive.digest_of(path)
     except OSError as error:
         raise ReceiptError(
             f"cannot read the artifact: {error.strerror}",
             path=str(path),
             hint="name the file that was tested, or leave --artifact out: the platform may have it",
         ) from error
-    return digest.hexdigest()

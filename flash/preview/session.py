@@ -16,8 +16,8 @@ from flash.bundle import discover as discovery
 from flash.bundle.install import Uv
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
-from flash.cloud.control import Look
 from flash.cloud.jobs import EndpointClient
+from flash.cloud.records import Look
 from flash.deploy.apply import DeployedEndpoint, Deployment, apply
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan

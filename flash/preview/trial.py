@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flash.cloud.address import PlatformAddress
-    from flash.cloud.control import Look
+    from flash.cloud.records import Look
     from flash.deploy.canary import Canary
-    from flash.deploy.rollout import Build, Site
+    from flash.deploy.rollout import Build, Site, TryBuild
     from flash.deploy.tally import Calls
 
 __all__ = ["CanaryTests", "trial_by"]
@@ -37,9 +37,7 @@ class CanaryTests(Protocol):
         ...
 
 
-def trial_by(
-    tests: CanaryTests, look: Look, address: PlatformAddress, backend: str
-) -> Callable[[Site, Build, Mapping[str, str]], None]:
+def trial_by(tests: CanaryTests, look: Look, address: PlatformAddress, backend: str) -> TryBuild:
     """What tries a prepared version with *tests*; *look* is what was live before."""
 
     def run(site: Site, build: Build, prepared: Mapping[str, str]) -> None:

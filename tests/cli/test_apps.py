@@ -11,7 +11,7 @@ import pytest
 from fakes_cli import STATE, live
 
 from flash.cli.main import main
-from flash.cloud.client import AppRecord, EnvironmentRecord
+from flash.cloud.records import AppRecord, EnvironmentRecord
 from flash.errors import Refused, SettingsError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from fakes_cli import DIGEST, MANIFEST, STATE, live
 
 from flash.cli.main import main
-from flash.cloud.control import BuildRecord
+from flash.cloud.records import BuildRecord
 from flash.deploy.ledger import Line
 from flash.errors import Busy, NotFound, Refused, SettingsError
 from flash.model.manifest import DeploymentEntry

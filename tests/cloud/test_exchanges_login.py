@@ -12,7 +12,7 @@ from fakes_runpod import KEY, RUNPOD, Runpod
 
 from flash.cloud.auth import approval_url, log_in
 from flash.cloud.client import PlatformClient
-from flash.cloud.control import LoginRecord
+from flash.cloud.records import LoginRecord
 from flash.errors import FlashError, NotAuthorized
 
 NOON = 1_795_435_200.0

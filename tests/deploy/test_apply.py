@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
-from flash.cloud.control import AppRecord, LeaseRecord, Look
+from flash.cloud.records import AppRecord, LeaseRecord, Look
 from flash.deploy import ledger, rollback
 from flash.deploy.apply import Applied, Deployment, apply, finish
 from flash.deploy.journal import Journal

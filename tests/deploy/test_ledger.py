@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flash.cloud.control import BuildRecord
+from flash.cloud.records import BuildRecord
 from flash.deploy import ledger
 from flash.errors import NotFound, Refused, SettingsError
 from flash.model.manifest import DeploymentEntry, Manifest

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
-from flash.cloud.control import LeaseRecord
+from flash.cloud.records import LeaseRecord
 from flash.deploy import leftovers
 from flash.deploy.apply import apply, finish
 from flash.deploy.journal import Journal

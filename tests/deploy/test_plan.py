@@ -10,7 +10,7 @@ from fakes_deploy import lb_resource, manifest, queue_resource
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flash.cloud.client import LiveEnvironment
+from flash.cloud.records import LiveEnvironment
 from flash.deploy.inputs import Placement, endpoint_input
 from flash.deploy.plan import Plan, plan
 from flash.deploy.steps import (

@@ -8,7 +8,7 @@ import pytest
 from fakes_deploy import artifact, manifest
 from fakes_receipt import DIGEST, GATE, key_pair, receipt
 
-from flash.cloud.control import BuildRecord, LiveEnvironment
+from flash.cloud.records import BuildRecord, LiveEnvironment
 from flash.deploy.provenance import check_receipt, release_of_environment, release_of_receipt
 from flash.deploy.receipt import Sealed, open_receipt, seal
 from flash.deploy.signature import signing_key, trusted_keys

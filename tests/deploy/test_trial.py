@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fakes_deploy import Clock, FakePlatform, artifact, manifest
 
-from flash.cloud.control import TrafficRecord
+from flash.cloud.records import TrafficRecord
 from flash.deploy.apply import Applied, apply, finish
 from flash.deploy.canary import Canary, Evidence
 from flash.deploy.journal import Journal

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from faults.world import ENVIRONMENT, NEW, OLD, World
 
-from flash.cloud.control import BuildRecord
+from flash.cloud.records import BuildRecord
 from flash.errors import NotFound
 from flash.model.manifest import DeploymentEntry, Manifest
 from flash.preview import history

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fakes_deploy import manifest, queue_resource
 
-from flash.cloud.control import LiveEnvironment
+from flash.cloud.records import LiveEnvironment
 from flash.deploy.plan import plan
 from flash.errors import DeployError, SettingsError
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest
