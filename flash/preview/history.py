@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from flash.cloud.client import PlatformClient
 from flash.deploy import ledger, rollback
 from flash.deploy.release import Release
-from flash.preview.promote import address, carry_out, found, rollout_of
+from flash.preview.promote import address, found, rollout_of
+from flash.preview.releasing import carry_out
 
 if TYPE_CHECKING:
     from flash.bundle.install import Report

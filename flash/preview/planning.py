@@ -9,8 +9,9 @@ from flash.cloud.client import PlatformClient
 from flash.deploy.plan import Plan, plan
 from flash.deploy.stock_images import unsupported_on_runpod
 from flash.errors import DeployError, NotFound
-from flash.preview.promote import address, remembered, rollout_of
+from flash.preview.promote import address, rollout_of
 from flash.preview.receipts import is_like_the_workers
+from flash.preview.releasing import remembered
 
 if TYPE_CHECKING:
     from pathlib import Path

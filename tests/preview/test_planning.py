@@ -12,7 +12,7 @@ from flash.deploy.plan import plan
 from flash.errors import DeployError, SettingsError
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest
 from flash.preview.planning import look, make_plan, read_plan, runpod_notes, write_plan
-from flash.preview.promote import remembered
+from flash.preview.releasing import remembered
 from flash.project import Project, load_project
 
 

@@ -98,7 +98,7 @@ def test_an_endpoint_that_would_go_is_refused_before_anything_is_made(project: P
     runpod.told.clear()
     runpod.requests.clear()
 
-    with pytest.raises(Refused, match="would lose 1 endpoint:"):
+    with pytest.raises(Refused, match="would lose 1 endpoint"):
         deploy(project, manifest("one"), "2" * 64)
     assert runpod.mutations == []
     assert runpod.endpoints == before
