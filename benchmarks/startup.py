@@ -30,7 +30,7 @@ from pathlib import Path
 from flash import project
 from flash.bundle.install import Uv
 from flash.model.manifest import Artifact
-from flash.preview import session
+from flash.preview import building, session
 from flash.preview.backend import Backend, choose
 from flash.preview.bases import Bases
 
@@ -183,7 +183,7 @@ def main() -> None:
         root = Path(scratch)
         write_project(root)
         opened = project.load_project(root)
-        artifact = session.build(opened, report=lambda _: None)
+        artifact = building.build(opened, report=lambda _: None)
         for name in options.backend or ("process", "docker"):
             backend = choose(name, (PYTHON,))
 

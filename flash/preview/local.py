@@ -28,6 +28,7 @@ from filelock import FileLock
 
 from flash import project
 from flash.bundle.evaluation import end_session
+from flash.cloud.transport import http_client
 from flash.errors import BuildError, PlatformUnreachable, PortTaken, PreviewError
 from flash.model.hardware import DEFAULT_PYTHON, PYTHON_VERSIONS
 from flash.preview.backend import PROCESSES, Backend, Wanted, choose
@@ -52,6 +53,7 @@ __all__ = [
 DEFAULT_PORT: Final = 8787
 _START_DEADLINE_S: Final = 60.0
 _STOP_DEADLINE_S: Final = 30.0
+_ANSWERS_WITHIN_S: Final = 5.0
 _POLL_S: Final = 0.02
 # what an import of large libraries from a cold disk takes, several times over
 DESCRIBE_DEADLINE_S: Final = 120.0
@@ -384,12 +386,12 @@ def _answering(home: Path) -> PlatformState | None:
     if state is None:
         return None
     try:
-        reply = httpx.get(
-            f"{state.url}/flash/healthz",
-            headers={"Authorization": f"Bearer {state.api_key}"},
-            timeout=5,
-            trust_env=False,
-        )
+        with http_client(state.url) as client:
+            reply = client.get(
+                f"{state.url}/flash/healthz",
+                headers={"Authorization": f"Bearer {state.api_key}"},
+                timeout=_ANSWERS_WITHIN_S,
+            )
     except httpx.ConnectError:
         # what a killed platform leaves behind; the next start replaces it
         return None

@@ -155,9 +155,9 @@ class RealPipeline:
 
     def discover(self, project: Project) -> App:
         """The endpoints that the sources declare."""
-        from flash.preview import session
+        from flash.preview import building
 
-        return session.discover(project)
+        return building.discover(project)
 
     def check_target(self, project: Project, environment: str, target: TargetName, *, report: Report) -> None:
         """Raise unless *target* can be deployed to."""
@@ -167,9 +167,9 @@ class RealPipeline:
 
     def build(self, project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
         """Build the artifact; *keep_build_dir* leaves the staged tree."""
-        from flash.preview import session
+        from flash.preview import building
 
-        return session.build(project, report=report, keep_build_dir=keep_build_dir, wanted=self._wanted)
+        return building.build(project, report=report, keep_build_dir=keep_build_dir, wanted=self._wanted)
 
     def start_preview(self, project: Project, artifact: Artifact, *, report: Report) -> Preview:
         """Serve the artifact on a platform of its own."""

@@ -1,4 +1,4 @@
-"""A preview: build the project, start a platform, deploy to it. And the file that tells others where it is."""
+"""A preview: a platform is started, an artifact deployed to it. And the file that tells others where it is."""
 
 from __future__ import annotations
 
@@ -8,12 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
 
-from filelock import FileLock
-
 from flash import project as settings
-from flash.bundle import archive, assemble, sources
-from flash.bundle import discover as discovery
-from flash.bundle.install import Uv
+from flash.bundle import archive
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
 from flash.cloud.jobs import EndpointClient
@@ -23,16 +19,15 @@ from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.staged import StagedRollout
-from flash.errors import ManifestError, NotFound, TargetPythonMissing
+from flash.errors import ManifestError, NotFound
 from flash.model.manifest import Artifact
-from flash.preview.backend import PROCESSES, Backend, Wanted, choose
-from flash.preview.bases import MAKING_PREFIX, Bases
+from flash.preview.backend import PROCESSES, Backend
+from flash.preview.bases import MAKING_PREFIX
 from flash.preview.claims import claimed_folder, remove_abandoned
-from flash.preview.local import Describer, PlatformState, launch_platform
+from flash.preview.local import PlatformState, launch_platform
 
 if TYPE_CHECKING:
     from flash.bundle.install import Report
-    from flash.model.app import App
     from flash.project import Project
 
 __all__ = [
@@ -40,8 +35,6 @@ __all__ = [
     "PREVIEW_PREFIX",
     "Attachment",
     "Preview",
-    "build",
-    "discover",
     "local_address",
     "start_preview",
 ]
@@ -49,68 +42,6 @@ __all__ = [
 PREVIEW_ENVIRONMENT: Final = "preview"
 PREVIEW_PREFIX: Final = "preview-"
 """Of the folders of running previews."""
-
-
-def discover(project: Project) -> App:
-    """The endpoints that the project's sources declare; reads, and imports nothing."""
-    found = sources.project_files(project.root)
-    return discovery.discover(project.root, found.files, app_name=project.settings.app, ignored=found.ignored)
-
-
-def build(
-    project: Project,
-    *,
-    report: Report,
-    keep_build_dir: bool = False,
-    for_runpod: bool = False,
-    wanted: Wanted = "auto",
-) -> Artifact:
-    """Build the project's artifact.
-
-    Args:
-        project: What to build.
-        report: Told what happens, a line each.
-        keep_build_dir: Leave the staged tree.
-        for_runpod: It is to run on Runpod's own images.
-        wanted: What workers are to be; but for ``process``, a Python that is not on this machine may be a container's.
-
-    Raises:
-        DeclarationError, BuildError: What is wrong with the project.
-        TargetPythonMissing: The workers' interpreter is not here. Said before anything is installed.
-    """
-    project.make_flash_dir()
-    uv = Uv(environment=settings.environment())
-    bases = Bases(settings.flash_home() / "bases", uv, report)
-    describer = _describer(bases, project.settings.python, wanted, report)
-    request = assemble.BuildRequest(
-        root=project.root,
-        app_name=project.settings.app,
-        python_version=project.settings.python,
-        exclude=project.settings.exclude,
-        bundle=project.settings.bundle,
-        size_limit_bytes=project.settings.size_limit_bytes,
-        keep_build_dir=keep_build_dir,
-        for_runpod=for_runpod,
-    )
-    # two builds would stage into the same folder
-    with FileLock(project.flash_dir / "build.lock"):
-        return assemble.build(request, installer=uv, describer=describer, report=report)
-
-
-def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report) -> assemble.Describer:
-    """What describes an artifact: the target's interpreter on this machine, or else one in a container."""
-    try:
-        bases.python(python_version)
-    except TargetPythonMissing:
-        backend = PROCESSES if wanted == "process" else choose("auto", (python_version,))
-        if backend.name == "process":
-            raise
-        from flash.emulator.launchers.sdk import DockerContainers
-        from flash.preview.describing import ContainerDescriber
-
-        report(f"describing the artifact in containers: Python {python_version} is on this machine only as an image")
-        return ContainerDescriber(DockerContainers(backend.host), bases, settings.flash_home())
-    return Describer(bases)
 
 
 @dataclass(frozen=True, slots=True)

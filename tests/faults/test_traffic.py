@@ -18,7 +18,7 @@ from flash.deploy.tally import Calls, Seen
 from flash.deploy.trial import Trial
 from flash.errors import DeployError
 from flash.model.manifest import Artifact
-from flash.preview import history, local, promote, session
+from flash.preview import building, history, local, promote
 from flash.preview.session import Attachment
 from flash.project import Project, load_project
 
@@ -94,7 +94,7 @@ def site(tmp_path: Path, platform: local.PlatformState) -> Site:
     built = []
     for name in ("old", "new"):
         (root / "app.py").write_text(APP.format(version=name), encoding="utf-8")
-        artifact = session.build(project, report=lambda _: None, wanted="process")
+        artifact = building.build(project, report=lambda _: None, wanted="process")
         # the next build takes its place
         kept = artifact.path.with_name(f"{name}.tar.gz")
         kept.write_bytes(artifact.path.read_bytes())

@@ -13,7 +13,7 @@ from flash.bundle import archive
 from flash.cloud.transport import status_error
 from flash.deploy.stage import worker_failed
 from flash.errors import ArtifactTooLarge, DeclarationError, DiscoveryError, NotAuthorized, SettingsError
-from flash.preview import promote, session
+from flash.preview import building, promote
 from flash.project import load_project
 from flash.runtime.excuses import failure
 
@@ -50,7 +50,7 @@ def project_of(folder: Path, **files: str) -> Project:
 def test_no_function_is_decorated(folder: Path) -> None:
     """The page: "Ensure functions are decorated with @Endpoint(...)"."""
     with pytest.raises(DiscoveryError, match=r"no function is decorated with @Endpoint\(\.\.\.\)") as caught:
-        session.discover(project_of(folder, worker="def work(n): return n\n"))
+        building.discover(project_of(folder, worker="def work(n): return n\n"))
     assert caught.value.hint.startswith("decorate a function at the top level of a module")
 
 
@@ -59,10 +59,10 @@ def test_the_file_is_ignored(folder: Path, ignore: str) -> None:
     """The page: "Check that Python files aren't excluded by .gitignore or .flashignore": file and rule are named."""
     (folder / ignore).write_text("worker.py\n", encoding="utf-8")
     with pytest.raises(DiscoveryError, match=rf"except in worker\.py, which is hidden: .*{ignore}") as caught:
-        session.discover(project_of(folder, worker=ENDPOINT))
+        building.discover(project_of(folder, worker=ENDPOINT))
     assert caught.value.hint == "if it should ship, write !/worker.py into .flashignore, or change the rule"
     (folder / ".flashignore").write_text("!/worker.py\n", encoding="utf-8")
-    assert [endpoint.name for endpoint in session.discover(project_of(folder))] == ["x"]
+    assert [endpoint.name for endpoint in building.discover(project_of(folder))] == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_file_is_ignored(folder: Path, ignore: str) -> None:
 def test_the_decorators_syntax_is_wrong(folder: Path, text: str) -> None:
     """The page: "Verify decorator syntax is correct": file and line are named."""
     with pytest.raises((DeclarationError, DiscoveryError)) as caught:
-        session.discover(project_of(folder, worker=text))
+        building.discover(project_of(folder, worker=text))
     assert caught.value.headline.startswith("worker.py:3: ")
     assert caught.value.hint
 
