@@ -9,32 +9,34 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from email.parser import HeaderParser
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-from packaging.utils import canonicalize_name
-
 from flash.bundle.archive import mebibytes
+from flash.bundle.installed import Distribution, settle
+from flash.bundle.wanted import Wanted, settings_of_uv
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
 from flash.model.hardware import PYTHON_VERSIONS
 
-__all__ = ["TARGET_PLATFORM", "Distribution", "Installer", "Report", "Uv", "child_environment", "interpreter_folders"]
+__all__ = [
+    "TARGET_PLATFORM",
+    "Distribution",
+    "Installer",
+    "Report",
+    "Uv",
+    "Wanted",
+    "child_environment",
+    "interpreter_folders",
+]
 
 Report = Callable[[str], None]
 
 TARGET_PLATFORM: Final = "x86_64-manylinux_2_28"
 """As uv spells it. Source: the tags that runpod-flash 1.21 asks pip for, platform contract §4.7."""
-
-# What an installer leaves behind that differs from machine to machine, or that nobody reads in an artifact.
-_INSTALLER_FILES = frozenset({"INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "uv_build.json"})
-_SCRIPT_FOLDERS = ("bin", "Scripts")
 
 _KEPT = frozenset(
     {
@@ -61,38 +63,35 @@ _FROM_PIP = {
 _SUPERSEDED_BY = {"UV_INDEX_URL": "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX_URL": "UV_INDEX"}
 
 
-@dataclass(frozen=True, slots=True)
-class Distribution:
-    """A distribution that was installed.
-
-    Attributes:
-        name: Normalised: lower case, hyphens.
-        size_bytes: Of its files, unpacked.
-        requires: Its ``Requires-Dist`` lines, as its metadata has them.
-        top_level: The first parts of its files' paths, sorted: ``("six.py",)``.
-    """
-
-    name: str
-    version: str
-    size_bytes: int
-    requires: tuple[str, ...] = ()
-    top_level: tuple[str, ...] = ()
-
-
 class Installer(Protocol):
     """Installs distributions into a folder."""
 
+    def key(self, wanted: Wanted) -> str:
+        """What decides what gets installed, as one number in hexadecimal: what is wanted, and where it comes from.
+
+        Reads settings and the names of local files, and asks no index.
+        """
+        ...
+
     def install(
-        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
+        self,
+        wanted: Wanted | Sequence[str],
+        *,
+        target: Path,
+        report: Report,
+        python_version: str = "",
+        excluded: Sequence[str] = (),
     ) -> tuple[Distribution, ...]:
-        """Install *requirements* and what they need flat into *target*, an empty folder.
+        """Install what is *wanted* and what that needs flat into *target*, an empty folder.
+
+        Its files may be links into the installer's own cache: nobody may change them where they are.
 
         Args:
-            requirements: As PEP 508 has them.
+            wanted: All that is to be known; or requirements as PEP 508 has them, whose files may then be changed.
             target: Where to.
-            python_version: ``"3.12"``; markers are judged for it, on Linux x86-64.
-            excluded: Distributions that are neither downloaded nor installed, whoever asks for them.
             report: Takes a line for the user now and then.
+            python_version: For mere requirements: ``"3.12"``; markers are judged for it, on Linux x86-64.
+            excluded: For mere requirements: distributions that are not downloaded, whoever asks for them.
 
         Raises:
             DependencyError: They cannot be installed; ``detail`` is what the installer said.
@@ -123,34 +122,49 @@ class Uv:
         self._platform = platform
         self._interpreter = interpreter
 
+    def key(self, wanted: Wanted) -> str:
+        """See `Installer`."""
+        return wanted.digest(
+            {"platform": self._platform, "uv": settings_of_uv(self._environment, wanted.folder)}
+            | ({"no-index": True} if self._no_index else {})
+        )
+
     def install(
-        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
+        self,
+        wanted: Wanted | Sequence[str],
+        *,
+        target: Path,
+        report: Report,
+        python_version: str = "",
+        excluded: Sequence[str] = (),
     ) -> tuple[Distribution, ...]:
         """Install wheels for the target platform into *target*; see `Installer`."""
-        if not requirements:
+        if isinstance(wanted, Wanted):
+            link_mode = "hardlink"
+        else:
+            link_mode, wanted = "copy", Wanted(tuple(wanted), python_version, excluded=tuple(excluded))
+        if not wanted.requirements:
             return ()
         target = target.absolute()
         target.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="flash-install-") as scratch:
-            wanted, overrides = Path(scratch, "requirements.txt"), Path(scratch, "excluded.txt")
-            wanted.write_text("".join(f"{line}\n" for line in requirements), encoding="utf-8")
-            # an override with a marker that never holds takes a distribution out of the resolution, whoever asks for it
-            overrides.write_text("".join(f"{name}; sys_platform == 'none'\n" for name in excluded), encoding="utf-8")
-            report(f"resolving {_count(len(requirements), 'requirement')} for Python {python_version} on Linux x86-64")
+            report(
+                f"resolving {_count(len(wanted.requirements), 'requirement')} for Python {wanted.python_version}"
+                " on Linux x86-64"
+            )
             self._run_resolving(
                 [
-                    *("pip", "install", "--target", str(target), "--requirements", str(wanted)),
-                    *(("--overrides", str(overrides)) if excluded else ()),
+                    *("pip", "install", "--target", str(target), *wanted.write(Path(scratch))),
                     *("--python", str(self._interpreter)),
-                    *("--python-version", python_version, "--python-platform", self._platform),
+                    *("--python-version", wanted.python_version, "--python-platform", self._platform),
                     *("--only-binary", ":all:", "--no-compile-bytecode"),
-                    # a link into uv's cache would let a change of the tree change the cache
-                    *("--link-mode", "copy", *self._no_index),
+                    *("--link-mode", link_mode, *self._no_index),
+                    # where [tool.uv] of the project, with its indexes, is found
+                    *(("--project", str(wanted.folder)) if wanted.folder is not None else ()),
                 ],
-                # where [tool.uv] of the project, with its indexes, is found
                 cwd=target,
             )
-        distributions = _settle(target)
+        distributions = settle(target)
         report(
             f"installed {_count(len(distributions), 'distribution')}"
             f" ({mebibytes(sum(each.size_bytes for each in distributions))})"
@@ -324,49 +338,6 @@ def interpreter_folders(outer: Mapping[str, str], version: str) -> str:
 
 def _venv_python(venv: Path) -> Path:
     return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
-
-
-def _settle(target: Path) -> tuple[Distribution, ...]:
-    """Remove what differs between machines, and read what was installed."""
-    for name in _SCRIPT_FOLDERS:
-        shutil.rmtree(target / name, ignore_errors=True)
-    (target / ".lock").unlink(missing_ok=True)
-    found = []
-    for info in sorted(target.glob("*.dist-info")):
-        for name in _INSTALLER_FILES:
-            (info / name).unlink(missing_ok=True)
-        files = _recorded(target, info)
-        metadata = HeaderParser().parsestr((info / "METADATA").read_text(encoding="utf-8", errors="replace"))
-        found.append(
-            Distribution(
-                name=canonicalize_name(str(metadata["Name"])),
-                version=str(metadata["Version"]),
-                size_bytes=sum((target / file).stat().st_size for file in files),
-                requires=tuple(str(line) for line in metadata.get_all("Requires-Dist", [])),
-                top_level=tuple(sorted({file.split("/", 1)[0] for file in files})),
-            )
-        )
-    return tuple(found)
-
-
-def _recorded(target: Path, info: Path) -> tuple[str, ...]:
-    """Rewrite RECORD, sorted and without what is gone, and return the files that it names."""
-    record = info / "RECORD"
-    kept = sorted(_existing_lines(target, record))
-    record.unlink(missing_ok=True)
-    record.write_text("".join(f"{line}\n" for _, line in kept), encoding="utf-8", newline="\n")
-    return tuple(file for file, _ in kept)
-
-
-def _existing_lines(target: Path, record: Path) -> Iterator[tuple[str, str]]:
-    import csv
-
-    if not record.exists():
-        return
-    for line in record.read_text(encoding="utf-8").splitlines():
-        file = next(csv.reader([line]), [""])[0]
-        if file and not file.startswith("../") and (target / file).is_file():
-            yield file, line
 
 
 _CHATTER = ("Using CPython", "Using Python", "warning:", "Resolved ", "Prepared ", "Downloading ", " Downloaded ")

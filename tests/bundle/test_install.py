@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from flash.bundle.install import Uv
+from flash.bundle.install import Uv, Wanted
 from flash.errors import DependencyError, PreviewError, TargetPythonMissing
 
 if TYPE_CHECKING:
@@ -238,3 +240,39 @@ def test_an_interpreter_that_cannot_be_started_is_an_error(uv: Uv, tmp_path: Pat
     """It was there a moment ago."""
     with pytest.raises(PreviewError, match="cannot start"):
         uv.compile(tmp_path / "python", tmp_path)
+
+
+def test_a_set_of_wishes_is_installed_by_links_into_the_cache(uv: Uv, tmp_path: Path) -> None:
+    """What is settled afterwards is replaced, so the cache stays as it was: the next installation is the same."""
+    wanted = Wanted(("app",), "3.12", excluded=("heavy",))
+    found = uv.install(wanted, target=tmp_path / "one", report=lambda _: None)
+    assert (tmp_path / "one/app.py").stat().st_nlink > 1
+    assert [each.name for each in found] == ["app", "lib", "new"]
+    assert uv.install(wanted, target=tmp_path / "two", report=lambda _: None) == found
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_what_ships_of_a_distribution_is_known_from_its_record(uv: Uv, tmp_path: Path) -> None:
+    """Its files, without what the installer left; its wheel's tags; whether others find it by its entry points."""
+    (native,) = uv.install(Wanted(("native",), "3.12"), target=tmp_path / "o", report=lambda _: None)
+    assert native.tags == ("cp312-cp312-manylinux_2_28_x86_64",)
+    assert native.files == tuple(
+        sorted(
+            ["native.py", *(f"native-1.0.dist-info/{x}" for x in ("METADATA", "RECORD", "WHEEL", "entry_points.txt"))]
+        )
+    )
+    assert not native.is_plugin
+
+
+def test_constraints_bind_what_is_needed_indirectly_and_their_hashes_count(uv: Uv, index: Path, tmp_path: Path) -> None:
+    """As a lock's do."""
+    wheel(index, "lib", "2.0")
+    digest = hashlib.sha256((index / "lib-1.0-py3-none-any.whl").read_bytes()).hexdigest()
+    good = Wanted(("app",), "3.10", (f"lib==1.0 --hash=sha256:{digest}",), excluded=("heavy",))
+    found = uv.install(good, target=tmp_path / "good", report=lambda _: None)
+    assert [each.version for each in found if each.name == "lib"] == ["1.0"]
+    bad = replace(good, constraints=(f"lib==1.0 --hash=sha256:{'0' * 64}",))
+    with pytest.raises(DependencyError, match="lib") as raised:
+        uv.install(bad, target=tmp_path / "bad", report=lambda _: None)
+    assert "Hash mismatch" in raised.value.detail
+    assert not list((tmp_path / "bad").glob("*.py"))
