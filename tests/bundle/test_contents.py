@@ -7,7 +7,9 @@ import io
 import tarfile
 from pathlib import Path
 
+import fakes_artifact
 import pytest
+from fakes_artifact import demo
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -128,3 +130,37 @@ def test_every_distribution_is_locked_by_what_it_lists(tmp_path: Path) -> None:
     ]
     record = FILES["Big_Thing-1.0.dist-info/RECORD"].encode()
     assert found[0].record_sha256 == hashlib.sha256(record).hexdigest()
+
+
+def test_the_flash_that_built_it_is_known(tmp_path: Path) -> None:
+    """By its own part in it."""
+    assert contents.read(fakes_artifact.packed(tmp_path / "a.tar.gz", demo())).flash_version == "0.1.0"
+    odd = demo(**{"flash/__init__.py": "__version__ = version('pytest-flash')\n"})
+    assert contents.read(fakes_artifact.packed(tmp_path / "b.tar.gz", odd)).flash_version == ""
+
+
+def test_the_projects_own_files_are_what_nothing_else_brought(tmp_path: Path) -> None:
+    """Sorted, without handlers, distributions and Flash."""
+    own = contents.read(fakes_artifact.packed(tmp_path / "a.tar.gz", demo())).own_files()
+    assert own == ("data/deep/words.txt", "gpu_worker.py", "lb_worker.py")
+
+
+@pytest.mark.parametrize(
+    ("name", "manifest", "told", "hint"),
+    [
+        ("flash_manifest.json", "{", "is no JSON", "flash build"),
+        ("flash_manifest.json", "[" * 100_000, "is no JSON", "flash build"),
+        ("flash_manifest.json", '{"resources": []}', "resources", ""),
+        ("flash_manifest.json", '{"generated_at": "2026-08-01"}', "not one of Flash's", "runpod-flash built it"),
+        ("./flash_manifest.json", "{}", "there is no flash_manifest.json at its top", "runpod-flash built it"),
+        ("other.json", "{}", "there is no flash_manifest.json at its top", "it is no artifact"),
+    ],
+    ids=["half", "deep", "wrong", "foreign", "foreign-paths", "none"],
+)
+def test_a_manifest_that_is_none_of_ours_is_an_error(
+    tmp_path: Path, name: str, manifest: str, told: str, hint: str
+) -> None:
+    """It says whose it is."""
+    with pytest.raises(ManifestError, match=told) as refused:
+        contents.read(packed(tmp_path, {"a.py": "", name: manifest}))
+    assert hint in refused.value.hint
