@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from pathspec import GitIgnoreSpec
-
+from flash.bundle.patterns import Layer, Rules, verdict_of
 from flash.bundle.written import is_written_by_runs
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["BUILT_IN", "FLASHIGNORE", "GITIGNORE", "NEVER", "SECRET", "TESTS", "Sources", "project_files"]
 
@@ -43,7 +43,7 @@ _WRITTEN = f"{NEVER}: a run of tests, or Flash, wrote it"
 # Source: what runpod-flash 1.21 leaves out (contract §4.2), and what tools of today leave behind.
 _BUILT_IN_PATTERNS = (
     *(".build/", ".runpod/", "*.tar.gz", ".gitignore", ".gitattributes", ".flashignore", "__pycache__/"),
-    *("*.py[cod]", "*.egg-info/", "dist/", "build/", ".venv/", "venv/", "env/", ".vscode/", ".idea/"),
+    *("*.pyc", "*.pyo", "*.pyd", "*.egg-info/", "dist/", "build/", ".venv/", "venv/", "env/", ".vscode/", ".idea/"),
     *(".ipynb_checkpoints/", ".DS_Store", ".tox/", ".nox/", ".mypy_cache/", ".pytest_cache/"),
     *(".ruff_cache/", ".hypothesis/", ".coverage", ".coverage.*", "htmlcov/", "node_modules/"),
     *("conftest.py", "tests/", "test_*.py", "*_test.py", "docs/", "*.md", "!README.md"),
@@ -85,30 +85,13 @@ class Sources:
         return tuple(sorted(path for path, rule in self.ignored.items() if rule == label))
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
-    """One list of rules. *base* is the directory that its patterns are relative to, ``""`` or ending with a slash."""
-
-    base: str
-    label: str
-    spec: GitIgnoreSpec
-
-    def verdict(self, path: str) -> bool | None:
-        """True: ignored; False: explicitly not; None: no rule of this layer speaks of it."""
-        return self.spec.check_file(path.removeprefix(self.base)).include
-
-
-def _layer(base: str, label: str, patterns: Iterable[str]) -> _Layer:
-    return _Layer(base, label, GitIgnoreSpec.from_lines(patterns))
-
-
 _NEVER = (
-    _layer("", SECRET, _SECRET_PATTERNS),
-    _layer("", _EXAMPLE, _EXAMPLE_PATTERNS),
-    _layer("", TESTS, ["/tests/"]),
-    _layer("", _OURS, [".flash/", ".git/", ".hg/", ".svn/"]),
+    Layer("", SECRET, _SECRET_PATTERNS),
+    Layer("", _EXAMPLE, _EXAMPLE_PATTERNS),
+    Layer("", TESTS, ["/tests/"]),
+    Layer("", _OURS, [".flash/", ".git/", ".hg/", ".svn/"]),
 )
-_STANDARD = _layer("", BUILT_IN, _BUILT_IN_PATTERNS)
+_STANDARD = Layer("", BUILT_IN, _BUILT_IN_PATTERNS)
 
 
 def project_files(root: Path) -> Sources:
@@ -118,55 +101,99 @@ def project_files(root: Path) -> Sources:
         BuildError: A link leaves the project or leads in a circle, a name is not UTF-8, or something cannot be read.
     """
     walk = _Walk(root)
-    files = sorted(walk.visit(root, "", (), (os.path.realpath(root),)))
-    return Sources(tuple(files), dict(sorted(walk.ignored.items())))
+    walk.visit_all()
+    return Sources(tuple(sorted(walk.files)), dict(sorted(walk.ignored.items())))
+
+
+@dataclass(slots=True)
+class _Folder:
+    """A folder to be visited.
+
+    Attributes:
+        path: Where it is.
+        base: The same, relative to the project: ``""`` or ending with a slash.
+        git_rules: Of ``.gitignore`` files above it, and what they make with all others.
+        above: The real paths of the folders that led here, with its own.
+        is_below: Whether a pattern spoke of it or a folder above, and it is not ignored.
+    """
+
+    path: str
+    base: str
+    git_rules: tuple[Layer, ...]
+    rules: Rules
+    above: tuple[str, ...]
+    is_below: bool = False
 
 
 class _Walk:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.real_root = Path(os.path.realpath(root))
+        self.files: list[str] = []
         self.ignored: dict[str, str] = {}
         self.own = _rules_of(root / FLASHIGNORE, "", FLASHIGNORE)
 
-    def visit(self, folder: Path, base: str, inherited: tuple[_Layer, ...], above: tuple[str, ...]) -> Iterator[str]:
-        """Yield what ships below *folder*; *above* are the real paths of the directories that led here."""
-        entries = _entries(folder, base)
-        has_rules = any(entry.name == GITIGNORE for entry in entries)
-        nested = _rules_of(folder / GITIGNORE, base, f"{base}{GITIGNORE}") if has_rules else ()
-        git_rules = (*inherited, *nested)
-        # weakest first
-        layers = (*git_rules, _STANDARD, *self.own, *_NEVER)
-        for entry in entries:
-            path = f"{base}{entry.name}"
-            _check_name(path)
-            is_folder = _is_folder(entry)
-            rule = self._rule(entry, path, layers, is_folder=is_folder)
-            if rule is not None:
-                self.ignored[f"{path}/" if is_folder else path] = rule
-            elif is_folder:
-                real = os.path.realpath(entry.path)
-                if real in above:
-                    raise BuildError(
-                        f"the link leads in a circle, to {_relative(self.real_root, real)!r}",
-                        path=path,
-                        hint=f"remove it, or list it in {FLASHIGNORE}",
-                    )
-                yield from self.visit(Path(entry.path), f"{path}/", git_rules, (*above, real))
-            else:
-                yield path
+    def visit_all(self) -> None:
+        # not by recursion: folders may lie deeper than Python may call
+        pending = [_Folder(str(self.root), "", (), self._rules(()), (str(self.real_root),))]
+        while pending:
+            pending += reversed(self._visit(pending.pop()))
 
-    def _rule(self, entry: os.DirEntry[str], path: str, layers: tuple[_Layer, ...], *, is_folder: bool) -> str | None:
-        rule = _verdict(layers, f"{path}/" if is_folder else path)
-        if rule is not None:
-            return rule
-        if is_folder and _has_file(Path(entry.path), "pyvenv.cfg"):
+    def _rules(self, git_rules: tuple[Layer, ...]) -> Rules:
+        # weakest first
+        return Rules((*git_rules, _STANDARD, *self.own, *_NEVER))
+
+    def _visit(self, folder: _Folder) -> list[_Folder]:
+        """Note what ships of a folder; the folders in it that do."""
+        entries = _entries(folder.path, folder.base)
+        git_rules, rules = folder.git_rules, folder.rules
+        if any(entry.name == GITIGNORE for entry in entries):
+            nested = _rules_of(Path(folder.path, GITIGNORE), folder.base, f"{folder.base}{GITIGNORE}")
+            if nested:
+                git_rules = (*git_rules, *nested)
+                rules = self._rules(git_rules)
+        found: list[_Folder] = []
+        for entry in entries:
+            name = entry.name
+            path = f"{folder.base}{name}"
+            if not name.isascii():
+                _check_name(path)
+            is_folder = _is_folder(entry)
+            shown = f"{path}/" if is_folder else path
+            is_below = folder.is_below or rules.speaks_of(name, shown)
+            rule = rules.verdict(name, shown, is_below=folder.is_below) if is_below else None
+            if rule is None:
+                rule = self._rule_of_kind(entry, path, is_folder=is_folder)
+            if rule is not None:
+                self.ignored[shown] = rule
+            elif is_folder:
+                above = (*folder.above, self._real(entry, path, folder.above))
+                found.append(_Folder(entry.path, shown, git_rules, rules, above, is_below))
+            else:
+                self.files.append(path)
+        return found
+
+    def _real(self, entry: os.DirEntry[str], path: str, above: tuple[str, ...]) -> str:
+        if not entry.is_symlink():
+            return os.path.join(above[-1], entry.name)  # noqa: PTH118  of thousands of folders
+        real = os.path.realpath(entry.path)
+        if real in above:
+            raise BuildError(
+                f"the link leads in a circle, to {_relative(self.real_root, real)!r}",
+                path=path,
+                hint=f"remove it, or list it in {FLASHIGNORE}",
+            )
+        return real
+
+    def _rule_of_kind(self, entry: os.DirEntry[str], path: str, *, is_folder: bool) -> str | None:
+        """What keeps an entry from shipping that no pattern hides."""
+        if is_folder and _has_file(entry.path, "pyvenv.cfg"):
             return _VIRTUAL_ENVIRONMENT
         if entry.is_symlink():
             rule = self._rule_of_link_target(entry, path, is_folder=is_folder)
             if rule is not None:
                 return rule
-        if not is_folder and not stat.S_ISREG(_mode(entry, path)):
+        if not is_folder and not _is_file(entry, path):
             return _NOT_A_FILE
         return _WRITTEN if not is_folder and is_written_by_runs(entry.path) else None
 
@@ -179,19 +206,10 @@ class _Walk:
         if not real.is_relative_to(self.real_root):
             raise BuildError(f"the link leaves the project: {str(Path(entry.path).readlink())!r}", path=path, hint=hint)
         target = _relative(self.real_root, str(real))
-        return _verdict(_NEVER, f"{target}/" if is_folder else target)
+        return verdict_of(_NEVER, f"{target}/" if is_folder else target)
 
 
-def _verdict(layers: tuple[_Layer, ...], path: str) -> str | None:
-    """The label of the strongest layer that speaks of *path*, if it says to ignore it."""
-    for layer in reversed(layers):
-        verdict = layer.verdict(path)
-        if verdict is not None:
-            return layer.label if verdict else None
-    return None
-
-
-def _rules_of(file: Path, base: str, label: str) -> tuple[_Layer, ...]:
+def _rules_of(file: Path, base: str, label: str) -> tuple[Layer, ...]:
     try:
         text = file.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -201,15 +219,15 @@ def _rules_of(file: Path, base: str, label: str) -> tuple[_Layer, ...]:
     except UnicodeDecodeError as error:
         raise BuildError(f"cannot read it: {error}", path=label, hint="save it as UTF-8") from error
     try:
-        return (_layer(base, label, text.splitlines()),)
+        return (Layer(base, label, text.splitlines()),)
     except ValueError as error:
         raise BuildError(f"not a list of patterns: {error}", path=label, hint="one gitignore pattern a line") from error
 
 
-def _entries(folder: Path, base: str) -> list[os.DirEntry[str]]:
+def _entries(folder: str, base: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+            return sorted(entries, key=attrgetter("name"))
     except OSError as error:
         raise BuildError(
             f"cannot read the folder: {error.strerror}",
@@ -218,17 +236,15 @@ def _entries(folder: Path, base: str) -> list[os.DirEntry[str]]:
         ) from error
 
 
-def _has_file(folder: Path, name: str) -> bool:
-    try:
-        return (folder / name).is_file()
-    except OSError:
-        # it cannot be entered, which whoever reads it reports
-        return False
+def _has_file(folder: str, name: str) -> bool:
+    # one that cannot be entered is reported by whoever reads it
+    return os.path.isfile(os.path.join(folder, name))  # noqa: PTH113, PTH118  of thousands of folders
 
 
-def _mode(entry: os.DirEntry[str], path: str) -> int:
+def _is_file(entry: os.DirEntry[str], path: str) -> bool:
+    # what the folder's listing has told already costs nothing to ask for
     try:
-        return entry.stat().st_mode
+        return entry.is_file() or stat.S_ISREG(entry.stat().st_mode)
     except OSError as error:
         raise BuildError(
             f"cannot look at it: {error.strerror}", path=path, hint=f"list it in {FLASHIGNORE} to leave it out"

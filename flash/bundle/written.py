@@ -25,7 +25,8 @@ _MARKS: Final[Mapping[str, tuple[bytes, ...]]] = {
 
 def is_written_by_runs(path: str) -> bool:
     """Whether the file at *path* says so itself. One that cannot be read is told by whoever ships it."""
-    marks = _MARKS.get(Path(path).suffix.lower())
+    # as text: most files of a project are asked, and few have such a suffix
+    marks = _MARKS.get(path[path.rfind(".") :].lower())
     if marks is None:
         return False
     try:

@@ -99,6 +99,14 @@ def test_a_deeper_gitignore_speaks_for_its_folder(tmp_path: Path) -> None:
     )
 
 
+def test_all_but_what_a_list_names_may_be_hidden(tmp_path: Path) -> None:
+    """The usual way to say it, ``*`` and then ``!*/``, enters folders at any depth."""
+    for name in ("a.py", "a.txt", "deep/b.py", "deep/b.txt", "deep/er/c.py"):
+        write(tmp_path / name, "x")
+    write(tmp_path / ".gitignore", "*\n!*/\n!*.py\n")
+    assert project_files(tmp_path).files == ("a.py", "deep/b.py", "deep/er/c.py")
+
+
 def test_flashignore_wins_over_gitignore_and_the_built_in_list(tmp_path: Path) -> None:
     """It is the last word on what is not secret."""
     assert shipped(
