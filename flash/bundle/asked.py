@@ -1,25 +1,33 @@
-"""What a project asks for, read where it stands: ``requirements.txt`` of the root and dependencies of endpoints."""
+"""One requirement as somebody wrote it, and where: what may stand there, and what is refused by name."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 
 from flash.errors import DependencyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
     from flash.model.app import App
 
-__all__ = ["REQUIREMENTS_NAME", "Asked", "read_asked"]
+__all__ = ["Asked", "asked_of_endpoints", "merged", "parse", "refuse_unbuilt"]
 
-REQUIREMENTS_NAME: Final = "requirements.txt"
+_VCS: Final = re.compile(r"(?:git|hg|svn|bzr)\+")
+_URL: Final = re.compile(r"(?:https?|file):", re.IGNORECASE)
+# what is no name and no PEP 508: a path or an URL by itself, with extras and a marker behind it
+_BARE: Final = re.compile(r"(?P<place>[^\s;\[]+)\s*(?P<extras>\[[^\]]*\])?\s*(?P<marker>;.*)?")
+_VARIABLE: Final = re.compile(r"\$\{[A-Z0-9_]+\}")
+_BUILD_IT: Final = (
+    'build its wheel ("pip wheel", "uv build"), and name that by path or URL, or put it into a wheelhouse'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +36,14 @@ class Asked:
 
     Attributes:
         endpoint: Whose it is; None: of all of them.
+        hashes: What its file may have, as ``sha256:…``; empty: anything.
     """
 
     requirement: Requirement
     path: str
-    line: int
+    line: int | None
     endpoint: str | None = None
+    hashes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -43,80 +53,164 @@ class Asked:
     @property
     def by(self) -> str:
         """Who asked, for a message."""
-        return f"{self.path}:{self.line}" if self.endpoint is None else f"endpoint {self.endpoint!r}"
+        if self.endpoint is not None:
+            return f"endpoint {self.endpoint!r}"
+        return self.path if self.line is None else f"{self.path}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """As the installer reads it, with its hashes."""
+        return " ".join([str(self.requirement), *(f"--hash={value}" for value in self.hashes)])
+
+    @property
+    def pin(self) -> str | None:
+        """The one version that it allows, if it does."""
+        specifier = self.requirement.specifier
+        (only,) = specifier if len(specifier) == 1 else (None,)
+        pinned = only is not None and only.operator in ("==", "===") and not only.version.endswith(".*")
+        return only.version if only is not None and pinned else None
 
 
-def read_asked(app: App, root: Path) -> Iterator[Asked]:
-    """Everything that *app* in *root* asks for, whatever its markers say.
+def asked_of_endpoints(app: App, root: Path) -> Iterator[Asked]:
+    """What ``dependencies=[…]`` of the endpoints in *app* say; paths are relative to *root*.
 
     Raises:
-        DependencyError: A line or an entry is no requirement, or a file cannot be read; with its place.
+        DependencyError: An entry is no requirement, with its place.
     """
-    file = root / REQUIREMENTS_NAME
-    if file.is_file():
-        yield from _read(root, file, frozenset())
     for endpoint in app:
         # a client runs nothing of this artifact
         for text in () if endpoint.spec.is_client else endpoint.spec.dependencies:
-            yield Asked(
-                _parsed(text, endpoint.location.path, endpoint.location.line, f"endpoint {endpoint.name!r}: "),
-                endpoint.location.path,
-                endpoint.location.line,
-                endpoint.name,
-            )
+            path, line = endpoint.location.path, endpoint.location.line
+            requirement = parse(text, path=path, line=line, folder=root, prefix=f"endpoint {endpoint.name!r}: ")
+            yield Asked(requirement, path, line, endpoint.name)
 
 
-def _read(root: Path, file: Path, above: frozenset[Path]) -> Iterator[Asked]:
-    shown = file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+def parse(text: str, *, path: str, line: int | None, folder: Path, prefix: str = "") -> Requirement:
+    """Read a requirement; a wheel may be named by its path or URL alone.
+
+    Args:
+        text: What somebody wrote.
+        path: Where, for an error.
+        line: In that file.
+        folder: What a path in it is relative to.
+        prefix: Of an error's message.
+
+    Raises:
+        DependencyError: It is none, or one that nobody can install without building it.
+    """
+    text = text.strip()
+    if _VARIABLE.search(text):
+        raise DependencyError(
+            f"{prefix}{_shown(text)} has a variable in it, which is not replaced",
+            path=path,
+            line=line,
+            hint=_NO_VARIABLES,
+        )
     try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DependencyError(f"cannot read it: {error}", path=shown) from error
-    for number, line in _lines(text):
-        match = re.match(r"(?:-r|--requirement)(?:\s+|=|(?<=-r))(.+)", line)
-        if match:
-            included = (file.parent / match.group(1).strip()).resolve()
-            if included in above or included == file.resolve():
-                raise DependencyError(f"{match.group(1)!r} includes itself", path=shown, line=number)
-            if not included.is_file():
-                raise DependencyError(f"there is no {match.group(1)!r}", path=shown, line=number)
-            yield from _read(root.resolve(), included, above | {file.resolve()})
-        elif line.startswith("-") or re.search(r"\s--\w", line):
-            raise DependencyError(
-                f"the option {line[:60]!r} is not read",
-                path=shown,
-                line=number,
-                hint="only requirements and -r stand here; indexes come from UV_INDEX_URL, PIP_INDEX_URL or [tool.uv]",
-            )
-        else:
-            yield Asked(_parsed(line, shown, number), shown, number)
-
-
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """Lines with their numbers, continued ones joined, without comments."""
-    begun, start = "", 0
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = re.sub(r"(^|\s)#.*$", "", raw)
-        start = start if begun else number
-        if line.rstrip().endswith("\\"):
-            begun += line.rstrip()[:-1] + " "
-            continue
-        whole = (begun + line).strip()
-        begun = ""
-        if whole:
-            yield start, whole
-    if begun.strip():
-        yield start, begun.strip()
-
-
-def _parsed(text: str, path: str, line: int, prefix: str = "") -> Requirement:
-    try:
-        return Requirement(text.strip())
+        bare = _bare(text, folder)
+        if bare is not None:
+            return bare
+        requirement = Requirement(text)
     except InvalidRequirement as error:
         why = str(error).splitlines()[0]
         raise DependencyError(
-            f"{prefix}{text.strip()!r} is no requirement: {why}",
+            f"{prefix}{_shown(text)} is no requirement: {why}",
             path=path,
             line=line,
             hint='write NAME, NAME==1.2 or "NAME @ URL"',
         ) from error
+    except _UnbuiltError as error:
+        raise DependencyError(
+            f"{prefix}{_shown(text)} {error.message}: nothing is built from source",
+            path=path,
+            line=line,
+            hint=error.hint,
+        ) from error
+    if requirement.url is not None and requirement.url.startswith("file:") and not requirement.url.startswith("file:/"):
+        requirement.url = (folder / requirement.url.removeprefix("file:")).resolve().as_uri()
+    return requirement
+
+
+_NO_VARIABLES: Final = (
+    "give an index by UV_INDEX, UV_INDEX_URL or UV_EXTRA_INDEX_URL, its user by UV_INDEX_NAME_USERNAME"
+)
+
+
+def refuse_unbuilt(asked: Asked) -> None:
+    """What is asked for by a URL has to be a wheel.
+
+    Raises:
+        DependencyError: It is a repository, a folder or an archive of sources.
+    """
+    url = asked.requirement.url
+    try:
+        if url is not None:
+            _refuse_unbuilt(url)
+    except _UnbuiltError as error:
+        prefix = "" if asked.endpoint is None else f"endpoint {asked.endpoint!r}: "
+        raise DependencyError(
+            f"{prefix}{_shown(str(asked.requirement))} {error.message}: nothing is built from source",
+            path=asked.path,
+            line=asked.line,
+            hint=error.hint,
+        ) from error
+
+
+def merged(asked: Iterable[Asked]) -> list[tuple[str, str]]:
+    """Names and lines for an installer; who asks for what a line with hashes pins gets that line, with their extras."""
+    asked = list(asked)
+    hashed = {each.name: each for each in asked if each.hashes and each.pin is not None}
+    lines = [(each.name, each.text) for each in asked if each.name not in hashed]
+    for name, line in hashed.items():
+        requirement = Requirement(str(line.requirement))
+        requirement.extras = {extra for each in asked if each.name == name for extra in each.requirement.extras}
+        lines.append((name, replace(line, requirement=requirement).text))
+    return lines
+
+
+class _UnbuiltError(DependencyError):
+    def __init__(self, what: str, hint: str = _BUILD_IT) -> None:
+        super().__init__(what, hint=hint)
+
+
+def _bare(text: str, folder: Path) -> Requirement | None:
+    """What *text* names by a path or URL alone, if it does."""
+    if _VCS.match(text):
+        raise _UnbuiltError("is in a repository")
+    match = _BARE.fullmatch(text)
+    place = match["place"] if match is not None else ""
+    if match is None or not (
+        _URL.match(place) or place.startswith((".", "~")) or "/" in place or place.endswith(".whl")
+    ):
+        return None
+    url = place
+    if not _URL.match(place):
+        path = (folder / place).resolve()
+        if place.endswith(".whl") and not path.is_file():
+            raise InvalidRequirement(f"there is no {place!r}")
+        url = path.as_uri()
+    _refuse_unbuilt(url, folder)
+    try:
+        name = parse_wheel_filename(unquote(urlsplit(url).path.rsplit("/", 1)[-1]))[0]
+    except InvalidWheelFilename as error:
+        raise InvalidRequirement(str(error)) from error
+    # PEP 508 wants a space before the marker of what has a URL
+    return Requirement(f"{name}{match['extras'] or ''} @ {url} {match['marker'] or ''}")
+
+
+def _refuse_unbuilt(url: str, root: Path | None = None) -> None:
+    if _VCS.match(url):
+        raise _UnbuiltError("is in a repository")
+    path = unquote(urlsplit(url).path)
+    if path.endswith(".whl"):
+        return
+    if url.startswith("file:") and (Path(path).is_dir() or not Path(path).suffix):
+        if root is not None and Path(path) == root.resolve():
+            raise _UnbuiltError("is the project itself", "its files ship as they are: list what it needs instead")
+        raise _UnbuiltError("is a folder", f"move its package into the project, or {_BUILD_IT}")
+    raise _UnbuiltError("is no wheel")
+
+
+def _shown(text: str) -> str:
+    """*text* without the password that a URL may have."""
+    return repr(re.sub(r"(?<=://)[^/@\s]+@", "…@", text))

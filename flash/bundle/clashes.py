@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.handlers import handler_name
+from flash.bundle.locks import PYLOCK_NAME
 from flash.bundle.modules import FLASH_NAMES
 from flash.errors import BuildError, DependencyError
 from flash.model.manifest import MANIFEST_NAME
@@ -15,13 +16,16 @@ from flash.model.manifest import MANIFEST_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from packaging.requirements import Requirement
-
-    from flash.bundle.install import Distribution
+    from flash.bundle.installed import Distribution
     from flash.bundle.requirements import Requirements
     from flash.model.app import App
 
-__all__ = ["refuse_clashes", "refuse_contradictions", "refuse_old_pydantic", "refuse_taken_names"]
+__all__ = [
+    "refuse_clashes",
+    "refuse_contradictions",
+    "refuse_old_pydantic",
+    "refuse_taken_names",
+]
 
 # A distribution may leave such a folder beside its own; it is no module that anyone means.
 _LITTER: Final = frozenset({"benchmarks", "docs", "examples", "samples", "scripts", "test", "tests"})
@@ -39,25 +43,45 @@ _OF_IMAGES: Final = frozenset(
 
 def refuse_contradictions(requirements: Requirements) -> None:
     """A version that one asks for must suit all who ask for the same; what is needed indirectly the installer tells."""
-    for pinned in requirements.asked:
-        version = _pin(pinned.requirement)
+    _refuse_unlocked(requirements)
+    everything = (*requirements.asked, *requirements.constraints)
+    for pinned in everything:
+        version = pinned.pin
         if version is None or pinned.name in requirements.excluded:
             continue
-        for other in requirements.asked:
+        for other in everything:
             if other.name == pinned.name and not other.requirement.specifier.contains(version, prereleases=True):
                 raise DependencyError(
-                    f"{str(other.requirement)!r} ({other.by}) contradicts {str(pinned.requirement)!r} ({pinned.by}, at"
-                    f" {pinned.path}:{pinned.line})",
+                    f"{str(other.requirement)!r} ({other.by}) contradicts {str(pinned.requirement)!r} ({pinned.by}"
+                    f"{f', at {pinned.path}:{pinned.line}' if pinned.endpoint is not None else ''})",
                     hint="all endpoints of an app share one set of distributions: choose versions that agree",
                     path=other.path,
                     line=other.line,
                 )
 
 
-def _pin(requirement: Requirement) -> str | None:
-    """The one version that *requirement* allows, if it does."""
-    (only,) = requirement.specifier if len(requirement.specifier) == 1 else (None,)
-    return only.version if only is not None and only.operator == "==" and not only.version.endswith(".*") else None
+def _refuse_unlocked(requirements: Requirements) -> None:
+    """What the lock holds must suit all who ask for it, and it must hold what the project's files ask for."""
+    lock = requirements.lock
+    if lock is None:
+        return
+    names = {pin.name for pin in lock.pins}
+    for asked in requirements.asked:
+        version = lock.version_of(asked.name)
+        if version is not None and not asked.requirement.specifier.contains(version, prereleases=True):
+            problem = f"contradicts {lock.path}, which has {asked.name} {version}"
+        elif asked.endpoint is None and asked.name not in names | requirements.excluded.keys():
+            problem = f"is not in {lock.path}"
+        else:
+            continue
+        raise DependencyError(
+            f"{str(asked.requirement)!r} ({asked.by}) {problem}",
+            hint=f"lock again, or, if {lock.path} is for something else, give it another name: pylock.NAME.toml"
+            if lock.path == PYLOCK_NAME
+            else "run uv lock",
+            path=asked.path,
+            line=asked.line,
+        )
 
 
 def refuse_old_pydantic(distributions: Iterable[Distribution]) -> None:

@@ -1,8 +1,9 @@
 """What an artifact needs from the package index, what it leaves out, and who asked for it.
 
-Requirements are the root's ``requirements.txt``, which every endpoint gets, and ``dependencies=[…]`` of each endpoint.
-All endpoints share one set of distributions. What a worker's image ships is left out where every endpoint that needs it
-has such an image; markers are judged for the target, never for the machine that builds.
+Requirements are those of the project's files (`flash.bundle.chosen`), which every endpoint gets, and
+``dependencies=[…]`` of each endpoint. All endpoints share one set of distributions. What a worker's image ships is left
+out where every endpoint that needs it has such an image; markers are judged for the target, never for the machine that
+builds.
 """
 
 from __future__ import annotations
@@ -10,22 +11,27 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
 
-from flash.bundle.asked import REQUIREMENTS_NAME, read_asked
+from flash.bundle.asked import Asked, asked_of_endpoints, merged, refuse_unbuilt
+from flash.bundle.chosen import choose
+from flash.bundle.listed import REQUIREMENTS_NAME
+from flash.bundle.needs import applies, closure, target_environment
+from flash.bundle.refused import refuse_pinned_pydantic, refuse_unhashed
+from flash.bundle.wanted import Wanted
 from flash.errors import BuildError, DependencyError
 from flash.model.hardware import AUTO_EXCLUDED, provided_by_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
-    from flash.bundle.asked import Asked
-    from flash.bundle.install import Distribution
+    from flash.bundle.chosen import Chosen
+    from flash.bundle.installed import Distribution
+    from flash.bundle.locks import Lock
     from flash.model.app import App, DeclaredEndpoint
 
 __all__ = ["REQUIREMENTS_NAME", "Requirements", "plan_requirements"]
@@ -36,7 +42,13 @@ _OURS: Final = {
 }
 _BY_GPU_IMAGE = "the GPU image ships it"
 _BY_USER = "--exclude, or exclude in [tool.flash]"
-_LEAST_PYDANTIC = 2
+_WITH_TORCH = "only torch needs it, which is left out"
+
+_OF_TORCH: Final = re.compile(
+    r"nvidia-(?:cublas|cuda-(?:cupti|nvrtc|runtime)|cudnn|cufft|cufile|curand|cusolver|cusparse|cusparselt|nccl|nvjitlink"
+    r"|nvshmem|nvtx)(?:-cu\d+)?|cuda-(?:bindings|pathfinder|toolkit)|pytorch-triton"
+)
+"""What torch requires, its image has, and a list may name by itself. Source: metadata of torch 2.0 to 2.10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,23 +56,76 @@ class Requirements:
     """What to install.
 
     Attributes:
-        install: Requirements for the installer, sorted.
         excluded: What is left out, whoever asks for it: normalised name to reason.
         provided: By endpoint: what it needs and its image ships.
         asked: Everything that was asked for and applies to the target.
         inapplicable: What was asked for and has a marker that does not hold for the target.
+        constraints: What binds versions of what is needed, and asks for nothing.
+        lock: What holds the versions of the project's dependencies, if something does.
         notes: Lines that the user should see, once it is settled.
+        files: What was read for it; another content may make another plan, as may a file of these names in the root.
     """
 
-    install: tuple[str, ...]
     excluded: Mapping[str, str]
     provided: Mapping[str, tuple[str, ...]]
     asked: tuple[Asked, ...]
     inapplicable: tuple[Asked, ...]
+    constraints: tuple[Asked, ...]
+    lock: Lock | None
     notes: tuple[str, ...]
+    files: tuple[Path, ...]
+    _chosen: Chosen
     _app: App
     _environment: Mapping[str, str]
     _imports: Mapping[str, frozenset[str]]
+    _unrooted: Mapping[str, str]
+
+    @property
+    def install(self) -> tuple[str, ...]:
+        """Requirements for the installer, sorted."""
+        return self.wanted().requirements
+
+    def wanted(self, endpoint: str | None = None) -> Wanted:
+        """What to install, for all endpoints or for one alone."""
+        asked = [each for each in self.asked if endpoint is None or each.endpoint in (None, endpoint)]
+        pins = [] if self.lock is None else self.lock.pins
+        unrooted = [each for each in asked if each.name in self._unrooted]
+        binding = (each for each in (*self.constraints, *pins, *unrooted) if each.name not in self.excluded)
+        return Wanted(
+            requirements=tuple(
+                sorted({text for name, text in merged(asked) if name not in self.excluded.keys() | self._unrooted})
+            ),
+            python_version=self._environment["python_version"],
+            constraints=tuple(
+                sorted({each.text for each in binding if each.requirement.url or each.requirement.specifier})
+            ),
+            hashes_required=self._chosen.listed.hashes_required,
+            excluded=tuple(sorted(self.excluded)),
+            options=tuple(self._chosen.listed.options),
+            folder=self._chosen.root,
+        )
+
+    def endpoint_distributions(self, distributions: Sequence[Distribution]) -> dict[str, tuple[Distribution, ...]]:
+        """By endpoint, what of *distributions* its workers may load, sorted by name.
+
+        That is what it asks for, what the project's files ask for, what its modules import, with all that these need or
+        may use where it is there, and what others find by its entry points.
+        """
+        known = {each.name: each for each in distributions}
+        plugins = [Requirement(each.name) for each in distributions if each.is_plugin]
+
+        def of(endpoint: DeclaredEndpoint) -> tuple[Distribution, ...]:
+            imported = self._imports.get(endpoint.name, frozenset())
+            modules = [
+                Requirement(each.name)
+                for each in distributions
+                if not imported.isdisjoint({each.name, *(top.split(".")[0] for top in each.top_level)})
+            ]
+            asked = [each.requirement for each in self.asked if each.endpoint in (None, endpoint.name)]
+            names = closure([*asked, *modules, *plugins], known, self._environment, may_use=True)
+            return tuple(known[name] for name in sorted(names & known.keys()))
+
+        return {endpoint.name: of(endpoint) for endpoint in _built(self._app)}
 
     def lacking(self, distributions: Iterable[Distribution]) -> dict[str, str]:
         """What was left out because GPU images ship it, and a CPU endpoint turns out to need: name to endpoint."""
@@ -82,16 +147,19 @@ class Requirements:
             )
             for endpoint in _built(self._app)
         }
+        installed = {distribution.name for distribution in distributions}
         excluded = {name: reason for name, reason in self.excluded.items() if name in everything}
+        excluded |= {name: reason for name, reason in self._unrooted.items() if name not in installed}
         notes = [
+            *self._chosen.notes(self.lock),
+            *self._about_unlocked(distributions),
             *self._about_markers(),
             *(
-                f"nothing needs {name!r}, which is excluded"
+                f"nothing needs {name!r}, which is excluded{_whose(name, distributions)}"
                 for name, reason in self.excluded.items()
                 if name not in everything and reason == _BY_USER
             ),
         ]
-        installed = {distribution.name for distribution in distributions}
         for endpoint in _built(self._app):
             if endpoint.spec.is_gpu:
                 continue
@@ -120,6 +188,14 @@ class Requirements:
             f"cannot install {named}: {reason}", hint=error.hint, path=first.path, line=first.line, detail=error.detail
         )
 
+    def _about_unlocked(self, distributions: Iterable[Distribution]) -> list[str]:
+        """What no lock and no pin binds, where the rest of the project's dependencies is bound."""
+        if self.lock is None:
+            return []
+        bound = {pin.name for pin in self.lock.pins}
+        free = [f"{each.name} {each.version}" for each in distributions if each.name not in bound]
+        return [f"not in {self.lock.path}, so chosen anew: {', '.join(free)}"] if free else []
+
     def _about_markers(self) -> list[str]:
         """One line for all: a list that another tool wrote may have many for other systems."""
         if not self.inapplicable:
@@ -131,7 +207,7 @@ class Requirements:
     def _needed_by_endpoint(self, distributions: Iterable[Distribution]) -> dict[str, set[str]]:
         known = {distribution.name: distribution for distribution in distributions}
         return {
-            endpoint.name: _closure(
+            endpoint.name: closure(
                 [asked.requirement for asked in self.asked if asked.endpoint in (None, endpoint.name)],
                 known,
                 self._environment,
@@ -149,52 +225,89 @@ def plan_requirements(
     bundle: Sequence[str] = (),
     python_version: str,
     imports: Mapping[str, frozenset[str]] | None = None,
+    dependency_group: str | None = None,
 ) -> Requirements:
     """Decide what to install for *app*.
 
     Args:
         app: What the project declares.
-        root: The project, whose ``requirements.txt`` is read if it has one.
+        root: The project, whose files say what all endpoints need.
         exclude: Distributions to leave out besides.
         bundle: Distributions to ship although they would be left out.
         python_version: The target's.
         imports: By endpoint, the top-level names that its modules import.
+        dependency_group: The group of ``pyproject.toml`` that takes the place of other files.
 
     Raises:
-        DependencyError: A line or an entry is no requirement, with its place.
+        DependencyError: A line or an entry is no requirement, or cannot be installed without building it; a lock is out
+            of date; with its place.
         BuildError: A name is both excluded and bundled, or pydantic is pinned below 2.
     """
-    environment = _target_environment(python_version)
-    everything = tuple(read_asked(app, root))
-    asked = tuple(each for each in everything if _applies(each.requirement, environment))
-    plan = Requirements(
-        install=(),
-        excluded={},
-        provided={},
-        asked=asked,
-        inapplicable=tuple(each for each in everything if each not in asked),
-        notes=(),
-        _app=app,
-        _environment=environment,
-        _imports=imports or {},
-    )
-    wanted = {str(canonicalize_name(name.strip())) for name in bundle}
-    unwanted = {str(canonicalize_name(name.strip())) for name in exclude}
+    environment = target_environment(python_version)
+    wanted, unwanted = _names(bundle), _names(exclude)
     both = sorted(wanted & unwanted)
     if both:
         raise BuildError(f"{both[0]!r} is both excluded and bundled", hint="leave it out of one of the two")
-    excluded = {**_OURS, **AUTO_EXCLUDED}
-    needed = plan._needed_by_endpoint(())
-    for name in _by_gpu_images_only(app):
-        if not any(name in needed[endpoint.name] for endpoint in _built(app) if not endpoint.spec.is_gpu):
-            excluded[name] = _BY_GPU_IMAGE
-    for name in wanted:
-        excluded.pop(name, None)
+    excluded = {name: reason for name, reason in {**_OURS, **AUTO_EXCLUDED}.items() if name not in wanted}
     excluded |= {name: excluded.get(name, _BY_USER) for name in sorted(unwanted)}
+    chosen = choose(root, group=dependency_group)
+    lock = chosen.lock(excluded=excluded, environment=environment) if chosen.is_lock_alone else None
+    everything = (
+        *(chosen.listed.asked if lock is None else (*lock.pins, *lock.left_out)),
+        *asked_of_endpoints(app, root),
+    )
+    asked = tuple(each for each in everything if applies(each.requirement, environment))
+    plan = Requirements(
+        excluded=excluded,
+        provided={},
+        asked=asked,
+        inapplicable=tuple(each for each in everything if each not in asked),
+        constraints=tuple(each for each in chosen.listed.constraints if applies(each.requirement, environment)),
+        lock=None,
+        notes=(),
+        files=(),
+        _chosen=chosen,
+        _app=app,
+        _environment=environment,
+        _imports=imports or {},
+        _unrooted={},
+    )
+    needed = plan._needed_by_endpoint(())
+    for name in _by_gpu_images_only(app) - wanted:
+        if not any(name in needed[endpoint.name] for endpoint in _built(app) if not endpoint.spec.is_gpu):
+            excluded.setdefault(name, _BY_GPU_IMAGE)
+    without_torch = "torch" in excluded and any(each.name == "torch" for each in asked)
+    lock = chosen.lock(excluded=excluded, environment=environment)
+    plan = replace(
+        plan,
+        excluded=excluded,
+        lock=lock,
+        files=tuple(dict.fromkeys(chosen.listed.files)),
+        _unrooted={
+            each.name: _WITH_TORCH
+            for each in asked
+            if without_torch and each.endpoint is None and each.name not in wanted and _OF_TORCH.fullmatch(each.name)
+        },
+    )
+    for each in (*asked, *plan.constraints):
+        if each.name not in excluded:
+            refuse_unbuilt(each)
     for each in asked:
-        _refuse_old_pydantic(each)
-    install = sorted({str(each.requirement) for each in asked if each.name not in excluded})
-    return replace(plan, install=tuple(install), excluded=excluded)
+        refuse_pinned_pydantic(each)
+    if chosen.listed.hashes_required:
+        refuse_unhashed(asked, without=excluded.keys() | plan._unrooted)
+    return plan
+
+
+def _names(given: Iterable[str]) -> set[str]:
+    return {str(canonicalize_name(name.strip())) for name in given}
+
+
+def _whose(name: str, distributions: Iterable[Distribution]) -> str:
+    """Whose module has the *name*, where somebody named the module in place of the distribution."""
+    modules = {name, name.replace("-", "_")}
+    owners = [each.name for each in distributions if modules & {top.removesuffix(".py") for top in each.top_level}]
+    return f"; {' and '.join(owners)} has a module of that name: is that meant?" if owners else ""
 
 
 def _by_gpu_images_only(app: App) -> frozenset[str]:
@@ -207,63 +320,6 @@ def _by_gpu_images_only(app: App) -> frozenset[str]:
 def _built(app: App) -> list[DeclaredEndpoint]:
     """The endpoints that run this artifact."""
     return [endpoint for endpoint in app if not endpoint.spec.is_client]
-
-
-def _target_environment(python_version: str) -> dict[str, str]:
-    """What markers are judged by: CPython on Linux x86-64."""
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": f"{python_version}.0",
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_release": "",
-        "platform_system": "Linux",
-        "platform_version": "",
-        "python_full_version": f"{python_version}.0",
-        "python_version": python_version,
-        "sys_platform": "linux",
-    }
-
-
-def _applies(requirement: Requirement, environment: Mapping[str, str], extra: str = "") -> bool:
-    return requirement.marker is None or requirement.marker.evaluate({**environment, "extra": extra})
-
-
-def _closure(
-    roots: Iterable[Requirement], known: Mapping[str, Distribution], environment: Mapping[str, str]
-) -> set[str]:
-    """Names that *roots* need, directly and through the metadata of what was installed."""
-    pending = [(str(canonicalize_name(root.name)), extra) for root in roots for extra in ("", *root.extras)]
-    seen: set[tuple[str, str]] = set()
-    while pending:
-        name, extra = pending.pop()
-        if (name, extra) in seen:
-            continue
-        seen.add((name, extra))
-        distribution = known.get(name)
-        for text in distribution.requires if distribution is not None else ():
-            try:
-                requirement = Requirement(text)
-            except InvalidRequirement:
-                # metadata of long ago: the installer could read it, and what it stands for is installed or is not
-                continue
-            if _applies(requirement, environment, extra):
-                pending += [(str(canonicalize_name(requirement.name)), each) for each in ("", *requirement.extras)]
-    return {name for name, _ in seen}
-
-
-def _refuse_old_pydantic(asked: Asked) -> None:
-    if asked.name != "pydantic" or not asked.requirement.specifier:
-        return
-    of_today = (Version(f"{major}.{minor}.{patch}") for major in (2, 3) for minor in range(60) for patch in range(20))
-    if not any(asked.requirement.specifier.contains(version, prereleases=True) for version in of_today):
-        raise BuildError(
-            f"{str(asked.requirement)!r} of {asked.by} asks for pydantic below {_LEAST_PYDANTIC}",
-            path=asked.path,
-            line=asked.line,
-            hint="Flash in the worker needs pydantic 2: its pydantic.v1 module has the older interface",
-        )
 
 
 def _mentions(text: str, name: str) -> bool:
