@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.reading import printable, read_archive
-from flash.bundle.shipped import Shipped, is_metadata, shipped_in
+from flash.bundle.shipped import Shipped, is_metadata, shipped_in, tree_digest
 from flash.errors import ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
@@ -88,6 +88,14 @@ class Contents:
     def unpacked_bytes(self) -> int:
         """What it comes to in a worker."""
         return sum(self.sizes.values())
+
+    def digest_of(self, paths: Iterable[str]) -> str:
+        """One over those files: see :func:`flash.bundle.shipped.tree_digest`."""
+        return tree_digest({path: self.entries[path].sha256 for path in paths})
+
+    def runtime_files(self) -> tuple[str, ...]:
+        """Flash's own part, sorted."""
+        return tuple(sorted(path for path in self.entries if path.startswith("flash/")))
 
     def is_generated(self, path: str) -> bool:
         """Whether the build has written that file: a file of the user's may look like a handler."""

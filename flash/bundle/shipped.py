@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from flash.bundle.reading import printable
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -146,9 +148,9 @@ def _shipped(
     classifiers = [line.rpartition(" :: ")[2] for line in fields.get("classifier", ()) if line.startswith(_CLASSIFIER)]
     old = _one(fields, "License")
     return Shipped(
-        name=str(canonicalize_name(name)),
+        name=str(canonicalize_name(printable(name))) or "unnamed",
         # a folder's name cannot hold every version as it is written
-        version=said if said and len(said) <= _LONGEST_LICENCE else version,
+        version=said if said and len(said) <= _LONGEST_LICENCE else printable(version),
         info=info,
         files=taken,
         requires=tuple(fields.get("requires-dist", ())),
