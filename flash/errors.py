@@ -6,7 +6,9 @@
       BuildError                        the project cannot become an artifact
         DiscoveryError                  no endpoint, a syntax error, a value that cannot be read
         DependencyError                 the requirements cannot be installed for the target
+        AuditFailed                     what was built would not run in a worker; carries what was found
         ArtifactTooLarge                over the size limit
+        SecretFound                     something that looks like a secret would ship
       ManifestError (ValueError)        a manifest that cannot be read
       PlatformError                     the platform said no, with operation and status
         PlatformUnreachable             network or time-out
@@ -36,6 +38,7 @@ from collections.abc import Sequence
 
 __all__ = [
     "ArtifactTooLarge",
+    "AuditFailed",
     "BuildError",
     "Busy",
     "CallError",
@@ -57,6 +60,7 @@ __all__ = [
     "ReceiptError",
     "Refused",
     "RemoteError",
+    "SecretFound",
     "SettingsError",
     "TargetPythonMissing",
     "Unverified",
@@ -128,6 +132,27 @@ class DependencyError(BuildError):
     """The requirements cannot be installed for the target."""
 
 
+class AuditFailed(BuildError):
+    """Something in the artifact is certain to fail in a worker.
+
+    Attributes:
+        findings: One line each, the one that the message is about among them.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        findings: Sequence[str],
+        hint: str = "",
+        path: str | None = None,
+        line: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, path=path, line=line, detail=detail)
+        self.findings = tuple(findings)
+
+
 class ArtifactTooLarge(BuildError):
     """The artifact is over its size limit.
 
@@ -140,6 +165,27 @@ class ArtifactTooLarge(BuildError):
         super().__init__(message, hint=hint)
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
+
+
+class SecretFound(BuildError):
+    """Something that looks like a secret would ship. Nothing of what it is, is in the error.
+
+    Attributes:
+        found: Path, line and kind of each.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        found: Sequence[tuple[str, int, str]],
+        hint: str = "",
+        path: str | None = None,
+        line: int | None = None,
+        detail: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint, path=path, line=line, detail=detail)
+        self.found = tuple(found)
 
 
 class ManifestError(FlashError, ValueError):
