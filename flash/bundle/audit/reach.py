@@ -1,0 +1,111 @@
+"""What of a project's code an endpoint's worker runs, as far as that can be told by names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flash.bundle.audit.statements import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flash.bundle.audit.statements import Unit
+    from flash.model.app import DeclaredEndpoint
+
+__all__ = ["Reach"]
+
+
+class Reach:
+    """Follows one endpoint from its functions through the project.
+
+    The top level of a module runs when it is imported. A function runs if it is the endpoint's own, or if something
+    that runs names it; one that nothing names may run all the same. What another endpoint's function does happens in
+    that one's workers.
+
+    Args:
+        endpoint: Whose worker.
+        units: Those of every module, by its name, the top level first.
+        others: Module and name of functions of other endpoints.
+    """
+
+    def __init__(
+        self,
+        endpoint: DeclaredEndpoint,
+        units: Mapping[str, list[Unit]],
+        others: frozenset[tuple[str, str]],
+    ) -> None:
+        self._units = units
+        self._others = others
+        self._own = {(function.module, function.name) for function in endpoint.functions}
+        self._called = {
+            (function.module, function.name, method) for function in endpoint.functions for method in function.methods
+        }
+        self._modules: dict[str, Level] = {}
+        self._named: dict[str, Level] = {}
+        self.levels: dict[Unit, Level] = {}
+        self._changed = True
+        for function in endpoint.functions:
+            self._load(function.module, Level.CERTAIN)
+        while self._changed:
+            self._changed = False
+            for module, level in list(self._modules.items()):
+                for unit in self._units[module][1:]:
+                    self._visit(unit, min(level, self._level(unit)))
+
+    def _load(self, name: str, level: Level) -> None:
+        parts = name.split(".")
+        for count in range(1, len(parts) + 1):
+            module = ".".join(parts[:count])
+            if module in self._units and self._modules.get(module, Level.GUARDED) < level:
+                self._modules[module] = level
+                self._changed = True
+                self._visit(self._units[module][0], level)
+
+    def _visit(self, unit: Unit, level: Level) -> None:
+        """Note that *unit* runs, and what that brings about."""
+        if level is Level.GUARDED or self.levels.get(unit, Level.GUARDED) >= level:
+            return
+        self.levels[unit] = level
+        self._changed = True
+        for name in unit.mentions:
+            if self._named.get(name, Level.GUARDED) < level:
+                self._named[name] = level
+        for site in unit.sites:
+            inside = min(level, site.level)
+            if inside is not Level.GUARDED:
+                self._load(site.module, inside)
+                if site.name:
+                    self._load(f"{site.module}.{site.name}", inside)
+
+    def _level(self, unit: Unit) -> Level:
+        """How sure it is that a function runs, its module being imported."""
+        if self._is_of_others(unit):
+            return Level.GUARDED
+        if not self._is_defined(unit):
+            return Level.GUARDED
+        if self._is_own(unit):
+            return Level.CERTAIN
+        if unit.is_implicit:
+            return self._named.get(unit.owner, Level.MAYBE)
+        named = self._named.get(unit.name, Level.MAYBE)
+        return min(named, self._named.get(unit.owner, Level.MAYBE)) if unit.owner else named
+
+    def _is_defined(self, unit: Unit) -> bool:
+        return unit.parent is None or not unit.parent.name or unit.parent in self.levels
+
+    def _is_own(self, unit: Unit) -> bool:
+        if unit.parent is not None and unit.parent.name:
+            return False
+        if not unit.owner:
+            return (unit.module, unit.name) in self._own
+        is_called = unit.is_implicit or (unit.module, unit.owner, unit.name) in self._called
+        return is_called and (unit.module, unit.owner) in self._own
+
+    def _is_of_others(self, unit: Unit) -> bool:
+        """Whether it, or what it is defined in, is a function or class of another endpoint."""
+        current: Unit | None = unit
+        while current is not None:
+            if current.name and (current.module, current.owner or current.name) in self._others:
+                return True
+            current = current.parent
+        return False
