@@ -65,7 +65,7 @@ class Pyproject:
         if "dependencies" in _strings(self._project.get("dynamic")):
             raise self.error(
                 "[project].dependencies is dynamic: only the project's build could tell",
-                '"dynamic"',
+                "dynamic",
                 hint="list them in requirements.txt, or in a group that dependency-group in [tool.flash] names",
             )
         given = self._project.get("dependencies", [])

@@ -5,40 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
+from fakes_index import wheel
 
 from flash.bundle.install import Uv, Wanted
 from flash.errors import DependencyError, PreviewError, TargetPythonMissing
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
-
-
-def wheel(
-    folder: Path, name: str, version: str = "1.0", *, requires: Sequence[str] = (), tag: str = "py3-none-any"
-) -> None:
-    """Make a wheel with one module and one script."""
-    folder.mkdir(exist_ok=True)
-    info = f"{name}-{version}.dist-info"
-    files = {
-        f"{name}.py": f"VERSION = {version!r}\n",
-        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        + "".join(f"Requires-Dist: {line}\n" for line in requires),
-        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
-        f"{info}/entry_points.txt": f"[console_scripts]\n{name} = {name}:main\n",
-    }
-    record = f"{info}/RECORD"
-    files[record] = "".join(f"{path},,\n" for path in [*files, record])
-    with zipfile.ZipFile(folder / f"{name}-{version}-{tag}.whl", "w") as archive:
-        for path, text in files.items():
-            archive.writestr(path, text)
 
 
 @pytest.fixture
