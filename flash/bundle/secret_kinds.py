@@ -20,19 +20,23 @@ class Kind:
     Attributes:
         name: As a message says it: "looks like …".
         marks: One of them is part of each.
-        pattern: Finds it; the group ``secret`` is what must not be printed, the whole match where there is none.
+        expression: Finds it; the group ``secret`` is what must not be printed, the whole match where there is none.
         is_random: Whether it is drawn by chance, so that words and runs in it show a placeholder.
     """
 
     name: str
     marks: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
+    expression: bytes
     is_random: bool = True
 
+    @property
+    def pattern(self) -> re.Pattern[bytes]:
+        """The compiled expression; most are never needed."""
+        return re.compile(self.expression)
 
-def _kind(name: str, marks: str, pattern: str, *, is_random: bool = True) -> Kind:
-    compiled = re.compile(pattern.encode("ascii"))
-    return Kind(name, tuple(mark.encode("ascii") for mark in marks.split()), compiled, is_random)
+
+def _kind(name: str, marks: str, expression: str, *, is_random: bool = True) -> Kind:
+    return Kind(name, tuple(mark.encode("ascii") for mark in marks.split()), expression.encode("ascii"), is_random)
 
 
 _END: Final = r"(?![A-Za-z0-9_])"

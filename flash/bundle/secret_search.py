@@ -174,8 +174,9 @@ def _of_known_shape(text: bytes, runs: bytes) -> Iterator[tuple[str, int, int]]:
         if kind is last or mark not in (runs if kind.is_random else text):
             continue
         last = kind
-        for match in kind.pattern.finditer(text):
-            start, end = match.span("secret") if "secret" in kind.pattern.groupindex else match.span()
+        pattern = kind.pattern
+        for match in pattern.finditer(text):
+            start, end = match.span("secret") if "secret" in pattern.groupindex else match.span()
             value = text[start:end]
             begin = next((one for one in kind.marks if value.startswith(one)), b"")
             body = value[len(begin) :].decode("ascii", errors="replace")
