@@ -14,6 +14,7 @@ from flash.bundle.evaluation import evaluate_module
 from flash.bundle.factories import Factories
 from flash.bundle.merged import evaluated
 from flash.bundle.modules import FLASH_NAMES, Modules, read_module, read_modules
+from flash.bundle.parsing import uncollected
 from flash.bundle.reader import Reader
 from flash.bundle.sources import BUILT_IN, FLASHIGNORE, GITIGNORE, NEVER, TESTS
 from flash.errors import BuildError, DeclarationError, DiscoveryError
@@ -68,6 +69,11 @@ def app_of(
     evaluate: Evaluate = evaluate_module,
 ) -> App:
     """The same, of modules that are parsed already."""
+    with uncollected():
+        return _app_of(modules, root, app_name, ignored, evaluate)
+
+
+def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, str], evaluate: Evaluate) -> App:
     declared: list[Declared] = []
     notes: list[str] = []
     factories = Factories(modules)

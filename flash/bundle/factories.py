@@ -6,6 +6,7 @@ import ast
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.modules import Definition, DefinitionNode, FlashName, Module, Modules, Value
+from flash.bundle.parsing import children, nodes_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ class Factories:
         # partial(Endpoint, cpu=…), a lambda around it
         return any(
             isinstance(node, ast.Name | ast.Attribute) and is_endpoint(self._modules, meaning.module, node)
-            for node in ast.walk(meaning.node)
+            for node in nodes_below(meaning.node)
         )
 
     def _makes(self, definition: Definition) -> bool:
@@ -73,7 +74,7 @@ class Factories:
         if isinstance(node, ast.ClassDef) and any(is_endpoint(self._modules, module, base) for base in node.bases):
             return True
         for statement in node.body:
-            for part in ast.walk(statement):
+            for part in nodes_below(statement):
                 if not isinstance(part, ast.Call):
                     continue
                 if is_endpoint(self._modules, module, part.func):
@@ -100,7 +101,7 @@ def executed(statement: ast.stmt) -> Iterator[ast.AST]:
         elif isinstance(node, ast.Lambda):
             pending += [*node.args.defaults, *(each for each in node.args.kw_defaults if each)]
         elif not (isinstance(node, ast.If) and _is_main_guard(node.test)):
-            pending += ast.iter_child_nodes(node)
+            pending += children(node)
 
 
 def _is_main_guard(test: ast.expr) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from flash.bundle.factories import is_endpoint
 from flash.bundle.modules import Definition, FlashName, Meaning, Modules, Value
+from flash.bundle.parsing import children, nodes_below
 from flash.errors import DeclarationError
 from flash.model.app import Function, Location
 
@@ -56,7 +57,8 @@ def function_of(
         module=definition.module.name,
         location=location,
         is_async=isinstance(node, ast.AsyncFunctionDef),
-        is_generator=not isinstance(node, ast.ClassDef) and _yields(node),
+        # looked for where the word occurs at all
+        is_generator=not isinstance(node, ast.ClassDef) and "yield" in definition.module.source and _yields(node),
         is_class=is_class,
         methods=methods,
         http_method=method,
@@ -92,7 +94,7 @@ def _yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
         if isinstance(node, ast.Yield | ast.YieldFrom):
             return True
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
+            pending += children(node)
     return False
 
 
@@ -136,7 +138,7 @@ def uses_of(start: Definition, modules: Modules, owners: Mapping[tuple[str, str]
 def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterator[Definition]:
     module = definition.module
     local = modules.local_imports(module, definition.node)
-    for node in ast.walk(definition.node):
+    for node in nodes_below(definition.node):
         if isinstance(node, ast.Call) and (
             is_endpoint(modules, module, node.func) or _is_named_endpoint(modules.meaning(module, node.func, local))
         ):
@@ -156,7 +158,7 @@ def _clients_of(value: Value, modules: Modules) -> set[str]:
     pending, seen = [value], {id(value.node)}
     while pending:
         current = pending.pop()
-        for node in ast.walk(current.node):
+        for node in nodes_below(current.node):
             if isinstance(node, ast.Call) and is_endpoint(modules, current.module, node.func):
                 found |= _client_keywords(node)
             elif isinstance(node, ast.Name):
@@ -172,7 +174,7 @@ def _clients_of(value: Value, modules: Modules) -> set[str]:
 def _made_in(function: Definition, modules: Modules) -> set[str]:
     return {
         keyword
-        for node in ast.walk(function.node)
+        for node in nodes_below(function.node)
         if isinstance(node, ast.Call) and is_endpoint(modules, function.module, node.func)
         for keyword in _client_keywords(node)
     }

@@ -8,19 +8,17 @@ is unknown, and whoever asks has to say so.
 from __future__ import annotations
 
 import ast
-import io
 import re
 import sys
-import tokenize
-import warnings
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from flash.errors import BuildError, DiscoveryError
+from flash.bundle.parsing import content_of, nodes_below, parsed, parsing, statements_below
+from flash.errors import BuildError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
 
 __all__ = ["FLASH_NAMES", "Definition", "FlashName", "Meaning", "Module", "Modules", "Value", "read_modules"]
 
@@ -33,6 +31,14 @@ DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 _MUTATORS = frozenset({"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "sort", "update"})
 _HOPS = 50
 _SRC = "src"
+_DYNAMIC = frozenset(
+    {
+        *("__import__", "eval", "exec", "import_module", "iter_modules", "load_module", "run_module", "run_path"),
+        *("spec_from_file_location", "walk_packages"),
+    }
+)
+"""Names by which a module reaches others that cannot be read in it."""
+_MAY_BE_DYNAMIC = re.compile(rf"\b(?:{'|'.join(sorted(_DYNAMIC))})\b")
 _IMPORTS_SRC = re.compile(rb"^[ \t]*(from|import)[ \t]+src\b", re.MULTILINE)
 
 
@@ -80,6 +86,7 @@ class Module:
         path: Relative to the root, with forward slashes.
         name: Dotted, as it is imported from the root.
         body: Its top-level statements, with those of ``if``, ``try`` and ``with`` blocks.
+        imported: Dotted names of what its import statements may mean, wherever in it they stand.
     """
 
     path: str
@@ -90,6 +97,23 @@ class Module:
     body: tuple[ast.stmt, ...] = ()
     bindings: dict[str, _Import | DefinitionNode | ast.expr | None] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
+    _imported: tuple[str, ...] | None = None
+    _is_dynamic: bool | None = None
+
+    @property
+    def imported(self) -> tuple[str, ...]:  # noqa: D102  an attribute, for whoever asks
+        if self._imported is None:
+            self._imported = tuple(dict.fromkeys(_imported_modules(self)))
+        return self._imported
+
+    @property
+    def is_dynamic(self) -> bool:
+        """Whether it may import others that cannot be read in it."""
+        if self._is_dynamic is None:
+            self._is_dynamic = _MAY_BE_DYNAMIC.search(self.source) is not None and any(
+                _last_name(node) in _DYNAMIC for node in nodes_below(self.tree)
+            )
+        return self._is_dynamic
 
     def absolute(self, node: ast.ImportFrom) -> str:
         """The dotted name of what a ``from`` statement of this module imports from."""
@@ -115,6 +139,9 @@ class Modules:
         self.source_folder = source_folder
         self._by_name = {module.name: module for module in modules}
         self._folders = {folder for name in self._by_name for folder in _prefixes(name.split(".")[:-1])}
+        self._needed: dict[str, tuple[str, ...]] = {}
+        self._closures: dict[tuple[str, ...], tuple[Module, ...]] = {}
+        self._foreign: dict[str, frozenset[str]] = {}
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._by_name.values())
@@ -163,31 +190,52 @@ class Modules:
             arguments = function.args
             every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
             local.update((argument.arg, None) for argument in every if argument is not None)
-        for node in ast.walk(function):
+        for node in statements_below([function]):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 local.update(_bound_by_import(module, node))
         return local
 
     def third_party_imports(self, names: Iterable[str]) -> frozenset[str]:
         """Top-level names that the modules *names*, and what they import of the project, import from elsewhere."""
-        found = {
-            target.split(".")[0]
-            for module in self.closure(names)
-            for target in _imported_modules(module)
-            if not any(prefix in self._by_name for prefix in _prefixes(target.split(".")))
-        }
-        return frozenset(found - {""} - sys.stdlib_module_names)
+        return frozenset[str]().union(*(self._imported_from_elsewhere(module) for module in self.closure(names)))
 
     def closure(self, names: Iterable[str]) -> tuple[Module, ...]:
         """The modules *names* and what they import of the project, with the packages that those are in."""
-        pending, seen = list(names), dict[str, Module]()
+        key = tuple(dict.fromkeys(names))
+        found = self._closures.get(key)
+        if found is None:
+            # endpoints of one file share it
+            found = self._closures[key] = self._closure(key)
+        return found
+
+    def _closure(self, names: tuple[str, ...]) -> tuple[Module, ...]:
+        pending = [known for name in names for known in self._in_project(name)]
+        seen = dict[str, Module]()
         while pending:
-            for name in _prefixes(pending.pop().split(".")):
-                module = self._by_name.get(name)
-                if module is not None and name not in seen:
-                    seen[name] = module
-                    pending += _imported_modules(module)
+            name = pending.pop()
+            if name not in seen:
+                module = seen[name] = self._by_name[name]
+                if name not in self._needed:
+                    needed = (known for target in module.imported for known in self._in_project(target))
+                    self._needed[name] = tuple(dict.fromkeys(needed))
+                pending += self._needed[name]
         return tuple(seen.values())
+
+    def _in_project(self, name: str) -> list[str]:
+        """Of a dotted name, the project's modules that importing it runs."""
+        if name in self._by_name and "." not in name:
+            return [name]
+        return [prefix for prefix in _prefixes(name.split(".")) if prefix in self._by_name]
+
+    def _imported_from_elsewhere(self, module: Module) -> frozenset[str]:
+        found = self._foreign.get(module.name)
+        if found is None:
+            foreign = {target.split(".")[0] for target in module.imported if not self._is_own(target)}
+            found = self._foreign[module.name] = frozenset(foreign - {""} - sys.stdlib_module_names)
+        return found
+
+    def _is_own(self, target: str) -> bool:
+        return target in self._folders or bool(self._in_project(target))
 
     def _lookup(self, module: Module, name: str, hops: int) -> Meaning | None:
         if name in module.bindings:
@@ -241,7 +289,8 @@ def read_modules(root: Path, files: Iterable[str]) -> Modules:
     python = tuple(path for path in paths if path.endswith(".py"))
     folder = _source_folder(root, python)
     _refuse_our_name(paths, folder)
-    return Modules((read_module(root, path, source_folder=folder) for path in python), source_folder=folder)
+    with parsing():
+        return Modules([_read(root, path, folder) for path in python], source_folder=folder)
 
 
 def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
@@ -255,26 +304,16 @@ def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
     Raises:
         DiscoveryError: It is not Python, or cannot be read.
     """
-    content = _content(root, path)
-    source = _decoded(content, path)
-    try:
-        with warnings.catch_warnings():
-            # an invalid escape in a user's string is not ours to tell
-            warnings.simplefilter("ignore")
-            tree = ast.parse(content, filename=path)
-    except SyntaxError as error:
-        running = f"{sys.version_info.major}.{sys.version_info.minor}"
-        raise DiscoveryError(
-            f"syntax error: {error.msg}",
-            path=path,
-            line=error.lineno,
-            hint=f"correct it (it was read with Python {running}), or list the file in .flashignore if it is no module",
-        ) from error
-    except ValueError as error:
-        raise DiscoveryError(f"not Python source: {error}", path=path, hint="list it in .flashignore") from error
-    pure = PurePosixPath(path.removeprefix(f"{source_folder}/") if source_folder else path)
-    is_package = pure.name == "__init__.py"
-    name = ".".join(pure.parent.parts if is_package else pure.with_suffix("").parts)
+    with parsing():
+        return _read(root, path, source_folder)
+
+
+def _read(root: Path, path: str, source_folder: str) -> Module:
+    tree, source = parsed(content_of(root, path), path)
+    within = path.removeprefix(f"{source_folder}/") if source_folder else path
+    parts = within.removesuffix(".py").split("/")
+    is_package = parts[-1] == "__init__"
+    name = ".".join(parts[:-1] if is_package else parts)
     module = Module(path=path, name=name, tree=tree, is_package=is_package, source=source)
     module.body = tuple(_flat(tree.body))
     for statement in module.body:
@@ -286,47 +325,8 @@ def _source_folder(root: Path, python: tuple[str, ...]) -> str:
     """``src`` if it holds modules and is none itself: no ``__init__.py``, and nobody imports from ``src``."""
     if f"{_SRC}/__init__.py" in python or not any(path.startswith(f"{_SRC}/") for path in python):
         return ""
-    is_imported = any(_IMPORTS_SRC.search(_content(root, path)) for path in python)
+    is_imported = any(_IMPORTS_SRC.search(content_of(root, path)) for path in python)
     return "" if is_imported else _SRC
-
-
-def _content(root: Path, path: str) -> bytes:
-    try:
-        return (root / path).read_bytes()
-    except OSError as error:
-        raise DiscoveryError(
-            f"cannot read it: {error.strerror}", path=path, hint="make it readable, or list it in .flashignore"
-        ) from error
-
-
-def _decoded(content: bytes, path: str) -> str:
-    """The text, by the encoding that the file says it has, or UTF-8."""
-    try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(content).readline)
-        return content.decode(encoding)
-    except UnicodeDecodeError as error:
-        raise DiscoveryError(
-            f"not {error.encoding}: byte 0x{content[error.start]:02x}",
-            path=path,
-            line=content.count(b"\n", 0, error.start) + 1,
-            hint="save it as UTF-8, or say the encoding in its first line: # -*- coding: latin-1 -*-",
-        ) from error
-    except SyntaxError as error:
-        # detect_encoding's own: no such encoding, or bytes in the first lines that are not UTF-8
-        raise DiscoveryError(
-            f"its encoding cannot be told: {error.msg}",
-            path=path,
-            line=_first_undecodable_line(content),
-            hint="save it as UTF-8, or say the encoding in its first line: # -*- coding: latin-1 -*-",
-        ) from error
-
-
-def _first_undecodable_line(content: bytes) -> int:
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return content.count(b"\n", 0, error.start) + 1
-    return 1
 
 
 def _refuse_our_name(files: tuple[str, ...], source_folder: str) -> None:
@@ -409,13 +409,21 @@ def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[
 
 
 def _imported_modules(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
+    for node in statements_below(module.tree.body):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             source = module.absolute(node)
             yield source
             yield from (f"{source}.{alias.name}" if source else alias.name for alias in node.names)
+
+
+def _last_name(node: ast.AST) -> str:
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.alias):
+        return node.name
+    return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _prefixes(parts: list[str]) -> list[str]:

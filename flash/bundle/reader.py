@@ -13,6 +13,7 @@ from flash.bundle.declared import Declared, FoundFunction, declaration_error, lo
 from flash.bundle.evaluate import Unreadable, evaluate
 from flash.bundle.factories import Factories, executed, is_endpoint
 from flash.bundle.modules import FLASH_NAMES, Definition, DefinitionNode, FlashName, Module, Modules, Value
+from flash.bundle.parsing import statements_below
 from flash.errors import DeclarationError, DiscoveryError
 from flash.model.app import Location
 from flash.model.endpoint import HTTP_METHODS, Endpoint
@@ -293,18 +294,17 @@ class Reader:
     def _refuse_nested(self) -> None:
         """An endpoint inside a function or class would exist only once that has run."""
         top = {id(statement) for statement in self.module.body}
-        for statement in self.module.body:
-            for node in ast.walk(statement):
-                if id(node) in top or not isinstance(node, DefinitionNode):
-                    continue
-                for decorator in node.decorator_list:
-                    if isinstance(decorator, ast.Call) and self._is_endpoint(decorator.func):
-                        raise DiscoveryError(
-                            f"endpoint function {node.name!r} is inside a function, class or loop",
-                            path=self.module.path,
-                            line=node.lineno,
-                            hint="move it to the top level of the module, where a worker can import it",
-                        )
+        for node in statements_below(self.module.body):
+            if id(node) in top or not isinstance(node, DefinitionNode):
+                continue
+            for decorator in node.decorator_list:
+                if isinstance(decorator, ast.Call) and self._is_endpoint(decorator.func):
+                    raise DiscoveryError(
+                        f"endpoint function {node.name!r} is inside a function, class or loop",
+                        path=self.module.path,
+                        line=node.lineno,
+                        hint="move it to the top level of the module, where a worker can import it",
+                    )
 
     def _is_endpoint(self, node: ast.expr) -> bool:
         return is_endpoint(self.modules, self.module, node)

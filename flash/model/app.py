@@ -140,10 +140,9 @@ class App:
         """Whether a function of *endpoint* calls another endpoint: of this app, or by its id."""
         if any(function.clients for function in endpoint.functions):
             return True
-        elsewhere = {
-            function.name for other in self.endpoints if other.name != endpoint.name for function in other.functions
-        }
-        return any(call in elsewhere for function in endpoint.functions for call in function.calls)
+        called = {call for function in endpoint.functions for call in function.calls}
+        called -= {function.name for function in endpoint.functions}
+        return bool(called) and any(function.name in called for other in self.endpoints for function in other.functions)
 
     def calls_by_id(self, endpoint: DeclaredEndpoint) -> bool:
         """Whether a function of *endpoint* calls endpoints by their ids, wherever those are."""

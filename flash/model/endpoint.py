@@ -34,6 +34,7 @@ from flash.model.hardware import (
     gpu_ids,
     scaler_type,
 )
+from flash.model.secret import Secret
 
 if TYPE_CHECKING:
     from typing import NoReturn, ParamSpec, Protocol, TypeVar
@@ -122,6 +123,7 @@ class EndpointSpec:
         system_dependencies: Packages of the worker's Linux distribution.
         locations: Data centers, comma-separated; None leaves them to the platform.
         env: Environment variables, sorted by name.
+        secrets: Names of variables, with the names of the secrets that they get at deployment.
         execution_timeout_ms: Milliseconds that a job may run; 0 is the platform's default.
         scaler_type: None: by requests for an endpoint with routes, by the queue's delay otherwise.
         min_cuda_version: None without GPU, or where any will do.
@@ -142,6 +144,7 @@ class EndpointSpec:
     volumes: tuple[NetworkVolume, ...] = ()
     locations: str | None = None
     env: tuple[tuple[str, str], ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
     execution_timeout_ms: int = 0
     flashboot: bool = True
     scaler_type: str | None = None
@@ -215,7 +218,7 @@ class Endpoint:
         accelerate_downloads: bool = True,
         volume: NetworkVolume | Sequence[NetworkVolume] | None = None,
         datacenter: DataCenter | str | Sequence[DataCenter | str] | None = None,
-        env: Mapping[str, str] | None = None,
+        env: Mapping[str, str | Secret] | None = None,
         gpu_count: int = 1,
         execution_timeout_ms: int = 0,
         flashboot: bool = True,
@@ -241,7 +244,7 @@ class Endpoint:
             accelerate_downloads: Accepted for older apps; a bundle downloads nothing.
             volume: Network volumes, at most one a data center.
             datacenter: Where workers may run; CPU endpoints run in EU-RO-1 only.
-            env: Environment variables of its workers.
+            env: Environment variables of its workers; ``Secret("NAME")`` for what nobody may read in the artifact.
             gpu_count: GPUs of one worker, from 1.
             execution_timeout_ms: Milliseconds that a job may run; 0 is the platform's default.
             flashboot: Whether workers start from snapshots.
@@ -288,7 +291,8 @@ class Endpoint:
                 system_dependencies=_texts("system_dependencies", system_dependencies),
                 volumes=_volumes(volume, centers or (() if instances is None else tuple(CPU_DATACENTERS))),
                 locations=",".join(center.value for center in locations) or None,
-                env=_env(env),
+                env=tuple((key, value) for key, value in _env(env) if isinstance(value, str)),
+                secrets=tuple((key, value.name) for key, value in _env(env) if isinstance(value, Secret)),
                 execution_timeout_ms=_whole("execution_timeout_ms", execution_timeout_ms, least=0),
                 flashboot=_flag("flashboot", flashboot),
                 scaler_type=_scaler(scaler_type),
@@ -731,8 +735,8 @@ def _described(target: Callable[..., Any] | type) -> str:
 
 
 def _refuse_unknown(unknown: Mapping[str, object]) -> None:
-    known = [name for name in inspect.signature(Endpoint).parameters if name != "unknown"]
     for keyword in unknown:
+        known = [name for name in inspect.signature(Endpoint).parameters if name != "unknown"]
         raise DeclarationError(f"Endpoint has no parameter {keyword!r}", hint=did_you_mean(keyword, known))
 
 
@@ -850,7 +854,7 @@ def _volumes(given: object, centers: Sequence[DataCenter]) -> tuple[NetworkVolum
     return tuple(taken.values())
 
 
-def _env(given: object) -> tuple[tuple[str, str], ...]:
+def _env(given: object) -> tuple[tuple[str, str | Secret], ...]:
     # a value may be a secret: no message shows one
     if given is None:
         return ()
@@ -859,9 +863,9 @@ def _env(given: object) -> tuple[tuple[str, str], ...]:
     for key, value in given.items():
         if not isinstance(key, str) or not key or "=" in key:
             raise DeclarationError(f"env has {key!r}, which is no variable's name")
-        if not isinstance(value, str):
+        if not isinstance(value, (str, Secret)):
             raise DeclarationError(f"env {key!r} is a {type(value).__name__}, not a string", hint="write str(…)")
-    return tuple(sorted(given.items()))
+    return tuple((key, given[key]) for key in sorted(given))
 
 
 def _scaler(given: ServerlessScalerType | str | None) -> str | None:
