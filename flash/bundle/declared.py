@@ -125,6 +125,8 @@ def check_served(declared: Sequence[Declared], module: Module) -> None:
     Raises:
         DiscoveryError: An endpoint has no function, or the file has no name to import it by.
     """
+    if not declared:
+        return
     for endpoint in declared:
         if not endpoint.functions and not endpoint.endpoint.is_client:
             raise DiscoveryError(

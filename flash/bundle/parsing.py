@@ -9,13 +9,12 @@ import sys
 import tokenize
 import warnings
 from contextlib import contextmanager
-from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from flash.errors import DiscoveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["children", "content_of", "nodes_below", "parsed", "parsing", "statements_below", "uncollected"]
@@ -30,6 +29,12 @@ _NO_NODES: Final = frozenset(
     }
 )
 """Fields of nodes that hold text, numbers and operators, in every kind of node that has them."""
+_FIELDS: Final[Mapping[type[ast.AST], tuple[str, ...]]] = {
+    kind: () if kind in _LEAVES else tuple(name for name in kind._fields if name not in _NO_NODES)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.AST)
+}
+"""Fields that may hold nodes, by the kind of node."""
 _MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -104,19 +109,13 @@ def parsed(content: bytes, path: str) -> tuple[ast.Module, str]:
 def children(node: ast.AST) -> list[ast.AST]:
     """The nodes right below *node*, in no particular order, without operators and the contexts of names."""
     found: list[ast.AST] = []
-    for name in _fields(type(node)):
+    for name in _FIELDS[type(node)]:
         value = getattr(node, name, None)
         if isinstance(value, list):
             found += [each for each in value if each is not None]
         elif isinstance(value, ast.AST):
             found.append(value)
     return found
-
-
-@cache
-def _fields(kind: type[ast.AST]) -> tuple[str, ...]:
-    """Those that may hold nodes."""
-    return () if kind in _LEAVES else tuple(name for name in kind._fields if name not in _NO_NODES)
 
 
 def nodes_below(node: ast.AST) -> Iterator[ast.AST]:
