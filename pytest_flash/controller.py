@@ -495,7 +495,7 @@ class _Run:
     """
 
     def __init__(self, session: pytest.Session, ci: Ci | None) -> None:
-        from flash.preview.claims import claimed_folder, remove_abandoned
+        from flash.bundle.claims import claimed_folder, remove_abandoned
         from flash.project import flash_home
 
         self.session = session

@@ -9,11 +9,15 @@ from pathlib import Path
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+from flash.bundle import archive
 from flash.bundle.assemble import BuildRequest, build
-from flash.bundle.install import Distribution, Report
+from flash.bundle.cache import Cache
+from flash.bundle.install import Distribution, Report, Wanted
+from flash.bundle.layers import Compressing
 from flash.cli.main import main
 from flash.errors import DependencyError
 from flash.model.manifest import Artifact, CallSchema, Manifest
+from flash.project import flash_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,9 +49,20 @@ class FakeInstaller:
     index: Mapping[str, Package] = field(default_factory=dict)
     calls: list[tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=list)
 
+    def key(self, wanted: Wanted) -> str:
+        return wanted.digest({"index": repr(sorted(self.index.items()))})
+
     def install(
-        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: Report
+        self,
+        wanted: Wanted | Sequence[str],
+        *,
+        target: Path,
+        report: Report,
+        python_version: str = "",
+        excluded: Sequence[str] = (),
     ) -> tuple[Distribution, ...]:
+        requirements: Sequence[str] = wanted.requirements if isinstance(wanted, Wanted) else wanted
+        excluded = wanted.excluded if isinstance(wanted, Wanted) else excluded
         self.calls.append((tuple(requirements), tuple(excluded)))
         pending, found = [re.split(r"[\[=<>;~! ]", line)[0] for line in requirements], {}
         while pending:
@@ -71,6 +86,7 @@ class FakeInstaller:
                     sum(map(len, files.values())),
                     package.requires,
                     tuple(sorted({path.split("/")[0] for path in files})),
+                    tuple(sorted(files)),
                 )
             )
         report(f"installed {len(distributions)}")
@@ -85,7 +101,11 @@ class FakeDescriber:
     leaves: tuple[str, ...] = ()
     seen: list[Manifest] = field(default_factory=list)
 
-    def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+    identity = "fake"
+
+    def __call__(
+        self, staging: Path, manifest: Manifest, packages: Path | None
+    ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         self.seen.append(Manifest.read(staging / "flash_manifest.json"))
         for path in self.leaves:
             write(staging / path, "left behind")
@@ -97,6 +117,13 @@ def write(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(dedent(text), encoding="utf-8")
     return path
+
+
+def pack(staging: Path, out: Path, *, limit_bytes: int | None = None, largest: Sequence[str] = ()) -> tuple[str, int]:
+    """Pack a folder into an archive, as a build would."""
+    with Compressing() as compressing:
+        layer = compressing.layer(archive.staged(staging))
+        return archive.write(out, [layer], limit_bytes=limit_bytes, largest=largest)
 
 
 def project(root: Path, files: Mapping[str, str]) -> Path:
@@ -125,7 +152,8 @@ class Building:
             python_version=project.settings.python,
             keep_build_dir=keep_build_dir,
         )
-        return build(request, installer=self.installer, describer=self.describer, report=report)
+        cache = Cache(flash_home() / "cache")
+        return build(request, installer=self.installer, describer=self.describer, cache=cache, report=report)
 
 
 def flash_build(root: Path, services: Building | None = None) -> int:

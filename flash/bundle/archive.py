@@ -1,4 +1,4 @@
-"""A staged tree becomes one ``.tar.gz``, the same bytes for the same content.
+"""One ``.tar.gz`` of layers, the same bytes for the same content.
 
 Order, owners, times, modes and the gzip header are fixed, so the digest depends on names, content and the executable
 bit alone. Only regular files go in: a tree with anything else was staged wrongly.
@@ -6,63 +6,77 @@ bit alone. Only regular files go in: a tree with anything else was staged wrongl
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import stat
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
+from flash.bundle.deflate import GZIP_HEADER, combined, compressed, gzip_trailer
+from flash.bundle.files import replacing
+from flash.bundle.layers import Member
 from flash.errors import ArtifactTooLarge, BuildError, ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["MEBIBYTE", "digest_of", "mebibytes", "members", "read", "write", "write_text"]
+    from flash.bundle.deflate import Piece
+    from flash.bundle.layers import Layer
+
+__all__ = ["MEBIBYTE", "digest_of", "mebibytes", "members", "read", "staged", "write"]
 
 MEBIBYTE: Final = 2**20
 
-# 1980-01-01: the first moment that a zip file can hold, for workers that zip up their own files.
-_MTIME: Final = 315_532_800
-_LEVEL: Final = 6
+_END_BYTES: Final = 1024
+"""Two blocks of zeros end a tar archive."""
 _CHUNK: Final = 2**20
 
 
 def write(
-    staging: Path, out: Path, *, limit_bytes: int | None = None, largest: Sequence[str] = ()
-) -> tuple[str, int, tuple[str, ...]]:
-    """Pack *staging* into *out*, which appears complete or not at all.
+    out: Path, layers: Iterable[Layer], *, limit_bytes: int | None = None, largest: Sequence[str] = ()
+) -> tuple[str, int]:
+    """Join *layers* into *out*, which appears complete or not at all.
 
     Args:
-        staging: The tree, whose content becomes the root of the archive.
         out: The archive. One that is there already stays if this fails.
+        layers: What goes in, in that order.
         limit_bytes: What the archive may come to.
         largest: What to name in the hint when it is more, largest first.
 
     Returns:
-        The sha256 in hexadecimal, the size in bytes, and the files as sorted POSIX paths.
+        The sha256 in hexadecimal and the size in bytes.
 
     Raises:
         ArtifactTooLarge: The archive is over *limit_bytes*.
-        BuildError: The tree holds something that is neither a file nor a folder, or cannot be read or written.
+        Damaged: A layer is not what it was.
+        BuildError: It cannot be written.
     """
-    files = members(staging)
+    end = compressed(bytes(_END_BYTES))
+    digest, size = hashlib.sha256(), 0
     try:
-        with _replacing(out) as stream:
-            _pack(staging, files, stream)
-            size = stream.tell()
+        with replacing(out, durable=True) as stream:
+            for chunk in _joined(layers, end):
+                digest.update(chunk)
+                stream.write(chunk)
+                size += len(chunk)
             if limit_bytes is not None and size > limit_bytes:
                 raise _too_large(size, limit_bytes, largest)
-            stream.flush()
-            stream.seek(0)
-            digest = _sha256(stream)
     except OSError as error:
         raise BuildError(f"cannot write the artifact: {error.strerror or error}", path=str(out)) from error
-    return digest, size, files
+    return digest.hexdigest(), size
+
+
+def _joined(layers: Iterable[Layer], end: Piece) -> Iterator[bytes]:
+    parts: list[tuple[int, int]] = []
+    yield GZIP_HEADER
+    for layer in layers:
+        parts.append((layer.crc, layer.size))
+        yield from layer.chunks()
+    yield end.packed
+    yield gzip_trailer(*combined([*parts, (end.crc, end.size)]))
 
 
 def read(path: Path) -> Artifact:
@@ -98,12 +112,6 @@ def digest_of(path: Path) -> str:
         return _sha256(stream)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a small file that appears complete or not at all."""
-    with _replacing(path) as stream:
-        stream.write(text.encode("utf-8"))
-
-
 def members(folder: Path) -> tuple[str, ...]:
     """The files below *folder* as sorted POSIX paths.
 
@@ -111,6 +119,19 @@ def members(folder: Path) -> tuple[str, ...]:
         BuildError: There is a link, a device or another thing that an archive of files cannot hold.
     """
     return tuple(sorted(_members(folder, "")))
+
+
+def staged(folder: Path) -> Iterator[Member]:
+    """The files below *folder*, to be packed, the manifest last.
+
+    Raises:
+        BuildError: There is a link, a device or another thing that an archive of files cannot hold.
+    """
+    # a reader that streams knows all else by then
+    for name in sorted(members(folder), key=lambda name: (name == MANIFEST_NAME, name)):
+        path = folder / name
+        status = path.stat()
+        yield Member(name, path, status.st_size, bool(status.st_mode & stat.S_IXUSR))
 
 
 def _members(folder: Path, base: str) -> Iterator[str]:
@@ -126,55 +147,11 @@ def _members(folder: Path, base: str) -> Iterator[str]:
                 yield path
 
 
-def _pack(staging: Path, files: Sequence[str], stream: IO[bytes]) -> None:
-    with (
-        # an empty name and time zero keep both out of the header
-        gzip.GzipFile(filename="", mode="wb", compresslevel=_LEVEL, fileobj=stream, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name in files:
-            source = staging / name
-            status = source.stat()
-            member = tarfile.TarInfo(name)
-            member.size = status.st_size
-            member.mtime = _MTIME
-            member.mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
-            with source.open("rb") as content:
-                tar.addfile(member, content)
-
-
 def _sha256(stream: IO[bytes]) -> str:
     digest = hashlib.sha256()
     while chunk := stream.read(_CHUNK):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-class _replacing:  # noqa: N801  used like a function
-    """A temporary file beside *path* that takes its place when the block ends well, and vanishes when it does not."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> IO[bytes]:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}.", dir=self._path.parent)
-        self._temporary = Path(name)
-        self._stream = os.fdopen(descriptor, "w+b")
-        return self._stream
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        try:
-            if kind is None:
-                self._stream.flush()
-                os.fsync(self._stream.fileno())
-                self._stream.close()
-                # mkstemp makes it private; an artifact is as readable as the project it is made of
-                self._temporary.chmod(0o644)
-                self._temporary.replace(self._path)
-        finally:
-            self._stream.close()
-            self._temporary.unlink(missing_ok=True)
 
 
 def _too_large(size: int, limit: int, largest: Sequence[str]) -> ArtifactTooLarge:

@@ -112,7 +112,7 @@ def _power_of_x(exponent: int) -> int:
 # Making a stream one that goes on
 
 
-def _unfinished(stream: bytes, content: bytes) -> bytes | None:
+def _unfinished(stream: bytes | bytearray, content: bytes) -> bytes | None:
     """*stream* without its end, to be followed by other blocks; None where its blocks could not be told apart."""
     last = _last_block(stream, content)
     if last is None:
@@ -127,7 +127,7 @@ def _unfinished(stream: bytes, content: bytes) -> bytes | None:
     return None
 
 
-def _last_block(stream: bytes, content: bytes) -> tuple[int, int] | None:
+def _last_block(stream: bytes | bytearray, content: bytes) -> tuple[int, int] | None:
     """Where the last block begins: its bit in *stream*, its offset in *content*.
 
     A block's end is known to the byte, not to the bit, so there are up to eight places where the next may begin. What
@@ -151,7 +151,7 @@ def _last_block(stream: bytes, content: bytes) -> tuple[int, int] | None:
     return None
 
 
-def _block(stream: bytes, at: int, content: bytes, offset: int) -> tuple[int, int] | None:
+def _block(stream: bytes | bytearray, at: int, content: bytes, offset: int) -> tuple[int, int] | None:
     """The byte after the block that begins at the bit *at*, and its content's size; None where there is none."""
     byte, bit = divmod(at, 8)
     filler, low = _FILLERS[bit]

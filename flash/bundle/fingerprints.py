@@ -14,7 +14,7 @@ from flash.bundle.handlers import handler_name
 from flash.bundle.requirements import REQUIREMENTS_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from flash.bundle.modules import Modules
@@ -48,26 +48,31 @@ def source_fingerprint(folder: Path, files: Iterable[str]) -> str:
 
 
 def endpoint_fingerprints(
-    app: App, modules: Modules, *, root: Path, files: Iterable[str], staging: Path, python_version: str
+    app: App,
+    modules: Modules,
+    *,
+    files: Iterable[str],
+    staging: Path,
+    distributions: Mapping[str, str],
+    python_version: str,
 ) -> dict[str, str]:
     """By endpoint, the sha256 over everything that its workers may run or read.
 
     That is its handler, the modules that it imports of the project, all files of the project that are no modules, every
-    distribution (by its pin and its ``RECORD``, which has the hashes of its files), and Flash's own part. A module that
-    imports what cannot be read in it may import every module.
+    distribution, and Flash's own part. A module that imports what cannot be read in it may import every module.
 
     Args:
         app: What is declared.
         modules: The project's.
-        root: The project.
-        files: Its own, relative to it.
-        staging: The tree that will be packed, with all but the manifest.
+        files: The project's own, relative to it.
+        staging: The tree that will be packed, with all but the manifest and the distributions.
+        distributions: By path, what tells the content of each of their files.
         python_version: The workers'.
     """
     by_path = {module.path: module for module in modules}
     dynamic = {module.path for module in by_path.values() if _is_dynamic(module.tree)}
-    contents = {path: hashlib.sha256((root / path).read_bytes()).digest() for path in files}
-    shared = _sha256(_shared(staging, python_version))
+    contents = {path: hashlib.sha256((staging / path).read_bytes()).digest() for path in files}
+    shared = _sha256(_shared(staging, distributions, python_version))
 
     def of(endpoint: DeclaredEndpoint) -> str:
         imported = {module.path for module in modules.closure(function.module for function in endpoint.functions)}
@@ -83,16 +88,16 @@ def endpoint_fingerprints(
     return {endpoint.name: of(endpoint) for endpoint in app}
 
 
-def _shared(staging: Path, python_version: str) -> Iterable[bytes]:
+def _shared(staging: Path, distributions: Mapping[str, str], python_version: str) -> Iterable[bytes]:
     """What every worker has: the interpreter, Flash's own part, and the distributions."""
     yield python_version.encode()
     yield (staging / REQUIREMENTS_NAME).read_bytes()
     for path in archive.members(staging / "flash"):
         yield path.encode("utf-8")
         yield (staging / "flash" / path).read_bytes()
-    for record in sorted(staging.glob("*.dist-info/RECORD")):
-        yield record.parent.name.encode("utf-8")
-        yield record.read_bytes()
+    for path, identity in sorted(distributions.items()):
+        yield path.encode("utf-8")
+        yield identity.encode()
 
 
 def _is_dynamic(tree: ast.Module) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from flash.bundle.claims import claimed_folder
 from flash.errors import DependencyError
-from flash.preview.claims import claimed_folder
 
 if TYPE_CHECKING:
     from flash.bundle.install import Uv
@@ -56,6 +56,11 @@ class Bases:
         self._folder = folder
         self._uv = uv
         self._report = report
+
+    @property
+    def identity(self) -> str:
+        """Tells the versions of everything that can be in one of them."""
+        return _key(_requirements(tuple(IMAGE_VERSIONS)))
 
     def python(self, python_version: str, provided: Sequence[str] = ()) -> Path:
         """The interpreter of the base environment, which is made if it is not there.

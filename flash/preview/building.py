@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
 from flash import project as settings
 from flash.bundle import assemble, sources
 from flash.bundle import discover as discovery
+from flash.bundle.cache import Cache
 from flash.bundle.install import Uv
 from flash.errors import TargetPythonMissing
 from flash.preview.backend import PROCESSES, Wanted, choose
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from flash.model.manifest import Artifact
     from flash.project import Project
 
-__all__ = ["build", "discover"]
+__all__ = ["CACHE_FOLDER", "build", "discover"]
+
+CACHE_FOLDER: Final = "cache"
+"""In ``FLASH_HOME``."""
 
 
 def discover(project: Project) -> App:
@@ -35,6 +39,7 @@ def build(
     *,
     report: Report,
     keep_build_dir: bool = False,
+    upgrade: bool = False,
     for_runpod: bool = False,
     wanted: Wanted = "auto",
 ) -> Artifact:
@@ -44,6 +49,7 @@ def build(
         project: What to build.
         report: Told what happens, a line each.
         keep_build_dir: Leave the staged tree.
+        upgrade: Ask the index again for versions that nobody has pinned.
         for_runpod: It is to run on Runpod's own images.
         wanted: What workers are to be; but for ``process``, a Python that is not on this machine may be a container's.
 
@@ -63,11 +69,13 @@ def build(
         bundle=project.settings.bundle,
         size_limit_bytes=project.settings.size_limit_bytes,
         keep_build_dir=keep_build_dir,
+        upgrade=upgrade,
         for_runpod=for_runpod,
     )
     # two builds would stage into the same folder
     with FileLock(project.flash_dir / "build.lock"):
-        return assemble.build(request, installer=uv, describer=describer, report=report)
+        cache = Cache(settings.flash_home() / CACHE_FOLDER)
+        return assemble.build(request, installer=uv, describer=describer, cache=cache, report=report)
 
 
 def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report) -> assemble.Describer:

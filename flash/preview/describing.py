@@ -45,10 +45,23 @@ class ContainerDescriber:
     def __init__(self, containers: Containers, bases: Bases, home: Path) -> None:
         self._containers = containers
         self._home = home
+        self._bases = bases
         self._images = BaseImages(containers, bases.library)
 
-    def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+    @property
+    def identity(self) -> str:
+        """The versions of what the base environments hold."""
+        return self._bases.identity
+
+    def __call__(
+        self, staging: Path, manifest: Manifest, packages: Path | None = None
+    ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         """By endpoint and function, ``{method or "": schema}``.
+
+        Args:
+            staging: A staged artifact.
+            manifest: Its endpoints, or some.
+            packages: Its distributions, where they lie in a folder of their own.
 
         Raises:
             BuildError: A module raises when it is imported, and would in a worker.
@@ -62,13 +75,19 @@ class ContainerDescriber:
                 for (python_version, provided), names in by_base(manifest).items():
                     image = self._images.tag(python_version, provided)
                     declared = declared_environment(manifest, names)
-                    described.update(self._describe(image, staging, names, labels, declared))
+                    described.update(self._describe(image, staging, packages, names, labels, declared))
             finally:
                 self._containers.close()
         return described
 
     def _describe(
-        self, image: str, staging: Path, names: Sequence[str], labels: Mapping[str, str], declared: Mapping[str, str]
+        self,
+        image: str,
+        staging: Path,
+        packages: Path | None,
+        names: Sequence[str],
+        labels: Mapping[str, str],
+        declared: Mapping[str, str],
     ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         request = ContainerRequest(
             name="",
@@ -80,7 +99,8 @@ class ContainerDescriber:
             hostname="describe",
             working_dir=APP_FOLDER,
         )
-        with archived(staging, APP_FOLDER) as archive:
+        # the artifact as it will be: what is staged hides what a distribution has under the same name
+        with archived(APP_FOLDER, *(folder for folder in (packages, staging) if folder is not None)) as archive:
             ended = self._containers.run(request, archive, timeout_s=DESCRIBE_DEADLINE_S)
         if ended is None:
             raise too_slow(names)

@@ -432,8 +432,20 @@ class Describer:
         self._bases = bases
         self._deadline_s = deadline_s
 
-    def __call__(self, staging: Path, manifest: Manifest) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
+    @property
+    def identity(self) -> str:
+        """The versions of what the base environments hold."""
+        return self._bases.identity
+
+    def __call__(
+        self, staging: Path, manifest: Manifest, packages: Path | None = None
+    ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         """By endpoint and function, ``{method or "": schema}``.
+
+        Args:
+            staging: A staged artifact.
+            manifest: Its endpoints, or some.
+            packages: Its distributions, where they lie in a folder of their own.
 
         Raises:
             BuildError: A module raises when it is imported, and would in a worker. What only a worker may have, as a
@@ -443,7 +455,11 @@ class Describer:
         described: dict[str, Mapping[str, Mapping[str, CallSchema]]] = {}
         for (python_version, provided), names in by_base(manifest).items():
             python = self._bases.python(python_version, provided)
-            described.update(self._describe(python, staging, names, declared_environment(manifest, names)))
+            declared = declared_environment(manifest, names)
+            if packages is not None:
+                # found after the staged tree and before the base environment, as in a worker
+                declared["PYTHONPATH"] = str(packages)
+            described.update(self._describe(python, staging, names, declared))
         return described
 
     def _describe(

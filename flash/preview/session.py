@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, final
 
 from flash import project as settings
 from flash.bundle import archive
+from flash.bundle.claims import claimed_folder, remove_abandoned
 from flash.cloud.address import PlatformAddress
 from flash.cloud.client import PlatformClient
 from flash.cloud.jobs import EndpointClient
@@ -23,7 +24,6 @@ from flash.errors import ManifestError, NotFound
 from flash.model.manifest import Artifact
 from flash.preview.backend import PROCESSES, Backend
 from flash.preview.bases import MAKING_PREFIX
-from flash.preview.claims import claimed_folder, remove_abandoned
 from flash.preview.local import PlatformState, launch_platform
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flash import project as settings
+from flash.bundle.claims import remove_abandoned
 from flash.cloud.client import PlatformClient
 from flash.deploy import leftovers as deployments
 from flash.deploy.journal import Journal, Pending
 from flash.errors import FlashError, SettingsError
 from flash.preview.bases import MAKING_PREFIX
-from flash.preview.claims import remove_abandoned
 from flash.preview.local import find_platform
 from flash.preview.promote import address
 from flash.preview.session import PREVIEW_PREFIX, local_address

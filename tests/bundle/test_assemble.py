@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import tarfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from fakes_bundle import QUEUE, FakeDescriber, FakeInstaller, Package, project, write
 
 from flash.bundle.assemble import BuildRequest, build
+from flash.bundle.cache import Cache
 from flash.bundle.discover import discover
 from flash.errors import ArtifactTooLarge, BuildError, DependencyError, DiscoveryError
 from flash.model.manifest import CallSchema, Manifest
@@ -62,6 +63,7 @@ def run(
         BuildRequest(root=root, **asked),  # type: ignore[arg-type]
         installer=installer or FakeInstaller(index or {}),
         describer=describer or FakeDescriber(),
+        cache=Cache(root.with_name(f"{root.name}-cache")),
         report=(lines if lines is not None else []).append,
     )
 
@@ -87,7 +89,11 @@ def test_the_artifact_holds_what_a_worker_needs(tmp_path: Path) -> None:
     assert {"flash/__init__.py", "flash/errors.py", "flash/alias.py", "flash/model/app.py"} <= set(ours)
     assert {path.split("/")[1] for path in ours} == {"__init__.py", "errors.py", "alias.py", "model", "runtime"}
     with tarfile.open(artifact.path) as tar:
-        assert tuple(tar.getnames()) == artifact.files
+        names = tar.getnames()
+        assert tuple(sorted(names)) == artifact.files
+        # what seldom changes comes first, and last what tells of all else
+        assert names[0].startswith("rich")
+        assert names[-1] == "flash_manifest.json"
         assert tar.getmember("run.sh").mode == 0o755
         requirements = tar.extractfile("requirements.txt")
         assert requirements is not None
@@ -256,7 +262,7 @@ def test_nothing_is_left_by_a_project_without_endpoints(tmp_path: Path) -> None:
 
 def test_a_build_that_was_killed_does_not_disturb_the_next(tmp_path: Path) -> None:
     """What it left is removed."""
-    left = (".flash/.build/stale.py", ".flash/.packages/stale.py", ".flash/.artifact.tar.gz.x1", ".flash/build.lock")
+    left = (".flash/.build/stale.py", ".flash/.artifact.tar.gz.x1", ".flash/build.lock")
     left += (".flash/.build-x1/output",)
     project(tmp_path, {"worker.py": QUEUE, **dict.fromkeys(left, "")})
     assert "stale.py" not in run(tmp_path).files
@@ -267,11 +273,12 @@ def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
     """Ctrl+C arrives anywhere."""
     project(tmp_path, {"worker.py": QUEUE})
 
-    def interrupted(*_: object) -> dict[str, object]:
-        raise KeyboardInterrupt
+    class Interrupted(FakeDescriber):
+        def __call__(self, *_: object) -> NoReturn:
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path, describer=interrupted)  # type: ignore[arg-type]
+        run(tmp_path, describer=Interrupted())
     assert left_in(tmp_path) == [".gitignore"]
 
 

@@ -8,6 +8,7 @@ import pytest
 from fakes_bundle import FakeDescriber, FakeInstaller, Package, project, write
 
 from flash.bundle.assemble import BuildRequest, build
+from flash.bundle.cache import Cache
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +47,7 @@ def fingerprints(root: Path, version: str = "1", **request: object) -> dict[str,
         BuildRequest(root=root, **asked),  # type: ignore[arg-type]
         installer=FakeInstaller({"rich": Package(version)}),
         describer=FakeDescriber(),
+        cache=Cache(root.with_name(f"{root.name}-cache")),
         report=lambda _: None,
     )
     return {name: resource.fingerprint for name, resource in artifact.manifest.resources.items()}

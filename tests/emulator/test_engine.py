@@ -114,7 +114,7 @@ def test_an_image_copies_a_folder_and_does_nothing_else(tmp_path: Path) -> None:
     assert {(member.uid, member.gid, member.uname) for member in members} == {(0, 0, "")}
     assert members[1].mode & 0o777 == 0o755
     assert members[2].linkname == "a.sh"
-    with archived(folder, "/app") as file, tarfile.open(fileobj=file) as archive:
+    with archived("/app", folder) as file, tarfile.open(fileobj=file) as archive:
         assert archive.getnames()[:2] == ["app", "app/a.sh"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from flash.deploy.journal import Journal
-from flash.preview.claims import claimed_folder
+from flash.bundle.claims import claimed_folder
 from flash.preview.sweep import Swept, sweep
 from flash.project import Project, Settings
 

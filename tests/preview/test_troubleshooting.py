@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from fakes_bundle import pack
 
-from flash.bundle import archive
 from flash.cloud.transport import status_error
 from flash.deploy.stage import worker_failed
 from flash.errors import ArtifactTooLarge, DeclarationError, DiscoveryError, NotAuthorized, SettingsError
@@ -91,7 +91,7 @@ def test_the_artifact_is_too_large(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.bin").write_text("x" * 1000, encoding="utf-8")
     with pytest.raises(ArtifactTooLarge) as caught:
-        archive.write(tmp_path / "in", tmp_path / "out.tar.gz", limit_bytes=10, largest=["scipy 99 MiB"])
+        pack(tmp_path / "in", tmp_path / "out.tar.gz", limit_bytes=10, largest=["scipy 99 MiB"])
     assert caught.value.hint.startswith("leave packages out with --exclude")
     assert caught.value.hint.endswith("largest: scipy 99 MiB")
 

@@ -62,11 +62,15 @@ def context(base: str, folder: Path, target: str) -> IO[bytes]:
     return file
 
 
-def archived(folder: Path, target: str) -> IO[bytes]:
-    """A tar archive, positioned at its start, that puts *folder* at *target* when it is unpacked at ``/``."""
+def archived(target: str, *folders: Path) -> IO[bytes]:
+    """A tar archive, positioned at its start, that puts *folders* at *target* when it is unpacked at ``/``.
+
+    Of what several have, the last one's is there then.
+    """
     file = tempfile.TemporaryFile(prefix="flash-archive-")  # noqa: SIM115  the caller closes it
     with tarfile.open(fileobj=file, mode="w") as archive:
-        _add(archive, folder, target.lstrip("/"))
+        for folder in folders:
+            _add(archive, folder, target.lstrip("/"))
     file.seek(0)
     return file
 

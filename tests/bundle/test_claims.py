@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flash.preview.claims import claimed_folder, remove_abandoned
+from flash.bundle.claims import claimed_folder, remove_abandoned
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
