@@ -27,6 +27,7 @@ _HOME_OF = {
     "GpuType": "flash.model.hardware",
     "NetworkVolume": "flash.model.hardware",
     "PodTemplate": "flash.model.hardware",
+    "Secret": "flash.model.secret",
     "ServerlessScalerType": "flash.model.hardware",
 }
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from flash.model.hardware import NetworkVolume as NetworkVolume
     from flash.model.hardware import PodTemplate as PodTemplate
     from flash.model.hardware import ServerlessScalerType as ServerlessScalerType
+    from flash.model.secret import Secret as Secret
 
 
 def __getattr__(name: str) -> object:

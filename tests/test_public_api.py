@@ -65,7 +65,7 @@ def test_import_endpoint_loads_the_standard_library_only() -> None:
     loaded = _imported("from flash import Endpoint")
     ours = {name for name in loaded if name.startswith("flash")}
     assert ours == {"flash", "flash.errors", "flash.model"} | {
-        f"flash.model.{name}" for name in ("dispatch", "endpoint", "hardware")
+        f"flash.model.{name}" for name in ("dispatch", "endpoint", "hardware", "secret")
     }
     assert {name.partition(".")[0] for name in loaded - ours} <= sys.stdlib_module_names | {"__main__"}
     assert not loaded & {"asyncio", "difflib", "pathlib", "json", "importlib.metadata"}

@@ -19,6 +19,7 @@ from flash.model import hardware
 from flash.model.app import Location
 from flash.model.hardware import nearest
 from flash.model.older import OLDER_RESOURCES
+from flash.model.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ VALUE_TYPES: Final[Mapping[str, type]] = {
         "PodTemplate",
         "ServerlessScalerType",
     )
-}
+} | {"Secret": Secret}
 """What an argument of an endpoint may be made of, by its public name."""
 
 _PURE_METHODS: Final[Mapping[type, frozenset[str]]] = {

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from flash.errors import DiscoveryError
 from flash.model import hardware
+from flash.model.secret import Secret
 
 if TYPE_CHECKING:
     from flash.bundle.modules import Module, Modules
@@ -200,6 +201,8 @@ def _decoded(value: Any) -> Any:
         return _COLLECTIONS[kind](_decoded(item) for item in value["items"])
     if kind == "dict":
         return {_decoded(key): _decoded(item) for key, item in value["items"]}
+    if kind == "secret":
+        return Secret(value["name"])
     if kind == "object":
         return getattr(hardware, value["type"])(**{name: _decoded(each) for name, each in value["values"].items()})
     if kind == "bytes":

@@ -31,6 +31,7 @@ from flash.errors import DiscoveryError, FlashError
 from flash.model import hardware
 from flash.model.endpoint import HTTP_METHODS, Endpoint
 from flash.model.hardware import NetworkVolume, PodTemplate
+from flash.model.secret import Secret
 
 __all__ = ["main"]
 
@@ -236,6 +237,8 @@ def _encoded(value: Any) -> Any:
         return {"$": kind.__name__, "items": [_encoded(item) for item in items]}
     if isinstance(value, Mapping):
         return {"$": "dict", "items": [[_encoded(key), _encoded(item)] for key, item in value.items()]}
+    if isinstance(value, Secret):
+        return {"$": "secret", "name": value.name}
     if isinstance(value, NetworkVolume):
         return _object(value, ("name", "id", "size", "datacenter"))
     if isinstance(value, PodTemplate):

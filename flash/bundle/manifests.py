@@ -74,6 +74,7 @@ def _resource(
         min_cuda_version=spec.min_cuda_version,
         max_concurrency=spec.max_concurrency,
         env=dict(spec.env),
+        secrets=dict(spec.secrets) or None,
         network_volumes=[_volume(volume) for volume in spec.volumes],
         template=_template(endpoint),
         handler_file=None if spec.is_client else handler_name(endpoint.name),

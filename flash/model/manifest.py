@@ -102,6 +102,8 @@ class Resource(_Wire):
     min_cuda_version: str | None = Field(default=None, alias="minCudaVersion")
     max_concurrency: int = 1
     env: dict[str, str] = Field(default_factory=dict)
+    secrets: dict[str, str] | None = None
+    """By variable, the name of the secret that it gets at deployment: a reference, never the value. None for none."""
     network_volumes: list[dict[str, Any]] = Field(default_factory=list, alias="networkVolumes")
     template: dict[str, Any] | None = None
     handler_file: str | None = None
