@@ -189,7 +189,9 @@ def _flat(resource: Resource) -> dict[str, str]:
     template = data.pop("template", None) or {}
     template.pop("env", None)
     words |= {f"template {name}": _words(value) for name, value in template.items()}
-    words["env"] = ", ".join(sorted(_environment(resource)))
+    names = sorted(_environment(resource))
+    for place in ("env", "template env"):
+        words[place] = ", ".join(name[len(place) + 1 :] for name in names if name.startswith(f"{place} "))
     return words | {name: _words(value) for name, value in data.items()}
 
 

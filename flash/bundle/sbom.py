@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flash.bundle.contents import Contents
     from flash.bundle.shipped import Shipped
 
-__all__ = ["OWN_NAME", "purl_of", "sbom_of"]
+__all__ = ["OWN_NAME", "check_extra", "purl_of", "sbom_of"]
 
 OWN_NAME: Final = "pytest-flash"
 _OWN_LICENCE: Final = "MIT"
@@ -61,7 +61,7 @@ def sbom_of(contents: Contents, *, timestamp: datetime | None = None) -> str:
     Raises:
         SettingsError: The extra is missing.
     """
-    _check_extra()
+    check_extra()
     from cyclonedx.output.json import JsonV1Dot6
 
     output: str = JsonV1Dot6(_bom(contents, timestamp)).output_as_string(indent=2)
@@ -205,7 +205,12 @@ def _properties(said: Mapping[str, str]) -> list[Property]:
     return [Property(name=name, value=value) for name, value in sorted(said.items()) if value]
 
 
-def _check_extra() -> None:
+def check_extra() -> None:
+    """Look whether the library is there, before anything is done for a bill.
+
+    Raises:
+        SettingsError: It is not.
+    """
     try:
         import cyclonedx  # noqa: F401
     except ImportError as error:
