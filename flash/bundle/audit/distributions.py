@@ -70,7 +70,10 @@ def audit_distributions(
         objects = read_objects(folder)
         for distribution in checked:
             named = f"{distribution.name} {distribution.version}"
-            findings += about_objects(named, distribution.files, objects, target, images)
+            # what the interpreter does not look for, no linker is asked to load
+            lost = {extension.path for extension in unloadable(distribution.files, target)[0]}
+            files = [path for path in distribution.files if path not in lost]
+            findings += about_objects(named, files, objects, target, images)
     return ordered(findings)
 
 

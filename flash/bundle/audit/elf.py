@@ -89,6 +89,7 @@ def inspect(folder: Path, path: str, *, stem: str = "") -> Binary:
             return _read(file, path, stem)
         except (
             ELFError,
+            OSError,
             ConstructError,
             ValueError,
             LookupError,

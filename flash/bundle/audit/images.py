@@ -30,17 +30,23 @@ GLIBCXX: Final = (3, 4, 30)
 CXXABI: Final = (1, 3, 13)
 """The same, of its language support."""
 
-_EVERY_IMAGE: Final = frozenset({"fastapi", "pydantic", "uvicorn", *IMAGE_DISTRIBUTIONS})
+_EVERY_IMAGE: Final = frozenset(
+    {
+        *("fastapi", "pydantic", "uvicorn", *IMAGE_DISTRIBUTIONS),
+        # what the first three cannot be without
+        *("annotated-doc", "annotated-types", "anyio", "click", "h11", "idna", "pydantic-core", "starlette"),
+        *("typing-extensions", "typing-inspection"),
+    }
+)
 
 _BROUGHT_ALONG: Final = frozenset(
     {
-        *("aiohappyeyeballs", "aiohttp-retry", "aiosignal", "annotated-doc", "annotated-types", "anyio", "attrs"),
-        *("backoff", "boto3", "botocore", "certifi", "charset-normalizer", "click", "colorama", "cryptography"),
-        *("filelock", "frozenlist", "fsspec", "h11", "hf-xet", "httpcore", "httptools", "httpx", "idna", "jmespath"),
-        *("multidict", "packaging", "paramiko", "pathspec", "pip", "prettytable", "propcache", "psutil"),
-        *("py-cpuinfo", "pydantic-core", "python-dateutil", "python-dotenv", "pyyaml", "questionary", "rich"),
-        *("s3transfer", "setuptools", "six", "starlette", "tomli", "tomlkit", "tqdm", "typer", "typing-extensions"),
-        *("typing-inspection", "urllib3", "uvloop", "watchdog", "watchfiles", "wcwidth", "websockets", "yarl"),
+        *("aiohappyeyeballs", "aiohttp-retry", "aiosignal", "attrs", "backoff", "boto3", "botocore", "certifi"),
+        *("charset-normalizer", "colorama", "cryptography", "filelock", "frozenlist", "fsspec", "hf-xet", "httpcore"),
+        *("httptools", "httpx", "jmespath", "multidict", "packaging", "paramiko", "pathspec", "pip", "prettytable"),
+        *("propcache", "psutil", "py-cpuinfo", "python-dateutil", "python-dotenv", "pyyaml", "questionary", "rich"),
+        *("s3transfer", "setuptools", "six", "tomli", "tomlkit", "tqdm", "typer", "urllib3", "uvloop", "watchdog"),
+        *("watchfiles", "wcwidth", "websockets", "yarl"),
     }
 )
 """What is in every image because something above needs it, and nobody promises. Source: the requirements of

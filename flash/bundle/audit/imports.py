@@ -46,7 +46,6 @@ class _Found:
     certain: list[DeclaredEndpoint] = field(default_factory=list)
     possible: list[DeclaredEndpoint] = field(default_factory=list)
     served: list[DeclaredEndpoint] = field(default_factory=list)
-    brought: list[DeclaredEndpoint] = field(default_factory=list)
 
 
 def audit_imports(
@@ -137,7 +136,6 @@ def _by_endpoint(
     for endpoint in app:
         own = {(function.module, function.name) for function in endpoint.functions}
         image = modules_of_image(endpoint.spec.is_gpu, provided.get(endpoint.name, ()))
-        besides = brought_along(endpoint.spec.is_gpu)
         levels = Reach(endpoint, units, frozenset(functions - own)).levels
         for unit, level in levels.items():
             reached.add(unit.module)
@@ -145,8 +143,6 @@ def _by_endpoint(
                 outcome = found[lack]
                 if _is_among(lack.missing, image):
                     outcome.served.append(endpoint)
-                elif _is_among(lack.missing, besides):
-                    outcome.brought.append(endpoint)
                 elif min(level, lack.site.level) is Level.CERTAIN:
                     outcome.certain.append(endpoint)
                 else:
@@ -162,38 +158,21 @@ def _is_among(missing: Missing, modules: Collection[str]) -> bool:
 
 
 def _about(lack: _Lack, found: _Found, module: Module) -> Finding | None:
-    missing = lack.missing
-    if found.certain:
-        return Finding(
-            missing.cause.value,
-            f"{_named(found.certain)} {missing.name!r}, {missing.why}",
-            module.path,
-            lack.site.line,
-            hint=missing.hint,
-            is_error=not missing.may_be_there,
-        )
-    if found.served:
-        # meant for those
+    missing, is_certain = lack.missing, bool(found.certain)
+    if not is_certain and (found.served or missing.may_be_there):
+        # meant for those who have it; or left out on purpose, and nobody is certain to need it
         return None
-    if found.brought:
-        return Finding(
-            _BROUGHT,
-            f"{_named(found.brought)} {missing.name!r}, which its image has only because something else there needs it",
-            module.path,
-            lack.site.line,
-            hint=missing.hint.partition(";")[0],
-            is_error=False,
-        )
-    if missing.may_be_there:
-        # it was left out on purpose, and nobody is certain to need it
-        return None
+    endpoints = found.certain or found.possible
+    code, why = missing.cause.value, missing.why
+    if all(_is_among(missing, brought_along(endpoint.spec.is_gpu)) for endpoint in endpoints):
+        code, why = _BROUGHT, "which its image has only as long as something else there needs it"
     return Finding(
-        missing.cause.value,
-        f"{_named(found.possible, may=True)} {missing.name!r}, {missing.why}",
+        code,
+        f"{_named(endpoints, may=not is_certain)} {missing.name!r}, {why}",
         module.path,
         lack.site.line,
         hint=missing.hint,
-        is_error=False,
+        is_error=is_certain and not missing.may_be_there,
     )
 
 

@@ -83,17 +83,17 @@ class Local:
         """The file that would be *name* for another interpreter, or None."""
         return self._unloadable.get(name)
 
-    def dropped(self, name: str) -> tuple[str, str] | None:
-        """The file or folder that would be *name* and does not ship, with the rule; None where there is none."""
+    def dropped(self, name: str) -> tuple[str, str, str] | None:
+        """What would be *name* and does not ship, the file or folder that is hidden there, and the rule; else None."""
         path = name.replace(".", "/")
         for candidate in self._candidates(path):
             if candidate in self._ignored:
-                return candidate, self._ignored[candidate]
+                return candidate, candidate, self._ignored[candidate]
         for top in self._tops():
             above = posixpath.dirname(f"{top}{path}")
             while above:
                 if f"{above}/" in self._ignored:
-                    return f"{top}{path}", self._ignored[f"{above}/"]
+                    return f"{top}{path}", f"{above}/", self._ignored[f"{above}/"]
                 above = posixpath.dirname(above)
         return None
 

@@ -175,14 +175,14 @@ class Resolver:
                 "write the module, or correct the name",
                 is_ours=True,
             )
-        path, rule = dropped
+        path, hidden, rule = dropped
         return Missing(
             name,
             Cause.IGNORED,
             f"the project's own {path}, which does not ship: {rule}",
             "move it to where it ships"
             if rule.startswith(NEVER)
-            else f"if it should ship, write !/{path} into {FLASHIGNORE}, or change the rule",
+            else f"if it should ship, write !/{hidden} into {FLASHIGNORE}, or change the rule",
             is_ours=True,
         )
 

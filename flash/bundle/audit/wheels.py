@@ -106,10 +106,10 @@ def _whose(tags: Iterable[Tag], target: Target) -> str:
             return system
     if all(platform != "any" and not platform.endswith(f"_{target.machine}") for platform in platforms):
         return "another machine"
-    interpreters = sorted({tag.interpreter for tag in tags})
-    if any(tag.interpreter == other.interpreter for tag in tags for other in target.tags):
+    suitable = {(tag.interpreter, tag.abi) for tag in target.tags}
+    if any((tag.interpreter, tag.abi) in suitable for tag in tags):
         return "another Linux"
-    return "another Python: " + ", ".join(interpreters)
+    return "another Python: " + ", ".join(sorted({tag.interpreter for tag in tags}))
 
 
 def unloadable(files: Collection[str], target: Target) -> tuple[list[Extension], int]:
