@@ -11,7 +11,8 @@ from __future__ import annotations
 import inspect
 import json
 import types
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -21,7 +22,7 @@ from flash.errors import InvalidInput
 from flash.model.encoding import OutputEncoder, output_adapter, to_json
 from flash.model.example import smallest
 from flash.model.manifest import CallSchema
-from flash.model.signature import Parameter, SchemaGenerator, Signature
+from flash.model.signature import Parameter, SchemaGenerator, Signature, annotation_key
 
 __all__ = ["InputBinder", "OutputEncoder", "call_schema", "to_json"]
 
@@ -32,6 +33,10 @@ _CONFIG: Final = ConfigDict(
     val_json_bytes="base64",
     ser_json_inf_nan="constants",
 )
+
+_TOLD_BY_REPR: Final = (bool, bytes, float, int, str, type(None))
+# most functions of an app take the same types: a schema costs a millisecond, and an app may have thousands
+_KNOWN: Final[dict[Hashable, CallSchema]] = {}
 
 _EMPTY: Final = "__empty"
 """What older clients put into an input that would be empty. Source: platform-contract §5.2."""
@@ -187,12 +192,61 @@ class InputBinder:
 
 
 def call_schema(function: Callable[..., object]) -> CallSchema:
-    """What a function or bound method accepts and returns.
+    """What a function or bound method accepts and returns; not to be changed, as others may share parts of it.
 
     Raises:
         CallError: It has no signature.
     """
     signature = Signature.of(function)
+    key = _key(signature)
+    if key is None:
+        return _schema_of(signature)
+    known = _KNOWN.get(key)
+    if known is None:
+        known = _KNOWN[key] = _schema_of(_numbered(signature))
+    return _named(known, [parameter.name for parameter in signature.parameters])
+
+
+def _key(signature: Signature) -> Hashable | None:
+    """What signatures share whose schemas differ in the names of parameters only; None where that cannot be told."""
+    parts: list[Hashable] = [signature.is_generator, annotation_key(signature.returns)]
+    for parameter in signature.parameters:
+        default = parameter.default if parameter.has_default else None
+        if type(default) not in _TOLD_BY_REPR and default is not inspect.Parameter.empty:
+            return None
+        parts += [parameter.kind, parameter.has_default, repr(default), parameter.is_typed]
+        parts.append(None if parameter.name == _EMPTY else annotation_key(parameter.annotation))
+    return None if None in parts else tuple(parts)
+
+
+def _numbered(signature: Signature) -> Signature:
+    parameters = enumerate(signature.parameters)
+    return replace(signature, parameters=tuple(replace(each, name=str(number)) for number, each in parameters))
+
+
+def _named(schema: CallSchema, names: Sequence[str]) -> CallSchema:
+    """*schema*, of parameters that are called by their numbers, with their names."""
+
+    def renamed(of: Mapping[str, Any]) -> dict[str, Any]:
+        return {names[int(number)]: each for number, each in of.items()}
+
+    data, example = dict(schema.input or {}), schema.example
+    if schema.parameter is None:
+        data["properties"] = renamed(data["properties"])
+        if "required" in data:
+            data["required"] = [names[int(number)] for number in data["required"]]
+        example = renamed(example) if isinstance(example, dict) else example
+    return schema.model_copy(
+        update={
+            "input": data,
+            "example": example,
+            "parameter": None if schema.parameter is None else names[int(schema.parameter)],
+            "untyped": [names[int(each)] if each.isdecimal() else each for each in schema.untyped],
+        }
+    )
+
+
+def _schema_of(signature: Signature) -> CallSchema:
     binder = InputBinder(signature.parameters)
     untyped = list(binder.untyped)
     output: dict[str, Any] | None = None

@@ -12,7 +12,7 @@ import sys
 import types
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
 import typing_extensions
 from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
@@ -22,11 +22,11 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from flash.errors import CallError
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from pydantic_core import core_schema
 
-__all__ = ["Parameter", "SchemaGenerator", "Signature", "public_methods"]
+__all__ = ["Parameter", "SchemaGenerator", "Signature", "annotation_key", "public_methods"]
 
 # pydantic refuses typing.TypedDict before Python 3.12; typing_extensions' own knows what is required there
 _TYPED_DICT_NEEDS_REPLACING: Final = sys.version_info < (3, 12)
@@ -42,6 +42,11 @@ _ITERATES: Final = (
     collections.abc.AsyncGenerator,
 )
 
+
+_PLAIN: Final = (dict, frozenset, list, set, tuple, Union, types.UnionType)
+"""Generic types that mean the same whoever writes them."""
+# every function of an app that takes and returns the same needs it worked out once
+_USABLE: Final[dict[tuple[Hashable, str], Any]] = {}
 
 _BOUNDS: Final = frozenset(
     {"ge", "gt", "le", "lt", "multiple_of", "max_digits", "decimal_places", "min_length", "max_length", "pattern"}
@@ -65,6 +70,14 @@ class SchemaGenerator(GenerateJsonSchema):
     """
 
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  pydantic's own spelling
+    _method_names: ClassVar[dict[Any, str]] = {}
+
+    def build_schema_type_to_method(self) -> dict[Any, Callable[[Any], JsonSchemaValue]]:
+        """As pydantic's, which asks for the names of all methods anew for every schema."""
+        if not self._method_names:
+            for kind, method in super().build_schema_type_to_method().items():
+                self._method_names[kind] = method.__name__
+        return {kind: getattr(self, name) for kind, name in self._method_names.items()}
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
         """A number, or text that is one; only a number where it has bounds, which text cannot show."""
@@ -228,12 +241,34 @@ def _usable(annotation: Any | None, mode: typing.Literal["validation", "serializ
     """*annotation* in a form that pydantic can use, and whether it says anything."""
     if annotation is None or annotation is Any:
         return Any, False
+    key = annotation_key(annotation)
+    if key is not None and (key, mode) in _USABLE:
+        return _USABLE[key, mode], True
     try:
         portable = _portable(annotation, frozenset())
         TypeAdapter(portable).json_schema(mode=mode, schema_generator=SchemaGenerator)
     except (*_NO_SCHEMA, PydanticUserError, TypeError, NameError, AttributeError):
+        # not remembered: what a class refers to may come to be later
         return Any, False
+    if key is not None:
+        _USABLE[key, mode] = portable
     return portable, True
+
+
+def annotation_key(annotation: Any) -> Hashable | None:
+    """What no other annotation has that means something else; None where that cannot be told.
+
+    Annotations that are equal will not do: unions are in any order of their choices, but their schemas differ.
+    """
+    if annotation is Any or annotation is None or annotation is Ellipsis:
+        return annotation, None
+    origin = get_origin(annotation)
+    if origin is None:
+        return annotation if isinstance(annotation, type) else None
+    if origin not in _PLAIN:
+        return None
+    keys = tuple(annotation_key(argument) for argument in get_args(annotation))
+    return None if None in keys else (origin, keys)
 
 
 def _item_of(annotation: Any | None) -> Any | None:

@@ -23,7 +23,7 @@ from flash.runtime.excuses import failure, has_excuse
 from flash.runtime.job import described
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from flash.model.manifest import FunctionEntry, Manifest, Resource
 
@@ -64,7 +64,8 @@ def main(end_s: float = _END_S) -> None:
     root = loading.artifact_root()
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    if any(_lies_in_source_folder(root, entry.module) for entry in _entries(loading.artifact_manifest())):
+    manifest = loading.artifact_manifest()
+    if any(_lies_in_source_folder(root, module) for module in _top_level(manifest)):
         # last, as handlers put it
         sys.path.append(str(root / _SOURCE_FOLDER))
     import flash.alias
@@ -72,18 +73,17 @@ def main(end_s: float = _END_S) -> None:
     flash.alias.take_over()
     target = Path(out)
     part = target.with_name(f"{target.name}.part")
-    part.write_text(json.dumps(_data(endpoints), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(_data(manifest, endpoints), ensure_ascii=False), encoding="utf-8")
     part.replace(target)
 
 
-def _entries(manifest: Manifest) -> Iterator[FunctionEntry]:
-    for resource in manifest.resources.values():
-        yield from resource.functions
+def _top_level(manifest: Manifest) -> set[str]:
+    """The first parts of the names of all modules with endpoints."""
+    return {entry.module.partition(".")[0] for resource in manifest.resources.values() for entry in resource.functions}
 
 
-def _lies_in_source_folder(root: Path, module: str) -> bool:
-    """Whether a module is imported from ``src`` instead of from the root."""
-    first = module.partition(".")[0]
+def _lies_in_source_folder(root: Path, first: str) -> bool:
+    """Whether a top-level module is imported from ``src`` instead of from the root."""
 
     def is_in(folder: Path) -> bool:
         return (folder / first).is_dir() or (folder / f"{first}.py").is_file()
@@ -91,9 +91,9 @@ def _lies_in_source_folder(root: Path, module: str) -> bool:
     return not is_in(root) and is_in(root / _SOURCE_FOLDER)
 
 
-def _data(endpoints: Collection[str]) -> dict[str, Any]:
+def _data(manifest: Manifest, endpoints: Collection[str]) -> dict[str, Any]:
     try:
-        schemas = describe(loading.artifact_manifest(), endpoints)
+        schemas = describe(manifest, endpoints)
     except BuildError as error:
         told = {name: getattr(error, name) for name in ("message", "hint", "path", "line", "detail")}
         return {"failure": told}

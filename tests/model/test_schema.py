@@ -9,7 +9,7 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import jsonschema
 import pytest
@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 
 from flash.errors import InvalidInput, RemoteError
 from flash.model.example import smallest
-from flash.model.schema import InputBinder, OutputEncoder, call_schema, to_json
+from flash.model.schema import InputBinder, OutputEncoder, _schema_of, call_schema, to_json
 from flash.model.signature import Signature, public_methods
 
 if TYPE_CHECKING:
@@ -490,3 +490,63 @@ def test_what_fastapi_injects_is_no_input() -> None:
     assert Signature.of(route).injected == ("request",)
     assert call_schema(route).untyped == []
     assert call_schema(route).example == {"name": ""}
+
+
+_ANNOTATIONS = (
+    *("int", "float", "str", "bool", "bytes", "dict", "list[int]", "dict[str, int]", "int | None", "int | str"),
+    *("str | int", "tuple[int, ...]", "Any", "None", "object()", "Missing", "Literal[1]", "Nested", "Nested | None"),
+    *("dict[str, Nested]", "Annotated[int, Field(ge=2)]", "set[bool]", "type", "Keys", "Callable[[int], int]", ""),
+)
+_DEFAULTS = ("", "1", "True", "1.0", "'1'", "b'1'", "None", "()", "object()", "-0.0", "0.0")
+
+
+class Nested(BaseModel):
+    """A model for annotations that are evaluated."""
+
+    value: int = Field(default=3, description="of a model")
+
+
+class Keys(TypedDict):
+    """The same as a dict."""
+
+    one: int
+
+
+@st.composite
+def _functions(draw: st.DrawFn) -> Callable[..., object]:
+    names = draw(st.lists(st.sampled_from(["a", "b", "c", "__empty", "self", "_x", "p0", "model_config"]), unique=True))
+    parts, has_default = [], False
+    for name in names:
+        annotation, default = draw(st.sampled_from(_ANNOTATIONS)), draw(st.sampled_from(_DEFAULTS))
+        has_default = has_default or bool(default)
+        parts.append(f"{name}: {annotation}" if annotation else name)
+        if has_default:
+            parts[-1] += f" = {default or 'None'}"
+    parts += draw(st.sampled_from([[], ["*rest: int"], ["*, only: int"], ["**more: str"], ["*rest", "**more: int"]]))
+    result = draw(st.sampled_from(_ANNOTATIONS))
+    body = draw(st.sampled_from(["...", "yield"]))
+    source = f"def function({', '.join(parts)}){f' -> {result}' if result else ''}: {body}"
+    namespace: dict[str, Any] = {**globals(), "Annotated": Annotated}
+    exec(source, namespace)  # noqa: S102  what hypothesis has drawn
+    function: Callable[..., object] = namespace["function"]
+    return function
+
+
+@given(function=_functions())
+def test_a_schema_that_is_shared_is_the_functions_own(function: Callable[..., object]) -> None:
+    """What is known of another function of the same types says what would be worked out of this one."""
+    assert call_schema(function) == _schema_of(Signature.of(function))
+    assert list((call_schema(function).input or {}).get("properties", {})) == list(
+        (_schema_of(Signature.of(function)).input or {}).get("properties", {})
+    )
+
+
+def test_unions_keep_the_order_of_their_choices() -> None:
+    """Unions that Python takes for equal have schemas of their own."""
+
+    def first(value: int | str) -> None: ...
+
+    def second(value: str | int) -> None: ...
+
+    choices = [(call_schema(each).input or {})["properties"]["value"]["anyOf"] for each in (first, second)]
+    assert choices == [[{"type": "integer"}, {"type": "string"}], [{"type": "string"}, {"type": "integer"}]]
