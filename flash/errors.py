@@ -154,15 +154,15 @@ class AuditFailed(BuildError):
 
 
 class ArtifactTooLarge(BuildError):
-    """The artifact is over its size limit.
+    """The artifact is over its size limit; ``detail`` is a table of what is largest in it.
 
     Attributes:
         size_bytes: What it came to.
         limit_bytes: What it may be.
     """
 
-    def __init__(self, message: str, *, size_bytes: int, limit_bytes: int, hint: str = "") -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, size_bytes: int, limit_bytes: int, hint: str = "", detail: str = "") -> None:
+        super().__init__(message, hint=hint, detail=detail)
         self.size_bytes = size_bytes
         self.limit_bytes = limit_bytes
 
