@@ -43,12 +43,14 @@ __all__ = [
     "environment_name",
     "find_root",
     "flash_home",
+    "known_secrets",
     "load_project",
     "mixed_urls",
     "program",
     "runpod_services",
     "runpod_urls",
     "save_key",
+    "secret_values",
     "signing_key",
     "target_of",
     "withheld",
@@ -90,6 +92,7 @@ _KEYS: Final = (
     "start-timeout-s",
     "environments",
     "receipt-keys",
+    "allow-secrets",
 )
 # the name of an app or an environment is part of names on the platform, as an endpoint's is
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -128,6 +131,7 @@ class Settings:
         environments: By name, in the order of the file.
         receipt_keys: Public keys whose receipts count; where there is none, receipts need no signature.
         start_timeout_s: How long the workers of a preview or a new version may take to become healthy.
+        allow_secrets: Patterns of paths, and fingerprints, of what looks like a secret in what ships and is none.
     """
 
     app: str
@@ -138,6 +142,7 @@ class Settings:
     environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
     receipt_keys: tuple[str, ...] = ()
     start_timeout_s: int = DEFAULT_START_TIMEOUT_S
+    allow_secrets: tuple[str, ...] = ()
 
     @property
     def size_limit_bytes(self) -> int:
@@ -259,6 +264,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
             start_timeout_s=reader.whole(table, "start-timeout-s", DEFAULT_START_TIMEOUT_S, "seconds"),
             environments=reader.environments(table),
             receipt_keys=reader.receipt_keys(table),
+            allow_secrets=reader.names(table, "allow-secrets"),
         ),
     )
 
@@ -497,6 +503,48 @@ def dotenv(project: Project) -> dict[str, str]:
     return {name: value for name, value in _dotenv(project.root / ".env").items() if value is not None}
 
 
+def known_secrets(project: Project, names: Iterable[str]) -> dict[str, str]:
+    """The values of secrets, by name: from the environment, else from the root's ``.env``; unset ones are left out.
+
+    Raises:
+        SettingsError: ``.env`` is there, and cannot be read.
+    """
+    in_file: Mapping[str, str] | None = None
+    found = {}
+    for name in names:
+        value = os.environ.get(name)
+        if _text(value) is None:
+            in_file = dotenv(project) if in_file is None else in_file
+            value = in_file.get(name)
+        if value is not None and _text(value) is not None:
+            found[name] = value
+    return found
+
+
+def secret_values(
+    project: Project, users: Mapping[str, Collection[str]], *, otherwise: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The values of secrets, by name; none may be missing.
+
+    Args:
+        project: Whose ``.env`` may have them.
+        users: By the name of a secret, the endpoints that need it.
+        otherwise: Values of what is not set here.
+
+    Raises:
+        SettingsError: Some are not set; names them and their endpoints.
+    """
+    values = {**(otherwise or {}), **known_secrets(project, users)}
+    missing = [name for name in users if name not in values]
+    if missing:
+        told = "; ".join(f"{name!r} of {', '.join(users[name])}" for name in missing)
+        raise SettingsError(
+            f"{'a secret is' if len(missing) == 1 else f'{len(missing)} secrets are'} not set here: {told}",
+            hint=f"export {' and '.join(missing)} where you deploy, or write it into .env of the project",
+        )
+    return {name: values[name] for name in users}
+
+
 def _dotenv(file: Path) -> Mapping[str, str | None]:
     if not file.is_file():
         return {}
@@ -508,7 +556,7 @@ def _dotenv(file: Path) -> Mapping[str, str | None]:
         content = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            "cannot be read as text", hint="RUNPOD_API_KEY is looked up in it", path=str(file)
+            "cannot be read as text", hint="RUNPOD_API_KEY and secrets are looked up in it", path=str(file)
         ) from error
     return dotenv_values(stream=StringIO(content))
 

@@ -23,6 +23,7 @@ from flash.deploy.receipt import (
     open_receipt,
     seal,
 )
+from flash.deploy.secrets import users_of
 from flash.deploy.signature import signing_key
 from flash.errors import ReceiptError, SettingsError
 from flash.preview.receipts import is_like_the_workers
@@ -162,6 +163,8 @@ class Receipts:
 def _hidden(stages: Stages, environment: Mapping[str, str], promotion: Promotion | None) -> dict[str, str]:
     """What stands in place of keys, and of paths of this machine."""
     secrets = [*secrets_of(environment), *secrets_of(settings.dotenv(stages.project)), *stages.keys]
+    if stages.built is not None:
+        secrets += settings.known_secrets(stages.project, users_of(stages.built.manifest)).values()
     if promotion is not None:
         secrets.append(promotion.attachment.address.api_key)
     places = {tempfile.gettempdir(): "TMP", str(Path.home()): "~", str(stages.project.root): "."}

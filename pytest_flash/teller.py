@@ -75,6 +75,11 @@ class Teller:
             found += [self._environment.get(one.protection.approval_env or "", "") for one in settings]
             try:
                 found += [*secrets_of(project.dotenv(stages.project)), project.api_key(stages.project) or ""]
+                if stages.built is not None:
+                    from flash.deploy.secrets import users_of
+
+                    # their variables may be called anything
+                    found += project.known_secrets(stages.project, users_of(stages.built.manifest)).values()
             except FlashError as error:
                 # nobody else could read them either
                 verdict.notes.append(f"secrets in a file that cannot be read are not looked for in reports: {error}")

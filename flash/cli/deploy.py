@@ -262,7 +262,8 @@ def _write_reports(
     """Write what a deployment without tests has to tell; one that cannot be written undoes nothing."""
     if not files:
         return
-    from flash.project import dotenv, environment
+    from flash.deploy.secrets import users_of
+    from flash.project import dotenv, environment, known_secrets
     from flash.report.document import Endpoint, Report
     from flash.report.files import write_file
     from flash.report.redaction import redacted, secrets_of
@@ -278,7 +279,8 @@ def _write_reports(
         endpoints=tuple(Endpoint(**endpoint.as_json()) for endpoint in deployment.endpoints),
         notes=("deployed without tests: --no-gate",),
     )
-    clean = redacted(report, secrets_of({**dotenv(project), **environment()}))
+    values = known_secrets(project, users_of(deployment.manifest)) if deployment.manifest is not None else {}
+    clean = redacted(report, (*secrets_of({**dotenv(project), **environment()}), *values.values()))
     try:
         for path in files:
             write_file(clean, path)

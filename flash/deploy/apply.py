@@ -20,6 +20,7 @@ from flash.deploy.lease import changed
 from flash.deploy.plan import CreateEndpoint, DeleteEndpoint, KeepEndpoint
 from flash.deploy.roll import advance, roll
 from flash.deploy.rollout import HEALTHY_DEADLINE_S, Site
+from flash.deploy.secrets import NO_SECRETS, Secrets
 from flash.errors import FlashError
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ def apply(
     now: Callable[[], str] = time_of_day,
     deadline_s: float = HEALTHY_DEADLINE_S,
     trial: TryBuild | None = None,
+    secrets: Secrets = NO_SECRETS,
 ) -> Applied:
     """Make a release live. What was live before keeps its workers, and the environment is held, until it is ended.
 
@@ -90,6 +92,7 @@ def apply(
         now: The time of day.
         deadline_s: How long the workers may take to become healthy.
         trial: Tries the new version while the one before it serves; where it raises, that one goes on.
+        secrets: The values of what the release has references to; nothing that is told has them in it.
 
     Raises:
         Busy: Somebody else deploys there.
@@ -120,6 +123,7 @@ def apply(
             sleep=sleep,
             now=now,
             deadline_s=deadline_s,
+            secrets=secrets,
         )
 
     if live is not None and _is_live_already(plan, live):

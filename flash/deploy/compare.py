@@ -138,7 +138,9 @@ def _environment(resource: Resource) -> dict[str, str]:
     added: frozenset[str] = frozenset()
     if not resource.client_mode:
         added = _PLATFORM_VARIABLES | (_CALLERS_VARIABLES if resource.makes_remote_calls else frozenset())
-    return {name: value for name, value in {**own, **resource.env}.items() if name not in added}
+    # a reference is no value, whatever that is
+    secrets = {variable: f"\0{name}" for variable, name in (resource.secrets or {}).items()}
+    return {name: value for name, value in {**own, **resource.env, **secrets}.items() if name not in added}
 
 
 def _variables(old: Mapping[str, str], new: Mapping[str, str]) -> str:

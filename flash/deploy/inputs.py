@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flash.model.hardware import container_disk_gb
@@ -22,6 +22,7 @@ class Placement:
     Attributes:
         build_id: The build that it runs, staged beside what is live.
         caller_key: Given to endpoints that call others, never to images of somebody else.
+        secrets: By endpoint and variable, the values of what the manifest has references to.
     """
 
     app: str
@@ -29,6 +30,7 @@ class Placement:
     environment_id: str
     build_id: str
     caller_key: str = ""
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 def endpoint_input(
@@ -102,6 +104,7 @@ def _template(name: str, resource: Resource, placement: Placement, *, fingerprin
     environment = {
         **template_variables(resource),
         **resource.env,
+        **placement.secrets.get(name, {}),
         **_platform_variables(name, resource, placement, fingerprint=fingerprint),
     }
     return {

@@ -19,7 +19,7 @@ from flash.deploy.steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from flash.cloud.records import LiveEnvironment
     from flash.model.manifest import Manifest, Resource
@@ -45,6 +45,7 @@ def plan(
     environment: str = "",
     target: str = "",
     notes: Iterable[str] = (),
+    rotated: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """Compare what a project declares with what is live.
 
@@ -56,12 +57,18 @@ def plan(
         environment: Its name.
         target: Where it lives.
         notes: What else people should know.
+        rotated: By endpoint, variables of secrets whose values are not those that are live.
     """
     ids: Mapping[str, str] = {} if live is None else live.endpoints
     before = None if live is None else live.manifest
     wanted = {name: resource for name, resource in manifest.resources.items() if is_deployable(resource)}
     steps: list[Step] = [
-        replace(_step(name, resource, ids.get(name, ""), manifest, live, digest=digest), cost=cost_of(resource))
+        replace(
+            _step(
+                name, resource, ids.get(name, ""), manifest, live, digest=digest, rotated=(rotated or {}).get(name, ())
+            ),
+            cost=cost_of(resource),
+        )
         for name, resource in wanted.items()
     ]
     for name, endpoint_id in sorted(ids.items()):
@@ -86,7 +93,14 @@ _UNKNOWN: Final = Cost(None, None, ("what is live",))
 
 
 def _step(
-    name: str, resource: Resource, endpoint_id: str, manifest: Manifest, live: LiveEnvironment | None, *, digest: str
+    name: str,
+    resource: Resource,
+    endpoint_id: str,
+    manifest: Manifest,
+    live: LiveEnvironment | None,
+    *,
+    digest: str,
+    rotated: Sequence[str],
 ) -> Step:
     before = None if live is None else live.manifest
     was = None if before is None else before.resources.get(name)
@@ -101,7 +115,8 @@ def _step(
     found = changes(was, resource)
     effects = {change.effect for change in found}
     code = _code(resource, was, manifest, before, digest=digest)
-    reasons = (*(change.text for change in found), *([code] if code else []))
+    secret = f"env: the secret of {', '.join(rotated)} has another value" if rotated else ""
+    reasons = (*(change.text for change in found), *filter(None, (secret, code)))
     if not reasons and before.deployment is not None and before.deployment.state == "staged":
         # where endpoints are brought to a build one by one, a killed run leaves some of them behind
         reasons = ("its deployment was interrupted",)

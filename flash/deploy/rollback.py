@@ -144,6 +144,7 @@ def _put_back(applied: Applied, previous_build_id: str) -> str:
             raise DeployError(f"build {previous_build_id} is not there any more")
         release = Release.of_build(previous, action="rollback")
         plan = _plan(applied, release)
+        site.secrets = site.secrets.turned_back()
         known = {**deployment.removed, **deployment.staged, **_kept(applied)}
         build, serving = roll(site, rollout, release, plan, known=known, previous_digest=deployment.digest or None)
     except Unverified:

@@ -140,7 +140,11 @@ class Roll:
         resource = None if manifest is None else manifest.resources.get(name)
         if resource is None:
             return None
-        return {*resource.env, *(entry["key"] for entry in (resource.template or {}).get("env", ()))}
+        return {
+            *resource.env,
+            *(resource.secrets or {}),
+            *(entry["key"] for entry in (resource.template or {}).get("env", ())),
+        }
 
 
 def fingerprint_of(manifest: Manifest, name: str, build: Build) -> str:
@@ -156,6 +160,7 @@ def placement(site: Site, build_id: str, *, environment: str, environment_id: st
         environment_id=environment_id,
         build_id=build_id,
         caller_key=site.control.address.api_key,
+        secrets=site.secrets.now,
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from flash.deploy.deployment import deployed_endpoints
 from flash.deploy.plan import KeepEndpoint
+from flash.deploy.secrets import NO_SECRETS, Secrets
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -55,6 +56,7 @@ class Site:
         clock: Seconds, from any zero; with *sleep*, the only time that anything waits for.
         now: The time of day for the ledger; shown, never compared.
         deadline_s: How long the workers may take to become healthy.
+        secrets: The values of what the release has references to.
         hold: Keeps others away; None until it was asked for, and where nobody else can be.
     """
 
@@ -71,6 +73,7 @@ class Site:
     sleep: Callable[[float], None] = time.sleep
     now: Callable[[], str] = str
     deadline_s: float = HEALTHY_DEADLINE_S
+    secrets: Secrets = NO_SECRETS
     hold: Hold | None = None
 
     @property

@@ -61,6 +61,7 @@ class StagedRollout:
             environment_id=site.environment_id,
             build_id=build.id,
             caller_key=site.control.address.api_key,
+            secrets=site.secrets.now,
         )
         staged: dict[str, str] = {}
         for step in build.plan.staged:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["Access", "Grant"]
 
 _PREFIX: Final = "flashw_"
+_SHORTEST: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +59,7 @@ class Access:
     def __init__(self, api_key: str) -> None:
         self._api_key = api_key
         self._tokens: dict[str, Grant] = {}
+        self._hidden: set[str] = set()
 
     @property
     def api_key(self) -> str:
@@ -86,9 +91,13 @@ class Access:
             return Grant()
         return self._tokens.get(key)
 
+    def hide(self, values: Iterable[str]) -> None:
+        """Values of secrets that workers have been given; short ones are a part of everyday words."""
+        self._hidden.update(line for value in values for line in (value, *value.splitlines()) if len(line) >= _SHORTEST)
+
     def redact(self, text: str) -> str:
-        """*text* without the platform's key and the workers' tokens."""
-        for secret in (self._api_key, *self._tokens):
+        """*text* without the platform's key, the workers' tokens, and the secrets that workers were given."""
+        for secret in (self._api_key, *self._tokens, *sorted(self._hidden, key=len, reverse=True)):
             if secret:
                 text = text.replace(secret, "***")
         return text

@@ -372,8 +372,11 @@ class Fleet:
             artifact_dir=artifact_dir,
             log_path=worker.log_path,
         )
+        resource = manifest.resources.get(endpoint.name)
+        if resource is not None and resource.secrets:
+            # what they print of it is shown to nobody
+            self._access.hide(spec.environment[name] for name in resource.secrets if name in spec.environment)
         if "RUNPOD_API_KEY" in spec.environment:
-            resource = manifest.resources.get(endpoint.name)
             by_id = resource is not None and resource.calls_by_id
             self._access.widen(worker.token, endpoint.environment_id, calls_by_id=by_id)
         return spec

@@ -72,7 +72,8 @@ def roll_back(
             allow_delete=allow_delete,
             allowed_by="--allow-delete",
         )
-        message = rollback.keep(applied, build)
+        with applied.site.secrets.hidden():
+            message = rollback.keep(applied, build)
         if (said := doubt(build)) is not None:
             report(f"! {said}")
     return RolledBack(applied.deployment, build, target == "local", message)

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Final
 
 from flash.cloud.client import PlatformClient
 from flash.deploy.plan import Plan, plan
+from flash.deploy.secrets import Secrets, live_values, users_of
 from flash.deploy.stock_images import unsupported_on_runpod
 from flash.errors import DeployError, NotFound
 from flash.preview.promote import address, rollout_of
 from flash.preview.receipts import is_like_the_workers
 from flash.preview.releasing import remembered
+from flash.project import known_secrets
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from flash.cloud.records import LiveEnvironment
@@ -48,12 +51,27 @@ def make_plan(project: Project, manifest: Manifest, *, digest: str, environment:
         SettingsError: Target runpod without a key.
         PlatformError: The platform said no, or does not answer.
     """
-    live, is_running = _look(project, environment, target)
+    live, is_running, before = _look(project, environment, target)
+    users = users_of(manifest)
+    values = known_secrets(project, users)
     notes = [] if is_running else [_NO_PLATFORM]
+    notes += [
+        f"secret {name!r} of {', '.join(users[name])} is not set here: whether its value has changed is not known, and"
+        " a deployment needs it"
+        for name in users
+        if name not in values
+    ]
     if target == "runpod":
         notes += runpod_notes(project, manifest, environment, has_own_wheels=not is_like_the_workers())
     return plan(
-        manifest, live, digest=digest, app=project.settings.app, environment=environment, target=target, notes=notes
+        manifest,
+        live,
+        digest=digest,
+        app=project.settings.app,
+        environment=environment,
+        target=target,
+        notes=notes,
+        rotated=Secrets.of(manifest, values, before=before).changed,
     )
 
 
@@ -71,15 +89,17 @@ def runpod_notes(project: Project, manifest: Manifest, environment: str, *, has_
     return [*unsupported_on_runpod(manifest), *([_HOST_WHEELS] if has_own_wheels and not accepts else [])]
 
 
-def _look(project: Project, environment: str, target: TargetName) -> tuple[LiveEnvironment | None, bool]:
-    """What is live, and whether there is a platform at all."""
+def _look(
+    project: Project, environment: str, target: TargetName
+) -> tuple[LiveEnvironment | None, bool, Mapping[str, Mapping[str, str]]]:
+    """What is live, whether there is a platform at all, and the values of secrets that are live."""
     try:
         where = address(project, target, start=False, report=_unheard)
     except NotFound:
-        return None, False
+        return None, False, {}
     with PlatformClient(where) as client:
         live = client.environment(project.settings.app, environment)
-        return remembered(live, client, rollout_of(where)), True
+        return remembered(live, client, rollout_of(where)), True, live_values(live, client)
 
 
 def read_plan(path: Path) -> Plan:

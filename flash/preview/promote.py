@@ -123,13 +123,14 @@ class Promotion:
 
     def finish(self) -> None:
         """Keep it: the version before it is retired."""
-        with self.client:
+        with self.client, self.applied.site.secrets.hidden():
             finish(self.applied)
 
     def roll_back(self, *, report: Report) -> str:
         """Put back what was live before, or remove a first deployment. Says what is live now."""
-        self.applied.site.report = report
-        with self.client:
+        secrets = self.applied.site.secrets
+        self.applied.site.report = secrets.telling(report)
+        with self.client, secrets.hidden():
             return rollback.restore(self.applied)
 
 

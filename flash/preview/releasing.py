@@ -11,9 +11,13 @@ from typing import TYPE_CHECKING
 from flash.deploy.apply import apply
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
+from flash.deploy.secrets import Secrets, live_values, users_of
 from flash.errors import Refused
+from flash.project import secret_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from flash.bundle.install import Report
     from flash.cloud.client import PlatformClient
     from flash.cloud.records import LiveEnvironment, Look
@@ -60,8 +64,43 @@ def carry_out(
     Raises:
         FlashError: As :func:`promote_release` has them.
     """
+    secrets = _secrets(project, release, look.live, client)
+    with secrets.hidden():
+        return _carry_out(
+            project,
+            release,
+            look,
+            client,
+            rollout,
+            environment=environment,
+            target=target,
+            report=secrets.telling(report),
+            allow_delete=allow_delete,
+            allowed_by=allowed_by,
+            planned=planned,
+            trial=trial,
+            secrets=secrets,
+        )
+
+
+def _carry_out(
+    project: Project,
+    release: Release,
+    look: Look,
+    client: PlatformClient,
+    rollout: Rollout,
+    *,
+    environment: str,
+    target: TargetName,
+    report: Report,
+    allow_delete: bool,
+    allowed_by: str,
+    planned: Plan | None,
+    trial: TryBuild | None,
+    secrets: Secrets,
+) -> tuple[Applied, Plan]:
     app = project.settings.app
-    steps = plan_release(release, look.live, client, rollout, app=app, environment=environment)
+    steps = plan_release(release, look.live, client, rollout, app=app, environment=environment, rotated=secrets.changed)
     if planned is not None:
         live = remembered(look.live, client, rollout)
         planned.check(live, app=app, environment=environment, target=target, now=steps)
@@ -79,8 +118,27 @@ def carry_out(
         deadline_s=project.settings.start_timeout_s,
         who=who(release.action),
         trial=trial,
+        secrets=secrets,
     )
     return applied, steps
+
+
+def _secrets(project: Project, release: Release, live: LiveEnvironment | None, client: PlatformClient) -> Secrets:
+    """The values of the release's secrets, before anything is changed.
+
+    A way back stays open: what is put back may keep the values that are live.
+
+    Raises:
+        SettingsError: One is not set here.
+    """
+    before = live_values(live, client)
+    kept: dict[str, str] = {}
+    if release.action == "rollback" and live is not None and live.manifest is not None:
+        for endpoint, values in before.items():
+            references = live.manifest.resources[endpoint].secrets or {}
+            kept |= {references[variable]: value for variable, value in values.items()}
+    values = secret_values(project, users_of(release.manifest), otherwise=kept)
+    return Secrets.of(release.manifest, values, before=before)
 
 
 def remembered(live: LiveEnvironment | None, client: PlatformClient, rollout: Rollout) -> LiveEnvironment | None:
@@ -99,10 +157,11 @@ def plan_release(
     *,
     app: str,
     environment: str,
+    rotated: Mapping[str, Sequence[str]] | None = None,
 ) -> Plan:
     """What making a release live would change; what dead runs have left is not counted."""
     live = remembered(live, client, rollout)
-    return plan(release.manifest, live, digest=release.digest, app=app, environment=environment)
+    return plan(release.manifest, live, digest=release.digest, app=app, environment=environment, rotated=rotated)
 
 
 def _check_deletions(

@@ -19,6 +19,7 @@ from flash.deploy.apply import DeployedEndpoint, Deployment, apply
 from flash.deploy.journal import Journal
 from flash.deploy.plan import plan
 from flash.deploy.release import Release
+from flash.deploy.secrets import Secrets, users_of
 from flash.deploy.staged import StagedRollout
 from flash.errors import ManifestError, NotFound
 from flash.model.manifest import Artifact
@@ -201,19 +202,29 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
         state = stack.enter_context(launch_platform(home / "platform", backend))
         address = local_address(state)
         client = stack.enter_context(PlatformClient(address))
-        deployment = apply(
-            plan(artifact.manifest, None, digest=artifact.sha256),
-            Release.of(artifact),
-            control=client,
-            rollout=StagedRollout(),
-            app=project.settings.app,
-            environment=PREVIEW_ENVIRONMENT,
-            journal=Journal(home / "journal.jsonl"),
-            report=report,
-            look=Look(None, None),
-            deadline_s=project.settings.start_timeout_s,
-            is_shared=False,
-        ).deployment
+        values = settings.known_secrets(project, users_of(artifact.manifest))
+        for name, endpoints in users_of(artifact.manifest).items():
+            if name not in values:
+                report(
+                    f"! the preview is without the secret {name!r} of {', '.join(endpoints)}: it is set neither in the"
+                    " environment nor in .env, so its variable is not set for the workers either"
+                )
+        secrets = Secrets.of(artifact.manifest, values)
+        with secrets.hidden():
+            deployment = apply(
+                plan(artifact.manifest, None, digest=artifact.sha256),
+                Release.of(artifact),
+                control=client,
+                rollout=StagedRollout(),
+                app=project.settings.app,
+                environment=PREVIEW_ENVIRONMENT,
+                journal=Journal(home / "journal.jsonl"),
+                report=secrets.telling(report),
+                look=Look(None, None),
+                deadline_s=project.settings.start_timeout_s,
+                is_shared=False,
+                secrets=secrets,
+            ).deployment
     except BaseException:
         stack.close()
         raise
