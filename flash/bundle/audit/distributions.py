@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -11,16 +12,16 @@ from packaging.utils import canonicalize_name
 from flash.bundle.audit.findings import Finding, ordered
 from flash.bundle.audit.shared import (
     LIBRARY,
-    SYMBOLS_NEWER,
     Objects,
     about_objects,
+    is_module,
     is_shared_object,
     problems,
     read_object,
     read_objects,
 )
 from flash.bundle.audit.targets import Target, extension_of, target_environment
-from flash.bundle.audit.wheels import EXTENSION_TAG, WHEEL_TAG, about_extensions, about_wheel, unloadable
+from flash.bundle.audit.wheels import EXTENSION_TAG, OTHER_PYTHON, about_extensions, about_wheel, unloadable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -44,6 +45,7 @@ def audit_distributions(
     python_version: str,
     platform: str,
     images: Collection[str] = _IMAGES,
+    provided: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Check every wheel and shared object in *folder* against the workers.
 
@@ -53,28 +55,37 @@ def audit_distributions(
         python_version: The workers': ``"3.12"``.
         platform: As uv spells it. Of one that is no Linux with glibc, for previews only, nothing is found.
         images: The kinds of images that there are endpoints for: ``"cpu"`` and ``"gpu"``.
+        provided: Libraries that all images have besides what the tables say: ``"libmpi.so.12"``.
     """
     target = Target(python_version, platform)
     if not target.is_known:
         return ()
+    has_objects = any(is_shared_object(path) for distribution in distributions for path in distribution.files)
+    objects = read_objects(folder) if has_objects else Objects({})
     findings: list[Finding] = []
-    checked = []
     for distribution in distributions:
         about = about_wheel(folder, distribution, target)
-        findings += about
-        # a wheel for another system has nothing for this one: one finding says it all
-        if not any(finding.code == WHEEL_TAG for finding in about):
-            findings += about_extensions(distribution, target)
-            checked.append(distribution)
-    if any(is_shared_object(path) for distribution in checked for path in distribution.files):
-        objects = read_objects(folder)
-        for distribution in checked:
-            named = f"{distribution.name} {distribution.version}"
-            # what the interpreter does not look for, no linker is asked to load
-            lost = {extension.path for extension in unloadable(distribution.files, target)[0]}
-            files = [path for path in distribution.files if path not in lost]
-            findings += about_objects(named, files, objects, target, images)
+        if about is not None and about.is_error:
+            # a wheel for others has nothing for this one: one finding says it all
+            findings.append(_weighed(about, distribution, objects))
+            continue
+        if about is not None:
+            findings.append(about)
+        findings += about_extensions(distribution, target)
+        named = f"{distribution.name} {distribution.version}"
+        # what the interpreter does not look for, no linker is asked to load
+        lost = {extension.path for extension in unloadable(distribution.files, target)[0]}
+        files = [path for path in distribution.files if path not in lost]
+        findings += about_objects(named, files, objects, target, images, provided)
     return ordered(findings)
+
+
+def _weighed(about: Finding, distribution: Shipped, objects: Objects) -> Finding:
+    """A wheel for another Python that has no extension module runs all the same: some are labelled wrongly."""
+    binaries = (objects.by_path.get(path) for path in distribution.files)
+    if OTHER_PYTHON not in about.message or any(binary is not None and is_module(binary) for binary in binaries):
+        return about
+    return replace(about, is_error=False, hint="it has no extension module, and may work; the label may be wrong")
 
 
 def audit_files(
@@ -86,6 +97,7 @@ def audit_files(
     python_version: str,
     platform: str,
     images: Collection[str] = _IMAGES,
+    provided: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Check the shared objects among the project's own files.
 
@@ -99,6 +111,7 @@ def audit_files(
         python_version: The workers'.
         platform: As uv spells it.
         images: The kinds of images that there are endpoints for.
+        provided: Libraries that all images have besides what the tables say.
     """
     target = Target(python_version, platform)
     own = [path for path in files if is_shared_object(path)]
@@ -121,7 +134,10 @@ def audit_files(
         if path in lost:
             continue
         # what some image can load is for those who have that image
-        somewhere = [list(problems(binary, objects, target, is_gpu=image == "gpu")) for image in sorted(images)]
+        somewhere = [
+            list(problems(binary, objects, target, is_gpu=image == "gpu", provided=provided))
+            for image in sorted(images)
+        ]
         if somewhere and all(somewhere):
             is_error = _is_imported(path, imported)
             findings += [_about_file(problem, is_error=is_error) for problem in min(somewhere, key=len)]
@@ -153,7 +169,7 @@ def _about_file(problem: Problem, *, is_error: bool) -> Finding:
         text,
         problem.path,
         hint="build it for the workers, or list it in .flashignore",
-        is_error=is_error and problem.code != SYMBOLS_NEWER,
+        is_error=is_error,
     )
 
 

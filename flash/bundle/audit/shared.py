@@ -29,17 +29,16 @@ __all__ = ["LIBRARY", "Objects", "Problem", "about_objects", "is_shared_object",
 BROKEN: Final = "binary-unreadable"
 FOREIGN: Final = "binary-machine"
 SYMBOLS: Final = "glibc"
-SYMBOLS_NEWER: Final = "glibc-newer"
 LIBRARY: Final = "library-missing"
 
-_SHARED: Final = re.compile(r".+\.so(?:\.\d+)*")
+_SHARED: Final = re.compile(r".+\.so(?:\.\w+)*")
 # auditwheel's way of naming what it copied into a wheel
 _VENDORED: Final = re.compile(r".+-[0-9a-f]{8}(?:\.so|[.-]\d).*")
 _LIMITS: Final = {"GLIBC": GLIBC, "GLIBCXX": GLIBCXX, "CXXABI": CXXABI}
 _OPTIONAL: Final = frozenset(
     {
-        ("numba", "libgomp.so.1"),
-        ("numba", "libtbb.so.12"),
+        ("numba", "libgomp"),
+        ("numba", "libtbb"),
     }
 )
 """What a distribution is linked with and does without: numba tries its threading layers, one after the other. Read
@@ -110,8 +109,25 @@ def read_object(folder: Path, path: str) -> Binary:
         return Binary(path, is_broken=True)
 
 
-def problems(binary: Binary, objects: Objects, target: Target, *, is_gpu: bool, named: str = "") -> Iterator[Problem]:
-    """Why images of a kind cannot load *binary*, itself; what it is linked with may have problems of its own."""
+def problems(
+    binary: Binary,
+    objects: Objects,
+    target: Target,
+    *,
+    is_gpu: bool,
+    named: str = "",
+    provided: Collection[str] = (),
+) -> Iterator[Problem]:
+    """Why images of a kind cannot load *binary*, itself; what it is linked with may have problems of its own.
+
+    Args:
+        binary: What to load.
+        objects: What else there is.
+        target: Whose workers.
+        is_gpu: Whether the images are those for GPUs.
+        named: The distribution that it belongs to.
+        provided: Libraries that the images have besides what the tables say.
+    """
     extension = extension_of(binary.path)
     if binary.is_broken:
         yield Problem(BROKEN, binary.path, "is cut off or damaged")
@@ -125,13 +141,14 @@ def problems(binary: Binary, objects: Objects, target: Target, *, is_gpu: bool, 
         whose = binary.system if binary.system != "Linux" else f"Linux {binary.machine}"
         yield Problem(FOREIGN, binary.path, f"is for {whose}")
         return
-    yield from _too_new(binary, objects, target)
+    yield from _too_new(binary, objects)
     for library in binary.needed:
         if not library or library.startswith("libc.musl-"):
             yield Problem(LIBRARY, binary.path, "is linked with musl, and the images have glibc", library)
         elif (
             posixpath.basename(library) not in objects.by_name
-            and (named, library) not in _OPTIONAL
+            and (named, library.partition(".")[0]) not in _OPTIONAL
+            and library not in provided
             and not has_library(library, is_gpu=is_gpu, python_version=target.python_version)
         ):
             is_gone = _VENDORED.fullmatch(library) is not None or any(
@@ -140,7 +157,7 @@ def problems(binary: Binary, objects: Objects, target: Target, *, is_gpu: bool, 
             yield Problem(LIBRARY, binary.path, f"needs {library}", library, is_gone=is_gone)
 
 
-def _too_new(binary: Binary, objects: Objects, target: Target) -> Iterator[Problem]:
+def _too_new(binary: Binary, objects: Objects) -> Iterator[Problem]:
     for library, family, version in binary.versions:
         if library in objects.by_name:
             # one of its own
@@ -150,18 +167,15 @@ def _too_new(binary: Binary, objects: Objects, target: Target) -> Iterator[Probl
         if version > limit:
             has = ".".join(map(str, limit))
             yield Problem(SYMBOLS, binary.path, f"needs {shown}, and the images have {has}", library)
-        elif family == "GLIBC" and version > target.glibc:
-            promised = ".".join(map(str, target.glibc))
-            yield Problem(
-                SYMBOLS_NEWER,
-                binary.path,
-                f"needs {shown}, more than the {promised} that the workers promise; today's images have it",
-                library,
-            )
 
 
 def about_objects(
-    name: str, files: Iterable[str], objects: Objects, target: Target, images: Collection[str]
+    name: str,
+    files: Iterable[str],
+    objects: Objects,
+    target: Target,
+    images: Collection[str],
+    provided: Collection[str] = (),
 ) -> list[Finding]:
     """What is wrong with the shared objects of one distribution.
 
@@ -171,19 +185,20 @@ def about_objects(
         objects: Those of the whole tree.
         target: Whose workers.
         images: The kinds of images that there are endpoints for: ``"cpu"``, ``"gpu"``.
+        provided: Libraries that the images have besides what the tables say.
     """
     own = [objects.by_path[path] for path in files if path in objects.by_path]
-    modules = [binary for binary in own if _is_module(binary)]
+    modules = [binary for binary in own if is_module(binary)]
     roots = modules or own
     findings: list[Finding] = []
     by_image: dict[str, list[Problem]] = {}
     fatal: dict[str, bool] = {}
     for image in sorted(images):
-        found = _Reach(objects, target, is_gpu=image == "gpu", named=name.partition(" ")[0])
+        found = _Reach(objects, target, is_gpu=image == "gpu", named=name.partition(" ")[0], provided=provided)
         broken = [found.of(binary.path) for binary in roots]
-        fatal[image] = bool(broken) and all(_is_fatal(each) for each in broken)
+        fatal[image] = bool(broken) and all(broken)
         by_image[image] = list(dict.fromkeys(problem for each in broken for problem in each))
-    for code in (BROKEN, FOREIGN, SYMBOLS, SYMBOLS_NEWER, LIBRARY):
+    for code in (BROKEN, FOREIGN, SYMBOLS, LIBRARY):
         here = {image: [each for each in some if each.code == code] for image, some in by_image.items()}
         # a library for another machine is nobody's module: it may be data
         is_fatal = all(fatal.values()) and (bool(modules) or code != FOREIGN)
@@ -193,13 +208,10 @@ def about_objects(
     return findings
 
 
-def _is_module(binary: Binary) -> bool:
+def is_module(binary: Binary) -> bool:
+    """Whether it is an extension module, by its name or by what is in it."""
     extension = extension_of(binary.path)
     return binary.is_extension or (extension is not None and extension.is_tagged)
-
-
-def _is_fatal(some: Iterable[Problem]) -> bool:
-    return any(problem.code != SYMBOLS_NEWER for problem in some)
 
 
 def _about_code(
@@ -211,7 +223,7 @@ def _about_code(
     # what is wrong on one kind of image only is told of that one
     everywhere = len(images) == len(by_image)
     some = sorted(by_image[images[-1] if everywhere else images[0]], key=lambda problem: problem.path)
-    is_error = code != SYMBOLS_NEWER and everywhere and is_fatal
+    is_error = everywhere and is_fatal
     is_gone = any(problem.is_gone for problem in some)
     if code == FOREIGN and not is_error:
         # helpers for other machines lie in wheels for every system; nobody here loads them
@@ -234,7 +246,10 @@ def _hint(problem: Problem, name: str) -> str:
             return f"build again: a piece of {name} is missing; see what leaves it out (flash inspect)"
         if problem.library.startswith(("libGL.", "libgthread", "libglib", "libX")) and name.startswith("opencv"):
             return f"{name}-headless needs no display"
-        return f"use a distribution that brings it along, or an image that has it, instead of {name}"
+        return (
+            f"use a version of {name} that brings it along, or another distribution; if the image has it, write"
+            f' provided = ["{problem.library}"] in [tool.flash]'
+        )
     if problem.code in (SYMBOLS, FOREIGN):
         return f"choose a version of {name} with a wheel for the workers"
     return ""
@@ -243,11 +258,14 @@ def _hint(problem: Problem, name: str) -> str:
 class _Reach:
     """The problems of an object and of all that it is linked with in the tree."""
 
-    def __init__(self, objects: Objects, target: Target, *, is_gpu: bool, named: str) -> None:
+    def __init__(
+        self, objects: Objects, target: Target, *, is_gpu: bool, named: str, provided: Collection[str]
+    ) -> None:
         self._objects = objects
         self._target = target
         self._is_gpu = is_gpu
         self._named = named
+        self._provided = provided
         self._own: dict[str, tuple[Problem, ...]] = {}
 
     def of(self, path: str) -> tuple[Problem, ...]:
@@ -265,6 +283,13 @@ class _Reach:
     def _problems(self, path: str) -> tuple[Problem, ...]:
         if path not in self._own:
             binary = self._objects.by_path[path]
-            found = problems(binary, self._objects, self._target, is_gpu=self._is_gpu, named=self._named)
+            found = problems(
+                binary,
+                self._objects,
+                self._target,
+                is_gpu=self._is_gpu,
+                named=self._named,
+                provided=self._provided,
+            )
             self._own[path] = tuple(found)
         return self._own[path]

@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 
     from flash.bundle.audit.targets import Extension, Target
 
-__all__ = ["EXTENSION_TAG", "WHEEL_TAG", "Required", "Shipped", "about_extensions", "about_wheel", "unloadable"]
+__all__ = [
+    "EXTENSION_TAG",
+    "OTHER_PYTHON",
+    "WHEEL_TAG",
+    "Required",
+    "Shipped",
+    "about_extensions",
+    "about_wheel",
+    "unloadable",
+]
 
 WHEEL_TAG: Final = "wheel-tag"
 EXTENSION_TAG: Final = "extension-tag"
 GLIBC_NEWER: Final = "glibc-newer"
+OTHER_PYTHON: Final = "another Python"
 
 
 class Shipped(Protocol):
@@ -54,33 +64,29 @@ class Required(Shipped, Protocol):
         ...
 
 
-def about_wheel(folder: Path, distribution: Shipped, target: Target) -> list[Finding]:
-    """What is wrong with the tags of the wheel that a distribution came from; nothing where nobody knows them."""
+def about_wheel(folder: Path, distribution: Shipped, target: Target) -> Finding | None:
+    """What is wrong with the tags of the wheel that a distribution came from; None where nobody knows them."""
     path = next((file for file in distribution.files if PurePosixPath(file).match("*.dist-info/WHEEL")), None)
     tags = _tags(folder / path) if path is not None else frozenset()
     if path is None or not tags or not target.tags.isdisjoint(tags):
-        return []
+        return None
     named = f"{distribution.name} {distribution.version}"
     shown = ", ".join(sorted(str(tag) for tag in tags)[:3])
     if not target.tags_of_images.isdisjoint(tags):
         glibc = ".".join(map(str, target.glibc))
-        return [
-            Finding(
-                GLIBC_NEWER,
-                f"{named} is a wheel for a newer glibc than {glibc} ({shown}); today's images would take it",
-                path,
-                is_error=False,
-            )
-        ]
-    return [
-        Finding(
-            WHEEL_TAG,
-            f"{named} is a wheel for {_whose(tags, target)} ({shown}); the workers have {target}",
+        return Finding(
+            GLIBC_NEWER,
+            f"{named} is a wheel for a newer glibc than {glibc} ({shown}); today's images would take it",
             path,
-            hint=f"choose a version of {distribution.name} that has a wheel for the workers, or set python in"
-            " [tool.flash] to the one that it is for",
+            is_error=False,
         )
-    ]
+    return Finding(
+        WHEEL_TAG,
+        f"{named} is a wheel for {_whose(tags, target)} ({shown}); the workers have {target}",
+        path,
+        hint=f"choose a version of {distribution.name} that has a wheel for the workers, or set python in"
+        " [tool.flash] to the one that it is for",
+    )
 
 
 def _tags(file: Path) -> frozenset[Tag]:
@@ -109,7 +115,7 @@ def _whose(tags: Iterable[Tag], target: Target) -> str:
     suitable = {(tag.interpreter, tag.abi) for tag in target.tags}
     if any((tag.interpreter, tag.abi) in suitable for tag in tags):
         return "another Linux"
-    return "another Python: " + ", ".join(sorted({tag.interpreter for tag in tags}))
+    return f"{OTHER_PYTHON}: " + ", ".join(sorted({tag.interpreter for tag in tags}))
 
 
 def unloadable(files: Collection[str], target: Target) -> tuple[list[Extension], int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes_audit import PLATFORM, Shipped, Wheel, compiled, has_compiler, installed, shared_object
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flash.bundle.audit import audit_distributions, audit_files, audit_requirements
@@ -23,6 +24,9 @@ LINUX = "cp312-cp312-manylinux_2_17_x86_64"
 AARCH64 = 183
 EXTENSION = "thing.cpython-312-x86_64-linux-gnu.so"
 MODULE = shared_object("libc.so.6", versions={"libc.so.6": ["GLIBC_2.17"]}, symbols=["PyInit_thing"])
+
+
+OLD = {"thing.so": MODULE}
 
 
 def audited(
@@ -41,14 +45,26 @@ def needs(*libraries: str, runpath: str = "", **versions: list[str]) -> bytes:
 
 
 BROKEN = {
-    "a wheel of another Python": (Wheel(tag="cp311-cp311-manylinux_2_17_x86_64"), "wheel-tag", "another Python: cp311"),
+    "a wheel of another Python": (
+        Wheel(tag="cp311-cp311-manylinux_2_17_x86_64", files=OLD),
+        "wheel-tag",
+        "another Python: cp311",
+    ),
     "a wheel for musl": (Wheel(tag="cp312-cp312-musllinux_1_2_x86_64"), "wheel-tag", "Linux with musl"),
     "a wheel for macOS": (Wheel(tag="cp312-cp312-macosx_11_0_arm64"), "wheel-tag", "macOS"),
     "a wheel for Windows": (Wheel(tag="cp312-cp312-win_amd64"), "wheel-tag", "Windows"),
     "a wheel for ARM": (Wheel(tag="cp312-cp312-manylinux_2_17_aarch64"), "wheel-tag", "another machine"),
-    "a wheel for PyPy": (Wheel(tag="pp310-pypy310_pp73-manylinux_2_17_x86_64"), "wheel-tag", "another Python: pp310"),
+    "a wheel for PyPy": (
+        Wheel(tag="pp310-pypy310_pp73-manylinux_2_17_x86_64", files=OLD),
+        "wheel-tag",
+        "another Python: pp310",
+    ),
     "a wheel for too new a glibc": (Wheel(tag="cp312-cp312-manylinux_2_39_x86_64"), "wheel-tag", "another Linux"),
-    "free threads": (Wheel(tag="cp312-cp312t-manylinux_2_17_x86_64"), "wheel-tag", "thing 1.0 is a wheel for"),
+    "free threads": (
+        Wheel(tag="cp312-cp312t-manylinux_2_17_x86_64", files=OLD),
+        "wheel-tag",
+        "thing 1.0 is a wheel for",
+    ),
     "an extension of another Python": (
         Wheel(tag=LINUX, files={"thing.cpython-311-x86_64-linux-gnu.so": MODULE}),
         "extension-tag",
@@ -140,6 +156,7 @@ CLEAN = {
     "built here": Wheel(tag="cp312-cp312-linux_x86_64", files={EXTENSION: MODULE}),
     "the stable interface": Wheel(tag="cp38-abi3-manylinux_2_17_x86_64", files={"thing.abi3.so": MODULE}),
     "a library without a module": Wheel(tag="py3-none-manylinux_2_17_x86_64", files={"thing/libthing.so": needs()}),
+    "as new as the images": Wheel(tag=LINUX, files={EXTENSION: needs(libc=["GLIBC_2.34"])}),
     "no suffix but .so": Wheel(tag=LINUX, files={"thing.so": MODULE}),
     "for several Pythons at once": Wheel(
         tag="py3-none-manylinux_2_17_x86_64",
@@ -175,6 +192,9 @@ CLEAN = {
         tag=LINUX, files={EXTENSION: needs("libtorch.so", "libc10.so", "libtorch_python.so", "libc10_cuda.so")}
     ),
     "this Python's library": Wheel(tag=LINUX, files={EXTENSION: needs("libpython3.12.so.1.0")}),
+    "a library with letters in its version": Wheel(
+        tag=LINUX, files={EXTENSION: needs("libssl-81259c47.so.1.1.1k"), "t.libs/libssl-81259c47.so.1.1.1k": needs()}
+    ),
     "a script for the linker": Wheel(tag=LINUX, files={EXTENSION: MODULE, "thing/libthing.so": b"INPUT(libother.so)"}),
 }
 
@@ -198,9 +218,9 @@ WARNED = {
         Wheel(tag="py3-none-manylinux_2_17_x86_64", files={"thing/libthing.so": needs("libgomp.so.1")}),
         "library-missing",
     ),
-    "newer than promised, and there today": (
-        Wheel(tag=LINUX, files={EXTENSION: needs(libc=["GLIBC_2.34"])}),
-        "glibc-newer",
+    "a label for another Python, and no module": (
+        Wheel(tag="cp36-cp36m-manylinux2010_x86_64", files={"thing/__init__.py": b"", "thing/libthing.so": needs()}),
+        "wheel-tag",
     ),
     "a wheel newer than promised": (
         Wheel(tag="cp312-cp312-manylinux_2_34_x86_64", files={EXTENSION: MODULE}),
@@ -235,6 +255,15 @@ def test_a_wheel_is_for_its_own_python_only(python: str, tmp_path: Path) -> None
     assert audited(tmp_path / "same", wheel, python=python) == []
     (finding,) = audited(tmp_path / "next", wheel, python="3.12" if python != "3.12" else "3.13")
     assert finding.code == "wheel-tag"
+
+
+def test_the_user_knows_what_else_the_images_have(tmp_path: Path) -> None:
+    """Libraries are said by their names, as distributions are."""
+    wheel, _, _ = BROKEN["a library that nobody has"]
+    tree = tmp_path / "tree"
+    shipped = installed(tree, wheel)
+    found = audit_distributions(tree, shipped, python_version="3.12", platform=PLATFORM, provided=["libnowhere.so.1"])
+    assert found == ()
 
 
 def test_on_another_system_nothing_is_known(tmp_path: Path) -> None:
@@ -275,6 +304,7 @@ class TestCompiled:
         assert finding.is_error
 
 
+@settings(deadline=None)
 @given(cut=st.integers(0, len(MODULE)), changes=st.dictionaries(st.integers(0, len(MODULE) - 1), st.integers(0, 255)))
 def test_no_damage_to_a_file_stops_the_audit(
     cut: int, changes: dict[int, int], tmp_path_factory: pytest.TempPathFactory
@@ -290,19 +320,22 @@ def test_no_damage_to_a_file_stops_the_audit(
 
 
 @given(order=st.permutations(sorted(BROKEN)[:8]))
+@settings(max_examples=15, deadline=None)
 def test_the_order_of_distributions_does_not_matter(order: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
     """Findings come in an order of their own."""
-    import dataclasses
-
     folder = tmp_path_factory.mktemp("order")
-    wheels = [dataclasses.replace(BROKEN[case][0], name=f"thing{sorted(BROKEN).index(case)}") for case in order]
+    wheels = []
+    for case in order:
+        name = f"thing{sorted(BROKEN).index(case)}"
+        files = {f"{name}/{path}": content for path, content in BROKEN[case][0].files.items()}
+        wheels.append(replace(BROKEN[case][0], name=name, files=files))
     tree = folder / "tree"
     shipped = installed(tree, *wheels)
     found = audit_distributions(tree, shipped, python_version="3.12", platform=PLATFORM)
-    again = audit_distributions(
-        tree, sorted(shipped, key=lambda one: one.name), python_version="3.12", platform=PLATFORM
-    )
+    by_name = sorted(shipped, key=lambda one: one.name)
+    again = audit_distributions(tree, by_name, python_version="3.12", platform=PLATFORM)
     assert found == again
+    assert len(found) == len(order)
     shutil.rmtree(folder)
 
 
