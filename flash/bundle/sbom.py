@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import flash
 from flash.bundle.licences import SPDX_IDS
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from flash.bundle.contents import Contents
     from flash.bundle.shipped import Shipped
 
-__all__ = ["OWN_NAME", "check_extra", "purl_of", "sbom_of"]
+__all__ = ["GENERATOR", "OWN_NAME", "check_extra", "purl_of", "sbom_of"]
 
 OWN_NAME: Final = "pytest-flash"
 _OWN_LICENCE: Final = "MIT"
+GENERATOR: Final = "flash:generator"
+"""A property near the beginning, which says whose file this is: it is no part of a project that it lies in."""
+_FIRST: Final = ("$schema", "bomFormat", "specVersion", "serialNumber", "version", "properties", "metadata")
 _SERIAL: Final = uuid.UUID("6f1c0a5e-8f0a-5d4e-9d0b-7a1b6c2d3e4f")
 """Ours, chosen once: what serial numbers are derived in."""
 
@@ -64,8 +68,9 @@ def sbom_of(contents: Contents, *, timestamp: datetime | None = None) -> str:
     check_extra()
     from cyclonedx.output.json import JsonV1Dot6
 
-    output: str = JsonV1Dot6(_bom(contents, timestamp)).output_as_string(indent=2)
-    return f"{output}\n"
+    bill: dict[str, Any] = json.loads(JsonV1Dot6(_bom(contents, timestamp)).output_as_string())
+    ordered = {key: bill[key] for key in (*_FIRST, *bill) if key in bill}
+    return json.dumps(ordered, indent=2) + "\n"
 
 
 def _bom(contents: Contents, timestamp: datetime | None) -> Bom:
@@ -81,7 +86,12 @@ def _bom(contents: Contents, timestamp: datetime | None) -> Bom:
     # the library puts the present moment where none is given
     metadata.timestamp = timestamp  # type: ignore[assignment]  # None is written as nothing
     said = f"{artifact.sha256} {flash.__version__} {timestamp}"
-    bom = Bom(serial_number=uuid.uuid5(_SERIAL, said), metadata=metadata, components=[runtime, *components.values()])
+    bom = Bom(
+        serial_number=uuid.uuid5(_SERIAL, said),
+        metadata=metadata,
+        components=[runtime, *components.values()],
+        properties=_properties({GENERATOR: f"{OWN_NAME} {flash.__version__}"}),
+    )
     needs = dependencies(contents.shipped, target_environment(artifact.manifest.python_version))
     for info, others in needs.items():
         bom.register_dependency(components[info], [components[other] for other in others])

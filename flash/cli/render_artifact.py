@@ -76,6 +76,8 @@ def contents_data(contents: Contents) -> dict[str, object]:
                 "functions": [function.name for function in one.functions],
                 "routes": list(manifest.routes.get(name, {})),
                 "provided": list(one.provided),
+                "variables": sorted(one.env),
+                "secrets": dict(one.secrets or {}),
                 "fingerprint": one.fingerprint,
             }
             for name, one in manifest.resources.items()
@@ -193,6 +195,8 @@ def _details(manifest: Manifest, name: str, resource: Resource) -> dict[str, str
         "image": resource.image_name,
         "functions": ", ".join(serves),
         "provided": ", ".join(resource.provided),
+        "variables": ", ".join(sorted(resource.env)),
+        "secrets": ", ".join(sorted(resource.secrets or {})),
         "fingerprint": resource.fingerprint[:12],
     }
     return {key: printable(value) for key, value in known.items() if value}
@@ -211,7 +215,7 @@ def _sizes(contents: Contents, width: int | None) -> list[str]:
         ("Project", sorted(contents.project, key=lambda part: (-part.size_bytes, part.name))),
         ("Made by the build", (contents.generated, contents.runtime)),
     ]
-    rows = [("", "unpacked", "packed", "share", "files")]
+    rows = [(max((f"{name}:" for name, parts in groups if parts), key=len), "unpacked", "packed", "share", "files")]
     total = max(contents.unpacked_bytes, 1)
     rows += [
         (
@@ -226,10 +230,11 @@ def _sizes(contents: Contents, width: int | None) -> list[str]:
     ]
     header, *lines = aligned(rows, right={1, 2, 3, 4}, width=width)
     found: list[str] = []
+    wide = len(rows[0][0]) + 2
     for name, parts in groups:
         if parts:
             # the first title carries the columns' names
-            title = f"{name}:" if found else f"{name}:{header[len(name) + 1 :]}"
+            title = f"{name}:" if found else f"{name}:".ljust(wide) + header[wide:]
             found += [*([""] if found else []), title, *lines[: len(parts)]]
             del lines[: len(parts)]
     return found

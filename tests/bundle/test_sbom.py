@@ -151,6 +151,14 @@ def test_the_same_artifact_gives_the_same_bytes(tmp_path: Path) -> None:
     assert first["serialNumber"] != other["serialNumber"]
 
 
+def test_it_says_at_its_beginning_whose_it_is(tmp_path: Path) -> None:
+    """So that one which lies in a project is known for what it is."""
+    bill(tmp_path, demo())
+    head = sbom_of(contents.read(tmp_path / "artifact.tar.gz"))[:1024]
+    assert '"bomFormat": "CycloneDX"' in head
+    assert '"name": "flash:generator"' in head
+
+
 def test_a_time_is_said_where_it_is_given(tmp_path: Path) -> None:
     """``SOURCE_DATE_EPOCH``, as the command line reads it."""
     found = bill(tmp_path, demo(), timestamp=datetime(2026, 11, 23, tzinfo=timezone.utc))

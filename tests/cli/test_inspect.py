@@ -32,7 +32,7 @@ def changed() -> dict[str, str]:
     """The files of another small artifact, with something of each kind changed."""
     resources = {
         "gpu_worker": MANIFEST.resources["gpu_worker"].model_copy(
-            update={"fingerprint": "ef" * 32, "workers_max": 3, "env": {"TOKEN": "hunter2"}}
+            update={"fingerprint": "ef" * 32, "workers_max": 3, "env": {"TOKEN": "hunter2"}, "secrets": {"KEY": "K"}}
         ),
         "new_worker": Resource(image_name="example/image:1"),
     }
@@ -90,6 +90,8 @@ def test_json_has_what_a_program_needs(tmp_path: Path) -> None:
             "functions": ["hello"],
             "routes": [],
             "provided": ["torch"],
+            "variables": [],
+            "secrets": {},
             "fingerprint": "ab" * 32,
         },
         {
@@ -101,6 +103,8 @@ def test_json_has_what_a_program_needs(tmp_path: Path) -> None:
             "functions": ["health"],
             "routes": ["GET /health"],
             "provided": [],
+            "variables": [],
+            "secrets": {},
             "fingerprint": "",
         },
     ]
