@@ -92,8 +92,14 @@ def serving(folder: Path) -> Iterator[Index]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_HEAD(self) -> None:
+            self.answer(with_body=False)
+
         def do_GET(self) -> None:
             index.seen.append(self.path)
+            self.answer(with_body=True)
+
+        def answer(self, *, with_body: bool) -> None:
             if self.path in index.hangs:
                 index.ended.wait()
                 self.close_connection = True
@@ -111,12 +117,17 @@ def serving(folder: Path) -> Iterator[Index]:
             self.send_header("Content-Type", of)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(body)
+            if with_body:
+                self.wfile.write(body)
 
         def log_message(self, *arguments: object) -> None:
             """What was asked for is in ``seen``."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *arguments: object) -> None:
+            """A client that has gone is none of ours."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     index.url = f"http://127.0.0.1:{server.server_address[1]}/simple"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})

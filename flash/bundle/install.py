@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
 from flash.bundle.archive import mebibytes
 from flash.bundle.installed import Distribution, settle
+from flash.bundle.refusals import reason_and_hint, words
 from flash.bundle.wanted import Wanted, settings_of_uv
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
 from flash.model.hardware import PYTHON_VERSIONS
@@ -152,18 +154,21 @@ class Uv:
                 f"resolving {_count(len(wanted.requirements), 'requirement')} for Python {wanted.python_version}"
                 " on Linux x86-64"
             )
-            self._run_resolving(
+            answer = self._run(
                 [
                     *("pip", "install", "--target", str(target), *wanted.write(Path(scratch))),
-                    *("--python", str(self._interpreter)),
-                    *("--python-version", wanted.python_version, "--python-platform", self._platform),
-                    *("--only-binary", ":all:", "--no-compile-bytecode"),
-                    *("--link-mode", link_mode, *self._no_index),
-                    # where [tool.uv] of the project, with its indexes, is found
-                    *(("--project", str(wanted.folder)) if wanted.folder is not None else ()),
+                    *("--no-compile-bytecode", "--link-mode", link_mode, *self._resolving(wanted)),
                 ],
                 cwd=target,
             )
+        if answer.returncode != 0:
+            detail = words(answer.stderr)
+            reason, hint = reason_and_hint(
+                detail,
+                target=f"Python {wanted.python_version} on Linux x86-64",
+                wheels=lambda name, version: self._wheels(wanted, name, version, target),
+            )
+            raise DependencyError(f"cannot install the dependencies: {reason}", hint=hint, detail=detail)
         distributions = settle(target)
         report(
             f"installed {_count(len(distributions), 'distribution')}"
@@ -196,7 +201,7 @@ class Uv:
             raise TargetPythonMissing(
                 f"Python {version} is not on this machine and cannot be downloaded",
                 hint=f"install it, or set python in [tool.flash] to a version that is here: {here or 'none is'}",
-                detail=_words(answer.stderr),
+                detail=words(answer.stderr),
             )
         return found
 
@@ -220,7 +225,7 @@ class Uv:
             ]
         )
         if answer.returncode != 0:
-            raise PreviewError(f"cannot make a virtual environment for {python}", detail=_words(answer.stderr))
+            raise PreviewError(f"cannot make a virtual environment for {python}", detail=words(answer.stderr))
         return _venv_python(path)
 
     def install_into_venv(self, venv: Path, requirements: Sequence[str], *, compile_bytecode: bool = True) -> None:
@@ -245,7 +250,7 @@ class Uv:
             raise PreviewError(
                 f"cannot install {', '.join(requirements)} into a base environment",
                 hint="the base environment holds what the worker images hold; is the package index reachable?",
-                detail=_words(answer.stderr),
+                detail=words(answer.stderr),
             )
 
     def compile(self, interpreter: Path, folder: Path) -> None:
@@ -271,13 +276,35 @@ class Uv:
         except OSError as error:
             raise PreviewError(f"cannot start {interpreter}: {error}") from error
 
-    def _run_resolving(self, arguments: Sequence[str], *, cwd: Path) -> None:
-        answer = self._run(arguments, cwd=cwd)
-        if answer.returncode != 0:
-            detail = _words(answer.stderr)
-            raise DependencyError(
-                f"cannot install the dependencies: {_reason(detail)}", hint=_hint(detail), detail=detail
-            )
+    def _resolving(self, wanted: Wanted) -> tuple[str, ...]:
+        """Options of every command that resolves what is *wanted*."""
+        return (
+            *("--python", str(self._interpreter)),
+            *("--python-version", wanted.python_version, "--python-platform", self._platform),
+            *("--only-binary", ":all:", *self._no_index),
+            # where [tool.uv] of the project, with its indexes, is found
+            *(("--project", str(wanted.folder)) if wanted.folder is not None else ()),
+        )
+
+    def _wheels(self, wanted: Wanted, name: str, version: str, cwd: Path) -> tuple[str | None, tuple[str, ...]]:
+        """See `flash.bundle.refusals.Wheels`."""
+
+        def newest(requirement: str, python_version: str) -> str | None:
+            only = replace(wanted, requirements=(requirement,), python_version=python_version, hashes_required=False)
+            with tempfile.TemporaryDirectory(prefix="flash-install-") as scratch:
+                (_, file) = replace(only, constraints=(), excluded=()).write(Path(scratch))
+                answer = self._run(
+                    ["pip", "compile", "--no-deps", "--no-header", "--no-annotate", *self._resolving(only), file],
+                    cwd=cwd,
+                )
+            found = re.search(rf"^{re.escape(name)}==(\S+)", answer.stdout, re.MULTILINE)
+            return found[1] if found is not None and answer.returncode == 0 else None
+
+        others = (python for python in PYTHON_VERSIONS if python != wanted.python_version)
+        return (
+            newest(name, wanted.python_version),
+            tuple(python for python in others if newest(f"{name}=={version}", python) is not None),
+        )
 
     def _run(
         self, arguments: Sequence[str], *, cwd: Path | None = None, path: str = ""
@@ -338,38 +365,6 @@ def interpreter_folders(outer: Mapping[str, str], version: str) -> str:
 
 def _venv_python(venv: Path) -> Path:
     return venv / "Scripts" / "python.exe" if os.name == "nt" else venv / "bin" / "python"
-
-
-_CHATTER = ("Using CPython", "Using Python", "warning:", "Resolved ", "Prepared ", "Downloading ", " Downloaded ")
-
-
-def _words(stderr: str) -> str:
-    """What uv said, without the lines about itself."""
-    lines = [line.rstrip() for line in stderr.splitlines()]
-    return "\n".join(line for line in lines if line and not line.startswith(_CHATTER)).strip()
-
-
-def _reason(detail: str) -> str:
-    """The one sentence of uv's that tells the most."""
-    text = " ".join(detail.split())
-    match = re.search(r"(?:cause: Because|Because|cause:) (.+?)(?:, we can conclude| hint:|$)", text)
-    reason = match.group(1) if match else text.removeprefix("error: ")
-    return reason if len(reason) <= _LONGEST else f"{reason[:_LONGEST]} …"
-
-
-_LONGEST = 300
-
-
-def _hint(detail: str) -> str:
-    if "no usable wheels" in detail or "no wheels" in detail:
-        return "only wheels for Linux x86-64 are installed: choose a version that has one for the target Python"
-    if "was not found in the" in detail:
-        return "check the spelling, and that the index that has it is configured"
-    if "there is no version of" in detail:
-        return "choose a version that the index has"
-    if "you require" in detail:
-        return "all endpoints of an app share one set of distributions: choose versions that agree"
-    return "is the package index reachable?"
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_bundle import project, write
 from fakes_index import wheel
+from fakes_requirements import endpoint, plan
 
 from flash.bundle.chosen import choose
 from flash.bundle.clashes import refuse_contradictions
 from flash.bundle.install import child_environment
 from flash.bundle.needs import target_environment
-from flash.bundle.requirements import Requirements, plan_requirements
 from flash.errors import DependencyError
-from flash.model.app import App, DeclaredEndpoint, Function, Location
-from flash.model.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,28 +130,6 @@ PYLOCK = f"""
     version = "2.9"
     sdist = {{ url = "https://a.invalid/torch-2.9.tar.gz", hashes = {{ sha256 = "{"e" * 64}" }} }}
 """
-
-
-def endpoint(name: str, *dependencies: str) -> DeclaredEndpoint:
-    location = Location(f"{name}.py", 3)
-    return DeclaredEndpoint(
-        spec=Endpoint(name=name, dependencies=dependencies, cpu="cpu3c-1-2").spec,
-        functions=(Function(name=f"f_{name}", module=name, location=location),),
-        location=location,
-    )
-
-
-def plan(
-    root: Path,
-    *endpoints: DeclaredEndpoint,
-    python: str = "3.12",
-    group: str | None = None,
-    exclude: tuple[str, ...] = (),
-    bundle: tuple[str, ...] = (),
-) -> Requirements:
-    return plan_requirements(
-        App("demo", endpoints), root, exclude=exclude, bundle=bundle, python_version=python, dependency_group=group
-    )
 
 
 # ---------------------------------------------------------------------------------------------------- Which file counts
