@@ -101,7 +101,7 @@ class Stages:
         Raises:
             DeployError: The file is gone.
         """
-        from flash.bundle.archive import digest_of
+        from flash.bundle.files import digest_of
 
         if self._artifact is None:
             return ""

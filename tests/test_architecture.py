@@ -101,6 +101,7 @@ PLACES = {
             "flash.bundle.install",
             "flash.bundle.evaluation",  # imports a module whose declarations cannot be read, never in this process
             "flash.emulator.launchers.",
+            "flash.preview.describer",
             "flash.preview.local",
             "flash.preview.checkout",  # git
             "pytest_flash.stages",

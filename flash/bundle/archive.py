@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flash.bundle.deflate import Piece
     from flash.bundle.layers import Layer
 
-__all__ = ["MEBIBYTE", "digest_of", "mebibytes", "members", "read", "staged", "write"]
+__all__ = ["MEBIBYTE", "mebibytes", "members", "read", "staged", "write"]
 
 MEBIBYTE: Final = 2**20
 
@@ -100,16 +100,6 @@ def read(path: Path) -> Artifact:
             raise
         raise BuildError(f"cannot read the artifact: {error}", hint="build it again", path=str(path)) from error
     return Artifact(path, digest, path.stat().st_size, manifest, files)
-
-
-def digest_of(path: Path) -> str:
-    """The sha256 of a file's bytes in hexadecimal: of an artifact, its identity.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with path.open("rb") as stream:
-        return _sha256(stream)
 
 
 def members(folder: Path) -> tuple[str, ...]:

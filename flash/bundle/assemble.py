@@ -2,66 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle import archive
+from flash.bundle import archive, memo
 from flash.bundle.archive import mebibytes
 from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
+from flash.bundle.evaluation import evaluate_module
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.layers import Compressing, Damaged, Member
 from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
+from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
+from flash.bundle.secrets import refuse_secrets
 from flash.bundle.sources import project_files
 from flash.bundle.staging import ARTIFACT_NAME, complete, copy_project, copy_runtime, flash_folder, generate, staged
 from flash.errors import DependencyError
 from flash.model.manifest import MANIFEST_NAME, Artifact
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from flash.bundle.cache import Cache, DistributionSet
+    from flash.bundle.evaluation import Evaluation
     from flash.bundle.install import Distribution, Installer, Report
     from flash.bundle.layers import Layer
+    from flash.bundle.modules import Module
+    from flash.bundle.sources import Sources
+    from flash.bundle.wanted import Wanted
     from flash.model.app import App
+    from flash.model.manifest import Manifest
 
 __all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build", "manifest_of"]
 
 
 _MOST_NAMED: Final = 5
 _LARGE: Final = archive.MEBIBYTE
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRequest:
-    """What to build.
-
-    Attributes:
-        root: The project.
-        python_version: The workers': ``"3.12"``.
-        exclude: Distributions to leave out besides the automatic ones.
-        bundle: Distributions to ship although they would be left out.
-        size_limit_bytes: What the artifact may come to.
-        keep_build_dir: Whether ``.flash/.build`` stays.
-        for_runpod: Whether it will run on Runpod's own images, whose modules it must not replace.
-        upgrade: Whether the index is asked again for versions that nobody has pinned.
-    """
-
-    root: Path
-    app_name: str
-    python_version: str
-    exclude: tuple[str, ...] = ()
-    bundle: tuple[str, ...] = ()
-    size_limit_bytes: int = 500 * archive.MEBIBYTE
-    keep_build_dir: bool = False
-    for_runpod: bool = False
-    upgrade: bool = False
 
 
 def build(
@@ -81,41 +63,145 @@ def build(
         DeclarationError: An endpoint's definition is wrong.
     """
     try:
-        return _build(request, installer, describer, cache, report)
+        return _Build(request, installer, describer, cache, report).run()
     except Damaged as error:
         report(f"! {error}, and made again")
         cache.forget(error.place)
-    return _build(request, installer, describer, cache, report)
+    return _Build(request, installer, describer, cache, report).run()
 
 
-def _build(request: BuildRequest, installer: Installer, describer: Describer, cache: Cache, report: Report) -> Artifact:
-    sources = project_files(request.root)
-    modules = read_modules(request.root, sources.files)
-    app = app_of(modules, request.root, app_name=request.app_name, ignored=sources.ignored)
-    report(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
-    for note in app.notes:
-        report(note)
-    if sources.secrets:
-        report(f"left out, as it may hold a secret: {', '.join(sources.secrets)}")
-    if sources.special:
-        report(f"left out, as it is neither a file nor a folder: {', '.join(sources.special)}")
-    refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
-    imports = _imports(app, modules)
-    folder = flash_folder(request.root)
-    staging = folder / ".build"
-    with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:
-        requirements, found = _install(request, app, imports, cache, installer, report)
-        refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
-        # while everything else happens, which needs none of it
-        packed = aside.submit(cache.layers, found, frozenset(sources.files), compressing, report)
-        copy_project(request.root, sources.files, staging)
+class _Build:
+    """One build. What it tells the user is kept, to be told again where the same is not built again."""
+
+    def __init__(
+        self, request: BuildRequest, installer: Installer, describer: Describer, cache: Cache, report: Report
+    ) -> None:
+        self._request = request
+        self._installer = installer
+        self._describer = describer
+        self._cache = cache
+        self._progress = report
+        self._notes: list[str] = []
+        self._has_evaluated = False
+
+    def run(self) -> Artifact:
+        """Build it."""
+        request = self._request
+        sources = project_files(request.root)
+        key = self._key(sources, request.root)
+        modules = read_modules(request.root, sources.files)
+        app = app_of(modules, request.root, app_name=request.app_name, ignored=sources.ignored, evaluate=self._evaluate)
+        self._tell(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
+        for line in (*app.notes, *_about_sources(sources)):
+            self._tell(line)
+        refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
+        for line in refuse_secrets(request.root, sources.files, app, allowed=request.allowed_secrets):
+            self._tell(line)
+        folder = flash_folder(request.root)
+        staging = folder / ".build"
+        with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:
+            requirements, wanted, found = self._install(app, modules)
+            refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
+            # while everything else happens, which needs none of it
+            packed = aside.submit(self._cache.layers, found, frozenset(sources.files), compressing, self._tell)
+            copy_project(request.root, sources.files, staging)
+            is_unchanged = key == self._key(sources, staging) != ""
+            manifest = self._stage(app, modules, sources, requirements, found, staging)
+            own = tuple(archive.staged(staging))
+            layers = [*packed.result(), *_own_layers(own, self._cache, compressing)]
+            digest, size = archive.write(
+                folder / ARTIFACT_NAME,
+                layers,
+                limit_bytes=request.size_limit_bytes,
+                largest=_largest(own, found.distributions),
+            )
+            write_text(folder / MANIFEST_NAME, manifest.text())
+            if request.keep_build_dir:
+                complete(staging, found)
+        files = tuple(sorted({*found.files, *(member.name for member in own)}))
+        self._progress(f"packed {_count(len(files), 'file')} ({mebibytes(size)}), sha256 {digest[:12]}")
+        artifact = Artifact(folder / ARTIFACT_NAME, digest, size, manifest, files)
+        if is_unchanged and not self._has_evaluated:
+            memo.remember(
+                artifact,
+                key=key,
+                wanted=wanted,
+                installs=found.key,
+                beside=requirements.files,
+                fresh_until=found.fresh_until,
+                notes=self._notes,
+            )
+        return artifact
+
+    def _key(self, sources: Sources, folder: Path) -> str:
+        return memo.key(self._request, sources, folder, describer=self._describer.identity)
+
+    def _tell(self, line: str) -> None:
+        self._notes.append(line)
+        self._progress(line)
+
+    def _evaluate(self, root: Path, module: Module, modules: Modules) -> Evaluation:
+        # what it finds may depend on the day
+        self._has_evaluated = True
+        return evaluate_module(root, module, modules)
+
+    def _install(self, app: App, modules: Modules) -> tuple[Requirements, Wanted, DistributionSet]:
+        request = self._request
+        imports = _imports(app, modules)
+
+        def plan(*besides: str) -> Requirements:
+            return plan_requirements(
+                app,
+                request.root,
+                exclude=request.exclude,
+                bundle=(*request.bundle, *besides),
+                python_version=request.python_version,
+                imports=imports,
+            )
+
+        def install(requirements: Requirements) -> tuple[Wanted, DistributionSet]:
+            wanted = requirements.wanted()
+            try:
+                return wanted, self._cache.distributions(wanted, self._installer, self._progress, renew=request.upgrade)
+            except DependencyError as error:
+                raise requirements.blame(error) from error
+
+        requirements = plan()
+        refuse_contradictions(requirements)
+        wanted, found = install(requirements)
+        lacking = requirements.lacking(found.distributions)
+        if lacking:
+            # known only now, from what was installed: the CPU image of one endpoint lacks what GPU images ship
+            requirements = plan(*lacking)
+            wanted, found = install(requirements)
+        if found.is_reused:
+            self._progress(f"{_count(len(found.distributions), 'distribution')} as in the build before")
+        requirements = requirements.settled(found.distributions)
+        refuse_old_pydantic(found.distributions)
+        for name, reason in sorted(requirements.excluded.items()):
+            self._tell(f"left out {name}: {reason}")
+        for note in (*requirements.notes, *_about_images(app)):
+            self._tell(note)
+        return requirements, wanted, found
+
+    def _stage(
+        self,
+        app: App,
+        modules: Modules,
+        sources: Sources,
+        requirements: Requirements,
+        found: DistributionSet,
+        staging: Path,
+    ) -> Manifest:
+        """Complete the staged tree, with the manifest that is returned."""
+        python_version = self._request.python_version
         fingerprint = source_fingerprint(staging, sources.files)
         copy_runtime(staging)
         generate(staging, app, found.distributions, source_folder=modules.source_folder)
         manifest = manifest_of(
             app,
             requirements,
-            python_version=request.python_version,
+            python_version=python_version,
             source_fingerprint=fingerprint,
             fingerprints=endpoint_fingerprints(
                 app,
@@ -123,26 +209,20 @@ def _build(request: BuildRequest, installer: Installer, describer: Describer, ca
                 files=sources.files,
                 staging=staging,
                 distributions=found.files,
-                python_version=request.python_version,
+                python_version=python_version,
             ),
         )
-        manifest = describe(staging, manifest, found.tree, describer, cache, report)
+        manifest = describe(staging, manifest, found.tree, self._describer, self._cache, self._tell)
         for line in about_undescribed(manifest):
-            report(line)
-        own = tuple(archive.staged(staging))
-        layers = [*packed.result(), *_own_layers(own, cache, compressing)]
-        digest, size = archive.write(
-            folder / ARTIFACT_NAME,
-            layers,
-            limit_bytes=request.size_limit_bytes,
-            largest=_largest(own, found.distributions),
-        )
-        write_text(folder / MANIFEST_NAME, manifest.text())
-        if request.keep_build_dir:
-            complete(staging, found)
-    files = tuple(sorted({*found.files, *(member.name for member in own)}))
-    report(f"packed {_count(len(files), 'file')} ({mebibytes(size)}), sha256 {digest[:12]}")
-    return Artifact(path=folder / ARTIFACT_NAME, sha256=digest, size_bytes=size, manifest=manifest, files=files)
+            self._tell(line)
+        return manifest
+
+
+def _about_sources(sources: Sources) -> Iterator[str]:
+    if sources.secrets:
+        yield f"left out, as it may hold a secret: {', '.join(sources.secrets)}"
+    if sources.special:
+        yield f"left out, as it is neither a file nor a folder: {', '.join(sources.special)}"
 
 
 @contextmanager
@@ -166,49 +246,6 @@ def _imports(app: App, modules: Modules) -> dict[str, frozenset[str]]:
         endpoint.name: modules.third_party_imports(function.module for function in endpoint.functions)
         for endpoint in app
     }
-
-
-def _install(
-    request: BuildRequest,
-    app: App,
-    imports: Mapping[str, frozenset[str]],
-    cache: Cache,
-    installer: Installer,
-    report: Report,
-) -> tuple[Requirements, DistributionSet]:
-    def plan(*besides: str) -> Requirements:
-        return plan_requirements(
-            app,
-            request.root,
-            exclude=request.exclude,
-            bundle=(*request.bundle, *besides),
-            python_version=request.python_version,
-            imports=imports,
-        )
-
-    def install(requirements: Requirements) -> DistributionSet:
-        try:
-            return cache.distributions(requirements.wanted(), installer, report, renew=request.upgrade)
-        except DependencyError as error:
-            raise requirements.blame(error) from error
-
-    requirements = plan()
-    refuse_contradictions(requirements)
-    found = install(requirements)
-    lacking = requirements.lacking(found.distributions)
-    if lacking:
-        # known only now, from what was installed: the CPU image of one endpoint lacks what GPU images ship
-        requirements = plan(*lacking)
-        found = install(requirements)
-    if found.is_reused:
-        report(f"{_count(len(found.distributions), 'distribution')} as before: --upgrade asks the index again")
-    requirements = requirements.settled(found.distributions)
-    refuse_old_pydantic(found.distributions)
-    for name, reason in sorted(requirements.excluded.items()):
-        report(f"left out {name}: {reason}")
-    for note in (*requirements.notes, *_about_images(app)):
-        report(note)
-    return requirements, found
 
 
 def _about_images(app: App) -> list[str]:

@@ -19,9 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from flash.bundle.archive import digest_of
 from flash.bundle.claims import claimed_folder, remove_abandoned
-from flash.bundle.files import write_text
+from flash.bundle.files import digest_of, write_text
 from flash.bundle.installed import Distribution
 from flash.bundle.layers import Compressing, Damaged, Layer, Layers, Member
 from flash.model.manifest import CallSchema
@@ -49,12 +48,16 @@ class DistributionSet:
         distributions: What they are, by name.
         files: By path, what tells a file's content and mode.
         is_reused: Whether they are those of an earlier build.
+        key: What decided which they are.
+        fresh_until: When they are asked for again, in seconds since the epoch; None: never.
     """
 
     tree: Path | None
     distributions: tuple[Distribution, ...] = ()
     files: Mapping[str, str] = ()  # type: ignore[assignment]
     is_reused: bool = False
+    key: str = ""
+    fresh_until: float | None = None
 
     def members(self, names: Sequence[str]) -> Iterator[Member]:
         """Files of the tree, for an archive.
@@ -114,12 +117,14 @@ class Cache:
         Raises:
             DependencyError: It cannot be installed.
         """
+        key = installer.key(wanted)
         if not wanted.requirements:
-            return DistributionSet(None, files={})
-        record = self._folder / "resolved" / f"{installer.key(wanted)}.json"
-        known = None if renew else self._known(record, report, is_fixed=wanted.hashes_required)
+            return DistributionSet(None, files={}, key=key)
+        record = self._folder / "resolved" / f"{key}.json"
+        known = None if renew else self._known(record, report, key, is_fixed=wanted.hashes_required)
         if known is not None:
             return known
+        now = self._now()
         with claimed_folder(self._folder / "trees", _MAKING) as making:
             tree = making / "tree"
             tree.mkdir()
@@ -136,19 +141,21 @@ class Cache:
             json.dumps(
                 {
                     "format": _FORMAT,
-                    "made_at": self._now(),
+                    "made_at": now,
                     "tree": digest,
                     "distributions": [asdict(distribution) for distribution in found],
                     "files": files,
                 }
             ),
         )
-        return DistributionSet(place, found, files)
+        fresh_until = None if wanted.hashes_required else now + _FRESH_S
+        return DistributionSet(place, found, files, key=key, fresh_until=fresh_until)
 
-    def _known(self, record: Path, report: Report, *, is_fixed: bool) -> DistributionSet | None:
+    def _known(self, record: Path, report: Report, key: str, *, is_fixed: bool) -> DistributionSet | None:
         try:
             data = json.loads(record.read_text(encoding="utf-8"))
-            if data["format"] != _FORMAT or (not is_fixed and self._now() - data["made_at"] > _FRESH_S):
+            fresh_until = None if is_fixed else data["made_at"] + _FRESH_S
+            if data["format"] != _FORMAT or (fresh_until is not None and self._now() > fresh_until):
                 return None
             tree = self._folder / "trees" / data["tree"]
             distributions = tuple(_distribution(each) for each in data["distributions"])
@@ -163,7 +170,7 @@ class Cache:
             return None
         os.utime(tree)
         os.utime(record)
-        return DistributionSet(tree, distributions, files, is_reused=True)
+        return DistributionSet(tree, distributions, files, is_reused=True, key=key, fresh_until=fresh_until)
 
     def layers(
         self, found: DistributionSet, hidden: Collection[str], compressing: Compressing, report: Report

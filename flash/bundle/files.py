@@ -1,17 +1,20 @@
-"""Files that appear complete or not at all."""
+"""Files: their digests, and how one appears complete or not at all."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["digest_of", "replacing", "write_text"]
+
+_CHUNK: Final = 2**20
 
 
 @contextmanager
@@ -34,6 +37,19 @@ def replacing(path: Path, *, durable: bool = False) -> Iterator[IO[bytes]]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file's bytes in hexadecimal: of an artifact, its identity.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:

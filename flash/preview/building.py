@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final
 
 from filelock import FileLock
 
 from flash import project as settings
-from flash.bundle import assemble, sources
-from flash.bundle import discover as discovery
-from flash.bundle.cache import Cache
 from flash.bundle.install import Uv
+from flash.bundle.memo import recall
+from flash.bundle.request import BuildRequest
 from flash.errors import TargetPythonMissing
 from flash.preview.backend import PROCESSES, Wanted, choose
 from flash.preview.bases import Bases
-from flash.preview.local import Describer
+from flash.preview.describer import Describer
 
 if TYPE_CHECKING:
     from flash.bundle.install import Report
     from flash.model.app import App
     from flash.model.manifest import Artifact
+    from flash.preview.describing import ContainerDescriber
     from flash.project import Project
 
 __all__ = ["CACHE_FOLDER", "build", "discover"]
@@ -30,7 +31,10 @@ CACHE_FOLDER: Final = "cache"
 
 def discover(project: Project) -> App:
     """The endpoints that the project's sources declare; reads, and imports nothing."""
-    found = sources.project_files(project.root)
+    from flash.bundle import discover as discovery
+    from flash.bundle.sources import project_files
+
+    found = project_files(project.root)
     return discovery.discover(project.root, found.files, app_name=project.settings.app, ignored=found.ignored)
 
 
@@ -61,7 +65,7 @@ def build(
     uv = Uv(environment=settings.environment())
     bases = Bases(settings.flash_home() / "bases", uv, report)
     describer = _describer(bases, project.settings.python, wanted, report)
-    request = assemble.BuildRequest(
+    request = BuildRequest(
         root=project.root,
         app_name=project.settings.app,
         python_version=project.settings.python,
@@ -74,11 +78,20 @@ def build(
     )
     # two builds would stage into the same folder
     with FileLock(project.flash_dir / "build.lock"):
+        same = recall(request, project.artifact_path, describer=describer.identity, key_of=uv.key, now=time.time())
+        if same is not None:
+            for line in same.notes:
+                report(line)
+            report(f"nothing has changed: artifact {same.artifact.sha256[:12]} is up to date")
+            return same.artifact
+        from flash.bundle import assemble
+        from flash.bundle.cache import Cache
+
         cache = Cache(settings.flash_home() / CACHE_FOLDER)
         return assemble.build(request, installer=uv, describer=describer, cache=cache, report=report)
 
 
-def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report) -> assemble.Describer:
+def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report) -> Describer | ContainerDescriber:
     """What describes an artifact: the target's interpreter on this machine, or else one in a container."""
     try:
         bases.python(python_version)

@@ -11,7 +11,7 @@ from flash.emulator.launchers.base_images import BaseImages
 from flash.emulator.launchers.containers import ContainerRequest
 from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, archived
 from flash.emulator.launchers.leftovers import Labels, lock_of
-from flash.preview.local import (
+from flash.preview.describer import (
     DESCRIBE_DEADLINE_S,
     by_base,
     crashed,

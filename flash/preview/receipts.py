@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from flash.bundle import archive
+from flash.bundle.files import digest_of
 from flash.cloud.client import PlatformClient
 from flash.deploy.gate import before_promotion
 from flash.deploy.provenance import check_receipt, release_of_environment, release_of_receipt
@@ -294,7 +295,7 @@ def _last_build(project: Project, digest: str) -> Artifact | None:
 
 def _sha256(path: Path) -> str:
     try:
-        return archive.digest_of(path)
+        return digest_of(path)
     except OSError as error:
         raise ReceiptError(
             f"cannot read the artifact: {error.strerror}",

@@ -16,8 +16,8 @@ from flash.emulator.launchers.sdk import DockerContainers
 from flash.errors import PreviewError
 from flash.model.manifest import MANIFEST_NAME, Manifest
 from flash.preview.bases import Bases
+from flash.preview.describer import Describer
 from flash.preview.describing import ContainerDescriber
-from flash.preview.local import Describer
 
 
 class WithoutPython(Uv):
