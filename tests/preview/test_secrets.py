@@ -19,6 +19,7 @@ from flash.emulator.access import Access
 from flash.errors import FlashError, PlatformError, SettingsError
 from flash.model.manifest import Artifact, Manifest
 from flash.preview import history, planning, promote
+from flash.preview.describer import declared_environment
 from flash.project import Project, known_secrets, load_project, secret_values
 
 ONE, TWO = "1" * 64, "2" * 64
@@ -222,3 +223,9 @@ def test_who_needs_a_secret_is_known() -> None:
     what = manifest("gpu", "cpu", secrets={"A": "HF_TOKEN", "B": "HF_TOKEN", "C": "OTHER"})
     assert users_of(what) == {"HF_TOKEN": ("gpu", "cpu"), "OTHER": ("gpu", "cpu")}
     assert users_of(manifest("gpu")) == {}
+
+
+def test_a_description_knows_the_variable_and_not_the_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that asks for it as it is imported can be described."""
+    monkeypatch.setenv("HF_TOKEN", OLD)
+    assert declared_environment(with_secret(), ["gpu"])["TOKEN"] == "set at deployment"
