@@ -88,6 +88,7 @@ _KEYS: Final = (
     "python",
     "exclude",
     "bundle",
+    "provided",
     "size-limit-mib",
     "start-timeout-s",
     "environments",
@@ -127,6 +128,7 @@ class Settings:
         python: The workers' interpreter, such as ``"3.12"``.
         exclude: Distributions that are left out of the artifact, as they were written.
         bundle: Distributions that ship although they would be left out.
+        provided: What the workers' images have besides what is known of them: distributions, modules, libraries.
         size_limit_mib: What the artifact may be, in units of 2^20 bytes.
         environments: By name, in the order of the file.
         receipt_keys: Public keys whose receipts count; where there is none, receipts need no signature.
@@ -138,6 +140,7 @@ class Settings:
     python: str = DEFAULT_PYTHON
     exclude: tuple[str, ...] = ()
     bundle: tuple[str, ...] = ()
+    provided: tuple[str, ...] = ()
     size_limit_mib: int = DEFAULT_SIZE_LIMIT_MIB
     environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
     receipt_keys: tuple[str, ...] = ()
@@ -260,6 +263,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
             python=reader.python(table),
             exclude=tuple(dict.fromkeys((*configured, *given))),
             bundle=tuple(name for name in bundle if name not in given),
+            provided=reader.names(table, "provided"),
             size_limit_mib=reader.whole(table, "size-limit-mib", DEFAULT_SIZE_LIMIT_MIB, "MiB"),
             start_timeout_s=reader.whole(table, "start-timeout-s", DEFAULT_START_TIMEOUT_S, "seconds"),
             environments=reader.environments(table),
