@@ -100,6 +100,7 @@ class FakeDescriber:
     answers: Mapping[str, Mapping[str, Mapping[str, CallSchema]]] = field(default_factory=dict)
     leaves: tuple[str, ...] = ()
     seen: list[Manifest] = field(default_factory=list)
+    asked: list[list[str]] = field(default_factory=list)
 
     identity = "fake"
 
@@ -107,6 +108,7 @@ class FakeDescriber:
         self, staging: Path, manifest: Manifest, packages: Path | None
     ) -> Mapping[str, Mapping[str, Mapping[str, CallSchema]]]:
         self.seen.append(Manifest.read(staging / "flash_manifest.json"))
+        self.asked.append(sorted(manifest.resources))
         for path in self.leaves:
             write(staging / path, "left behind")
         return self.answers

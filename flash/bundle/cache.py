@@ -136,24 +136,22 @@ class Cache:
             if not _is_whole(place, files):
                 shutil.rmtree(place, ignore_errors=True)
                 _moved(tree, place)
-        write_text(
+        _write(
             record,
-            json.dumps(
-                {
-                    "format": _FORMAT,
-                    "made_at": now,
-                    "tree": digest,
-                    "distributions": [asdict(distribution) for distribution in found],
-                    "files": files,
-                }
-            ),
+            {
+                "format": _FORMAT,
+                "made_at": now,
+                "tree": digest,
+                "distributions": [asdict(distribution) for distribution in found],
+                "files": files,
+            },
         )
         fresh_until = None if wanted.hashes_required else now + _FRESH_S
         return DistributionSet(place, found, files, key=key, fresh_until=fresh_until)
 
     def _known(self, record: Path, report: Report, key: str, *, is_fixed: bool) -> DistributionSet | None:
         try:
-            data = json.loads(record.read_text(encoding="utf-8"))
+            data = _read(record)
             fresh_until = None if is_fixed else data["made_at"] + _FRESH_S
             if data["format"] != _FORMAT or (fresh_until is not None and self._now() > fresh_until):
                 return None
@@ -221,7 +219,7 @@ class Cache:
         """What an endpoint was described as, if it was."""
         path = self._folder / "described" / f"{key}.json"
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            data = _read(path)
             schemas = {
                 function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
                 for function, methods in data.items()
@@ -240,7 +238,7 @@ class Cache:
             function: {method: schema.model_dump(mode="json", by_alias=True) for method, schema in methods.items()}
             for function, methods in schemas.items()
         }
-        write_text(self._folder / "described" / f"{key}.json", json.dumps(data, sort_keys=True))
+        _write(self._folder / "described" / f"{key}.json", data)
 
     # -----------------------------------------------------------------------------------------------------------------
     # Trimming
@@ -262,6 +260,24 @@ class Cache:
                     freed += status.st_size
                     file.unlink(missing_ok=True)
         return freed
+
+
+def _write(path: Path, data: Mapping[str, Any]) -> None:
+    """Keep *data*, with a checksum in the first line."""
+    text = json.dumps(data, sort_keys=True)
+    write_text(path, f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
+
+
+def _read(path: Path) -> Any:
+    """What was kept there.
+
+    Raises:
+        OSError, ValueError: It cannot be read, or is not what was.
+    """
+    checksum, _, text = path.read_text(encoding="utf-8").partition("\n")
+    if hashlib.sha256(text.encode()).hexdigest() != checksum:
+        raise ValueError("its checksum differs")
+    return json.loads(text)
 
 
 def _distribution(data: Mapping[str, Any]) -> Distribution:
