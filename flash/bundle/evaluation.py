@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -27,7 +28,15 @@ from flash.model.secret import Secret
 if TYPE_CHECKING:
     from flash.bundle.modules import Module, Modules
 
-__all__ = ["Evaluate", "EvaluatedEndpoint", "EvaluatedFunction", "Evaluation", "end_session", "evaluate_module"]
+__all__ = [
+    "Evaluate",
+    "EvaluatedEndpoint",
+    "EvaluatedFunction",
+    "Evaluation",
+    "end_session",
+    "evaluate_module",
+    "wait_for",
+]
 
 LIMIT_S: Final = 30.0
 """Seconds that a module may take to be imported. Source: platform contract §4.3."""
@@ -146,7 +155,7 @@ def _run(arguments: list[str], scratch: Path, module: Module, limit_s: float) ->
             start_new_session=True,
         )
         try:
-            return child.wait(limit_s)
+            return wait_for(child, limit_s)
         except subprocess.TimeoutExpired:
             raise DiscoveryError(
                 f"importing it took more than {limit_s:g} s",
@@ -155,6 +164,28 @@ def _run(arguments: list[str], scratch: Path, module: Module, limit_s: float) ->
             ) from None
         finally:
             end_session(child)
+
+
+def wait_for(child: subprocess.Popen[bytes], limit_s: float) -> int:
+    """Wait for the end of a child; its exit status. Unlike ``Popen.wait`` it does not look only every 50 ms.
+
+    Raises:
+        subprocess.TimeoutExpired: It runs on.
+    """
+    try:
+        descriptor = os.pidfd_open(child.pid)
+    except (AttributeError, OSError):
+        # no Linux, or one of long ago
+        return child.wait(limit_s)
+    try:
+        # not select, which knows no descriptor above 1023
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if not poll.poll(limit_s * 1000):
+            raise subprocess.TimeoutExpired(child.args, limit_s)
+    finally:
+        os.close(descriptor)
+    return child.wait()
 
 
 def end_session(child: subprocess.Popen[bytes]) -> None:
