@@ -89,6 +89,7 @@ _KEYS: Final = (
     "exclude",
     "bundle",
     "provided",
+    "dependency-group",
     "size-limit-mib",
     "start-timeout-s",
     "environments",
@@ -128,6 +129,7 @@ class Settings:
         python: The workers' interpreter, such as ``"3.12"``.
         exclude: Distributions that are left out of the artifact, as they were written.
         bundle: Distributions that ship although they would be left out.
+        dependency_group: The group of ``pyproject.toml`` that says what workers need; None: other files do.
         provided: What the workers' images have besides what is known of them: distributions, modules, libraries.
         size_limit_mib: What the artifact may be, in units of 2^20 bytes.
         environments: By name, in the order of the file.
@@ -140,6 +142,7 @@ class Settings:
     python: str = DEFAULT_PYTHON
     exclude: tuple[str, ...] = ()
     bundle: tuple[str, ...] = ()
+    dependency_group: str | None = None
     provided: tuple[str, ...] = ()
     size_limit_mib: int = DEFAULT_SIZE_LIMIT_MIB
     environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
@@ -263,6 +266,7 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
             python=reader.python(table),
             exclude=tuple(dict.fromkeys((*configured, *given))),
             bundle=tuple(name for name in bundle if name not in given),
+            dependency_group=reader.group(table),
             provided=reader.names(table, "provided"),
             size_limit_mib=reader.whole(table, "size-limit-mib", DEFAULT_SIZE_LIMIT_MIB, "MiB"),
             start_timeout_s=reader.whole(table, "start-timeout-s", DEFAULT_START_TIMEOUT_S, "seconds"),
@@ -361,6 +365,12 @@ class _Reader:
             raise self.error(f"python is {given!r}, which is no string", hint=f'write python = "{DEFAULT_PYTHON}"')
         if given not in PYTHON_VERSIONS:
             raise self.error(f"workers have no Python {given!r}", hint=f"they have {', '.join(PYTHON_VERSIONS)}")
+        return given
+
+    def group(self, table: Mapping[str, Any]) -> str | None:
+        given = table.get("dependency-group")
+        if given is not None and (not isinstance(given, str) or not given.strip()):
+            raise self.error(f"dependency-group is {given!r}, which is no name", hint="name one of [dependency-groups]")
         return given
 
     def names(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -76,6 +76,7 @@ def test_every_key_is_read(root: Path) -> None:
         python = "3.11"
         exclude = ["scipy", " pandas ", "scipy"]
         bundle = ["torch"]
+        dependency-group = "worker"
         size-limit-mib = 1500
         start-timeout-s = 90
 
@@ -88,6 +89,7 @@ def test_every_key_is_read(root: Path) -> None:
     )
     assert (settings.app, settings.python, settings.size_limit_mib) == ("shop", "3.11", 1500)
     assert (settings.exclude, settings.bundle) == (("scipy", "pandas"), ("torch",))
+    assert settings.dependency_group == "worker"
     assert settings.size_limit_bytes == 1500 * 2**20
     assert settings.start_timeout_s == 90
     assert settings.environments == {
@@ -112,6 +114,7 @@ def test_every_key_is_read(root: Path) -> None:
         ("[tool.flash.environments.'a b']", "environment name 'a b'"),
         ("[tool.flash.environments]\na = 'local'", "environments.a is 'local'"),
         ("[tool.flash]\nenvironments = ['a']", "environments is ['a']"),
+        ("[tool.flash]\ndependency-group = ['a']", "dependency-group is ['a'], which is no name"),
         ("[tool.flash]\npython = 3.11", "python is 3.11, which is no string"),
         ("[tool.flash]\npython = '3.9'", "no Python '3.9'\nhint: they have 3.10, 3.11, 3.12, 3.13"),
         ("[tool.flash]\napp = ''", "app name ''"),

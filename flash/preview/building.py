@@ -71,6 +71,7 @@ def build(
         python_version=project.settings.python,
         exclude=project.settings.exclude,
         bundle=project.settings.bundle,
+        dependency_group=project.settings.dependency_group,
         size_limit_bytes=project.settings.size_limit_bytes,
         keep_build_dir=keep_build_dir,
         upgrade=upgrade,
