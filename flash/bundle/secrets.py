@@ -197,9 +197,8 @@ def _refusal(found: Sequence[Found]) -> SecretFound:
         path=first.path,
         line=first.line,
         hint=(
-            'take it out, and if it was ever committed or sent, replace it; a worker gets it by env={"NAME": '
-            f'Secret("NAME")}} (from flash import Secret). What is no secret is allowed by a comment on its line, '
-            f"`{MARK}`, or by its entry below in [tool.flash] of pyproject.toml"
+            'take it out: workers get it by env={"NAME": Secret("NAME")}. What is no secret is allowed by the comment '
+            f"`{MARK}` on its line, or by its entry below in [tool.flash]"
         ),
         detail="\n".join(lines),
         found=tuple((one.path, one.line, one.kind) for one in ordered),
