@@ -14,7 +14,7 @@ used is told, with the reason.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash.bundle.listed import REQUIREMENTS_NAME, Listed, read_requirements
 from flash.bundle.locks import PYLOCK_NAME, UV_LOCK_NAME, Lock, read_pylock, read_uv_lock
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from pathlib import Path
 
-__all__ = ["Chosen", "choose"]
+__all__ = ["SOURCE_NAMES", "Chosen", "choose"]
+
+SOURCE_NAMES: Final = (REQUIREMENTS_NAME, PYPROJECT_NAME, UV_LOCK_NAME, PYLOCK_NAME)
+"""Files of a project's root that may say what its workers need."""
 
 _OF_PROJECT = f"[project].dependencies of {PYPROJECT_NAME}"
 
@@ -96,6 +99,7 @@ def choose(root: Path, *, group: str | None = None) -> Chosen:
     Raises:
         DependencyError: What is chosen cannot be read, with its place.
     """
+    root = root.resolve()
     chosen = Chosen(root, group, pyproject=read_pyproject(root))
     project = chosen.pyproject
     if group is not None:

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from flash.bundle.asked import Asked, asked_of_endpoints, merged, refuse_unbuilt
-from flash.bundle.chosen import choose
+from flash.bundle.chosen import SOURCE_NAMES, choose
 from flash.bundle.listed import REQUIREMENTS_NAME
 from flash.bundle.needs import applies, closure, target_environment
 from flash.bundle.refused import refuse_pinned_pydantic, refuse_unhashed
@@ -63,7 +63,7 @@ class Requirements:
         constraints: What binds versions of what is needed, and asks for nothing.
         lock: What holds the versions of the project's dependencies, if something does.
         notes: Lines that the user should see, once it is settled.
-        files: What was read for it; another content may make another plan, as may a file of these names in the root.
+        files: What was read for it, and what would be if it were there: another content may make another plan.
     """
 
     excluded: Mapping[str, str]
@@ -282,7 +282,8 @@ def plan_requirements(
         plan,
         excluded=excluded,
         lock=lock,
-        files=tuple(dict.fromkeys(chosen.listed.files)),
+        # one that comes to be there changes the plan too
+        files=tuple(dict.fromkeys((*chosen.listed.files, *(root.resolve() / name for name in SOURCE_NAMES)))),
         _unrooted={
             each.name: _WITH_TORCH
             for each in asked
@@ -306,7 +307,7 @@ def _names(given: Iterable[str]) -> set[str]:
 def _whose(name: str, distributions: Iterable[Distribution]) -> str:
     """Whose module has the *name*, where somebody named the module in place of the distribution."""
     modules = {name, name.replace("-", "_")}
-    owners = [each.name for each in distributions if modules & {top.removesuffix(".py") for top in each.top_level}]
+    owners = [each.name for each in distributions if modules & {top.split(".")[0] for top in each.top_level}]
     return f"; {' and '.join(owners)} has a module of that name: is that meant?" if owners else ""
 
 

@@ -274,7 +274,9 @@ def test_the_build_says_what_a_lock_binds_and_what_not(tmp_path: Path) -> None:
         ),
         "not in uv.lock, so chosen anew: click 8.0",
     )
-    assert [file.name for file in requirements.files] == ["pyproject.toml", "uv.lock"]
+    assert sorted(requirements.files) == sorted(
+        tmp_path.resolve() / name for name in ("pyproject.toml", "uv.lock", "pylock.toml", "requirements.txt")
+    )
 
 
 def test_an_endpoint_that_contradicts_the_lock_is_told(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_bundle import project
 
+from flash.bundle.clashes import refuse_contradictions
 from flash.bundle.install import Distribution
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.errors import BuildError, DependencyError
@@ -235,3 +236,122 @@ def test_a_failed_installation_names_the_requirement_and_who_asked(tmp_path: Pat
     assert (error.hint, error.detail) == ("h", "you require six==1.15")
     other = DependencyError("cannot install the dependencies: the index is not there")
     assert requirements.blame(other) is other
+
+
+def test_one_endpoint_alone_may_be_planned(tmp_path: Path) -> None:
+    """What the project's files ask for, and what it asks for itself."""
+    project(tmp_path, {"requirements.txt": "idna\n"})
+    requirements = plan(tmp_path, endpoint("a", "six==1.15"), endpoint("b", "six==1.16"))
+    assert requirements.wanted("a").requirements == ("idna", "six==1.15")
+    assert requirements.wanted("b").requirements == ("idna", "six==1.16")
+    assert requirements.wanted().requirements == ("idna", "six==1.15", "six==1.16")
+
+
+def test_conflicting_pins_of_two_endpoints_name_both(tmp_path: Path) -> None:
+    """Both endpoints, both pins, both places; users-and-features.md A.9, 4."""
+    requirements = plan(tmp_path, endpoint("first", "PyYAML==6.0.2"), endpoint("second", "pyyaml==6.0.1"))
+    with pytest.raises(DependencyError) as raised:
+        refuse_contradictions(requirements)
+    assert raised.value.headline == (
+        "second.py:3: 'pyyaml==6.0.1' (endpoint 'second') contradicts 'PyYAML==6.0.2' (endpoint 'first', at first.py:3)"
+    )
+    assert "share one set of distributions" in raised.value.hint
+
+
+def test_a_pin_that_a_constraint_forbids_names_both(tmp_path: Path) -> None:
+    """Constraints ask for nothing, and what something else asks for has to suit them."""
+    project(tmp_path, {"requirements.txt": "-c limits.txt\n", "limits.txt": "six<1.16\nidna==1\n"})
+    refuse_contradictions(plan(tmp_path, endpoint("a", "six==1.15")))
+    assert plan(tmp_path, endpoint("a", "six==1.15")).wanted().constraints == ("idna==1", "six<1.16")
+    with pytest.raises(
+        DependencyError, match=r"^limits\.txt:1: 'six<1\.16' \(limits\.txt:1\) contradicts 'six==1\.16'"
+    ):
+        refuse_contradictions(plan(tmp_path, endpoint("a", "six==1.16")))
+
+
+def test_who_asks_for_what_is_pinned_with_hashes_gets_that_line(tmp_path: Path) -> None:
+    """With the extras that any of them asks for; what has no hash is refused, as in pip."""
+    digest = f"--hash=sha256:{'1' * 64}"
+    project(tmp_path, {"requirements.txt": f"six[x]==1.16 {digest}\n"})
+    wanted = plan(tmp_path, endpoint("a", "six[y]>=1")).wanted()
+    assert wanted.hashes_required
+    assert wanted.requirements == (f"six[x,y]==1.16 {digest}",)
+    with pytest.raises(
+        DependencyError, match=r"^a\.py:3: 'idna' \(endpoint 'a'\) has no hash, and requirements\.txt asks"
+    ):
+        plan(tmp_path, endpoint("a", "idna"))
+    assert plan(tmp_path, endpoint("a", "torch")).wanted().requirements == (f"six[x]==1.16 {digest}",)
+
+
+def test_what_only_torch_needs_leaves_with_it(tmp_path: Path) -> None:
+    """A list that was frozen names it all; what something else needs comes back, in the version of the list."""
+    frozen = "torch==2.9\ntriton==3\nnvidia-cublas-cu12==12.8\nnvidia_nccl_cu12==2.27\nnvidia-ml-py==13\nxgboost==3\n"
+    project(tmp_path, {"requirements.txt": frozen})
+    requirements = plan(tmp_path, endpoint("a"))
+    wanted = requirements.wanted()
+    assert wanted.requirements == ("nvidia-ml-py==13", "xgboost==3")
+    assert wanted.constraints == ("nvidia-cublas-cu12==12.8", "nvidia_nccl_cu12==2.27")
+    assert not {"nvidia-cublas-cu12", "nvidia-nccl-cu12"} & set(wanted.excluded)
+    settled = requirements.settled(
+        installed(**{"xgboost": ("nvidia-nccl-cu12",), "nvidia-nccl-cu12": (), "nvidia-ml-py": ()})
+    )
+    assert settled.excluded == {
+        "nvidia-cublas-cu12": "only torch needs it, which is left out",
+        "torch": "the GPU image ships it",
+        "triton": "the GPU image ships it",
+    }
+
+
+def test_what_torch_needs_stays_where_torch_does_or_nobody_asks_for_torch(tmp_path: Path) -> None:
+    """Somebody may use it without torch."""
+    project(tmp_path, {"requirements.txt": "torch\nnvidia-cublas-cu12\n"})
+    assert plan(tmp_path, endpoint("a"), bundle=["torch"]).install == ("nvidia-cublas-cu12", "torch")
+    assert plan(tmp_path, endpoint("a"), bundle=["nvidia-cublas-cu12"]).install == ("nvidia-cublas-cu12",)
+    project(tmp_path, {"requirements.txt": "nvidia-cublas-cu12\n"})
+    assert plan(tmp_path, endpoint("a", "nvidia-nccl-cu12")).install == ("nvidia-cublas-cu12", "nvidia-nccl-cu12")
+
+
+def test_a_module_that_is_excluded_in_place_of_its_distribution_is_told(tmp_path: Path) -> None:
+    """PyYAML has yaml: nothing is left out by the name of a module."""
+    requirements = plan(tmp_path, endpoint("a", "PyYAML"), exclude=["yaml"])
+    assert requirements.install == ("PyYAML",)
+    (note,) = requirements.settled([Distribution("pyyaml", "6", 1, (), ("_yaml", "yaml"))]).notes
+    assert note == "nothing needs 'yaml', which is excluded; pyyaml has a module of that name: is that meant?"
+
+
+def test_what_is_excluded_may_be_what_cannot_be_installed(tmp_path: Path) -> None:
+    """As may be what is for other systems only."""
+    dependencies = ("x @ git+https://a.invalid/x", "y @ git+https://a.invalid/y ; sys_platform == 'win32'", "six")
+    assert plan(tmp_path, endpoint("a", *dependencies), exclude=["x"]).install == ("six",)
+    with pytest.raises(
+        DependencyError, match=r"^a\.py:3: endpoint 'a': 'x @ git.*is in a repository: nothing is built"
+    ):
+        plan(tmp_path, endpoint("a", *dependencies))
+
+
+def test_an_endpoint_gets_the_distributions_that_its_workers_may_load(tmp_path: Path) -> None:
+    """What it and the project's files ask for, what its modules import, and all that these need or may use."""
+    project(tmp_path, {"requirements.txt": "shared\n"})
+    requirements = plan(
+        tmp_path,
+        endpoint("a", "pandas"),
+        endpoint("b", "torchless"),
+        imports={"a": frozenset(), "b": frozenset({"yaml", "cv2"})},
+    )
+    known = [
+        Distribution("pandas", "1", 1, ("numpy>=1", "fastparquet; extra == 'x'")),
+        Distribution("numpy", "1", 1),
+        Distribution("fastparquet", "1", 1),
+        Distribution("shared", "1", 1, ("numpy",)),
+        Distribution("pyyaml", "1", 1, (), ("_yaml.py", "yaml")),
+        Distribution("opencv-python-headless", "1", 1, ("numpy",), ("cv2.abi3.so",)),
+        Distribution("torchless", "1", 1),
+        Distribution("plugin", "1", 1, ("plugin-core",), is_plugin=True),
+        Distribution("plugin-core", "1", 1),
+    ]
+    found = requirements.endpoint_distributions(known)
+    names = {endpoint: [each.name for each in each_of] for endpoint, each_of in found.items()}
+    assert names == {
+        "a": ["fastparquet", "numpy", "pandas", "plugin", "plugin-core", "shared"],
+        "b": ["numpy", "opencv-python-headless", "plugin", "plugin-core", "pyyaml", "shared", "torchless"],
+    }
