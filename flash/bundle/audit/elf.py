@@ -106,10 +106,13 @@ def _read(file: Any, path: str, stem: str) -> Binary:
     from elftools.elf.elffile import ELFFile
 
     elf: Any = ELFFile(file)
+    # the segment has it too, and looks through all sections for it; files without sections are rare
+    dynamic = next(elf.iter_sections("SHT_DYNAMIC"), None)
+    strings = None if dynamic is None else elf.get_section(dynamic["sh_link"])
     needed: list[str] = []
     search: list[str] = []
-    for segment in elf.iter_segments("PT_DYNAMIC"):
-        for tag in islice(segment.iter_tags(), _LONGEST):
+    for table in [dynamic] if dynamic is not None else elf.iter_segments("PT_DYNAMIC"):
+        for tag in islice(table.iter_tags(), _LONGEST):
             kind = tag.entry.d_tag
             if kind == "DT_NEEDED":
                 needed.append(tag.needed)
@@ -117,7 +120,6 @@ def _read(file: Any, path: str, stem: str) -> Binary:
                 search += _folders(tag.rpath, path)
             elif kind == "DT_RUNPATH":
                 search += _folders(tag.runpath, path)
-    strings = elf.get_section_by_name(".dynstr")
     initialisation = f"PyInit_{stem}".encode()
     return Binary(
         path,
@@ -150,7 +152,7 @@ def _folders(text: str, path: str) -> Iterator[str]:
 
 
 def _versions(elf: Any) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    section = elf.get_section_by_name(".gnu.version_r")
+    section = next(elf.iter_sections("SHT_GNU_verneed"), None)
     if section is None:
         return
     newest: dict[tuple[str, str], tuple[int, ...]] = {}

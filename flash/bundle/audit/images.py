@@ -19,7 +19,16 @@ from flash.model.hardware import AUTO_EXCLUDED, IMAGE_DISTRIBUTIONS, provided_by
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["CXXABI", "GLIBC", "GLIBCXX", "brought_along", "has_library", "modules_of_image"]
+__all__ = [
+    "CXXABI",
+    "GLIBC",
+    "GLIBCXX",
+    "brought_along",
+    "distributions_of_images",
+    "has_library",
+    "is_left_to_images",
+    "modules_of_image",
+]
 
 GLIBC: Final = (2, 35)
 """The oldest glibc among the images: that of Ubuntu 22.04. Debian 12 has 2.36."""
@@ -110,6 +119,11 @@ def modules_of_image(is_gpu: bool, more: Iterable[str] = ()) -> frozenset[str]:
         more: Distributions or modules that are there besides.
     """
     return frozenset(_modules({*_EVERY_IMAGE, *(provided_by_image(is_gpu))}) | _modules(more) | set(more))
+
+
+def distributions_of_images() -> frozenset[str]:
+    """The normalised names of all that some image is known to have."""
+    return _EVERY_IMAGE | _BROUGHT_ALONG | _BROUGHT_ALONG_BY_TORCH | provided_by_image(is_gpu=True)
 
 
 def brought_along(is_gpu: bool) -> frozenset[str]:
