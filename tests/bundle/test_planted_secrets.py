@@ -14,12 +14,7 @@ import pytest
 from fakes_bundle import Building
 from fakes_secrets import assigned_values, known_shapes, private_keys
 
-from flash.bundle.assemble import BuildRequest, build
-from flash.bundle.cache import Cache
-from flash.bundle.install import Report
 from flash.cli.main import main
-from flash.model.manifest import Artifact
-from flash.project import Project, flash_home
 
 SHAPES = known_shapes(7)
 KEYS = private_keys(7)
@@ -176,21 +171,6 @@ def test_no_output_has_one_and_each_is_named(root: Path, arguments: tuple[str, .
     assert not (root / ".flash/artifact.tar.gz").exists()
 
 
-class Allowing(Building):
-    """A build with the settings of the project."""
-
-    def build(self, project: Project, *, report: Report, keep_build_dir: bool) -> Artifact:
-        request = BuildRequest(
-            root=project.root,
-            app_name=project.settings.app,
-            python_version=project.settings.python,
-            keep_build_dir=keep_build_dir,
-            allowed_secrets=project.settings.allow_secrets,
-        )
-        cache = Cache(flash_home() / "cache")
-        return build(request, installer=self.installer, describer=self.describer, cache=cache, report=report)
-
-
 def test_what_never_ships_is_told_and_stops_nothing(
     root: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,7 +182,7 @@ def test_what_never_ships_is_told_and_stops_nothing(
     source = APP.replace(f'        "HF_TOKEN": "{SHAPES["a Hugging Face token"]}",\n        "STRIPE": HALVES,\n', "")
     lines = [line for line in source.splitlines() if not line.startswith(("SLACK", "client", "HALVES"))]
     (root / "app.py").write_text("\n".join(lines))
-    assert main(["build", "--root", str(root), "--json"], Allowing()) == 0  # type: ignore[arg-type]  # a part of it
+    assert main(["build", "--root", str(root), "--json"], Building()) == 0  # type: ignore[arg-type]  # a part of it
     printed = capfd.readouterr()
     assert leaked(printed.out + printed.err) == []
     for name in KEPT_BACK:
@@ -224,7 +204,7 @@ def test_what_is_allowed_ships(root: Path, capfd: pytest.CaptureFixture[str], mo
     (root / "pyproject.toml").write_text(
         f'[tool.flash]\napp = "demo"\nallow-secrets = {json.dumps([*SHIPPED, "gone/**"])}\n'
     )
-    assert main(["build", "--root", str(root)], Allowing()) == 0  # type: ignore[arg-type]  # a part of it
+    assert main(["build", "--root", str(root)], Building()) == 0  # type: ignore[arg-type]  # a part of it
     assert "allow-secrets has 'gone/**', which allows nothing" in capfd.readouterr().err
     with tarfile.open(root / ".flash/artifact.tar.gz") as archive:
         assert set(SHIPPED) <= set(archive.getnames())
