@@ -136,7 +136,7 @@ PYLOCK = f"""
 
 
 def test_the_dependencies_of_a_project_are_its_endpoints(tmp_path: Path) -> None:
-    """[project].dependencies count where no requirements.txt is; users-and-features.md A.9, 3."""
+    """[project].dependencies count where no requirements.txt is."""
     project(tmp_path, {"pyproject.toml": PYPROJECT})
     requirements = plan(tmp_path, endpoint("a", "click"))
     assert requirements.install == ("click", "lib>=1", 'new; python_version >= "3.12"')

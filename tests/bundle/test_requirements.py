@@ -248,7 +248,7 @@ def test_one_endpoint_alone_may_be_planned(tmp_path: Path) -> None:
 
 
 def test_conflicting_pins_of_two_endpoints_name_both(tmp_path: Path) -> None:
-    """Both endpoints, both pins, both places; users-and-features.md A.9, 4."""
+    """Both endpoints, both pins, both places."""
     requirements = plan(tmp_path, endpoint("first", "PyYAML==6.0.2"), endpoint("second", "pyyaml==6.0.1"))
     with pytest.raises(DependencyError) as raised:
         refuse_contradictions(requirements)
