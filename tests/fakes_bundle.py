@@ -146,13 +146,15 @@ class Building:
         """Itself: whatever workers are, the build is the same."""
         return self
 
-    def build(self, project: Project, *, report: Report, keep_build_dir: bool) -> Artifact:
+    def build(self, project: Project, *, report: Report, keep_build_dir: bool, upgrade: bool) -> Artifact:
         """Build *project*."""
         request = BuildRequest(
             root=project.root,
             app_name=project.settings.app,
             python_version=project.settings.python,
             keep_build_dir=keep_build_dir,
+            upgrade=upgrade,
+            allowed_secrets=project.settings.allow_secrets,
         )
         cache = Cache(flash_home() / "cache")
         return build(request, installer=self.installer, describer=self.describer, cache=cache, report=report)

@@ -207,8 +207,11 @@ class FakePipeline:
     ) -> None:
         self._note("check_target", environment=environment, target=target)
 
-    def build(self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool = False) -> Artifact:
-        self._note("build", root=project.root, exclude=project.settings.exclude, keep_build_dir=keep_build_dir)
+    def build(
+        self, project: Project, *, report: Callable[[str], None], keep_build_dir: bool = False, upgrade: bool = False
+    ) -> Artifact:
+        flags = {"keep_build_dir": keep_build_dir, "upgrade": upgrade}
+        self._note("build", root=project.root, exclude=project.settings.exclude, **flags)
         report("building")
         return artifact(project.flash_dir / "artifact.tar.gz")
 

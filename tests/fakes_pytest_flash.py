@@ -256,7 +256,7 @@ class FakePipeline:
         """Nothing, or an error."""
         self.scenario.enter("check_target")
 
-    def build(self, project: Any, *, report: Any, keep_build_dir: bool = False) -> Artifact:
+    def build(self, project: Any, *, report: Any, keep_build_dir: bool = False, upgrade: bool = False) -> Artifact:
         """The artifact, or an error."""
         self.scenario.enter("build")
         report("installing nothing")

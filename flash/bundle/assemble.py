@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from flash.bundle import archive, memo
 from flash.bundle.archive import mebibytes
+from flash.bundle.checks import audit
 from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
@@ -29,12 +30,13 @@ from flash.model.manifest import MANIFEST_NAME, Artifact
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from flash.bundle.cache import Cache, DistributionSet
+    from flash.bundle.cache import Cache
     from flash.bundle.evaluation import Evaluation
     from flash.bundle.install import Distribution, Installer, Report
     from flash.bundle.layers import Layer
     from flash.bundle.modules import Module
     from flash.bundle.sources import Sources
+    from flash.bundle.trees import DistributionSet
     from flash.bundle.wanted import Wanted
     from flash.model.app import App
     from flash.model.manifest import Manifest
@@ -107,6 +109,8 @@ class _Build:
             copy_project(request.root, sources.files, staging)
             is_unchanged = key == self._key(sources, staging) != ""
             manifest = self._stage(app, modules, sources, requirements, found, staging)
+            for line in audit(request, app, modules, sources, requirements, found, self._cache, self._progress):
+                self._tell(line)
             own = tuple(archive.staged(staging))
             layers = [*packed.result(), *_own_layers(own, self._cache, compressing)]
             digest, size = archive.write(
@@ -157,6 +161,7 @@ class _Build:
                 bundle=(*request.bundle, *besides),
                 python_version=request.python_version,
                 imports=imports,
+                dependency_group=request.dependency_group,
             )
 
         def install(requirements: Requirements) -> tuple[Wanted, DistributionSet]:

@@ -6,29 +6,28 @@ work on the same entry: they make the same, and the second finds its place taken
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
 import shutil
-import stat
 import time
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from flash import __version__
 from flash.bundle.claims import claimed_folder, remove_abandoned
 from flash.bundle.files import digest_of, write_text
 from flash.bundle.installed import Distribution
 from flash.bundle.layers import Compressing, Damaged, Layer, Layers, Member
+from flash.bundle.trees import DistributionSet, identities, is_whole, moved
 from flash.model.manifest import CallSchema
 
 if TYPE_CHECKING:
     from flash.bundle.install import Installer, Report, Wanted
 
-__all__ = ["Cache", "DistributionSet"]
+__all__ = ["Cache"]
 
 _FORMAT: Final = 1
 _MAKING: Final = ".making-"
@@ -37,54 +36,6 @@ _FRESH_S: Final = 24 * 3600.0
 
 Schemas = Mapping[str, Mapping[str, CallSchema]]
 """Of one endpoint: function, then method or ``""``."""
-
-
-@dataclass(frozen=True, slots=True)
-class DistributionSet:
-    """Distributions that were installed together.
-
-    Attributes:
-        tree: Where they are, unpacked; nobody changes anything there. None where there are none.
-        distributions: What they are, by name.
-        files: By path, what tells a file's content and mode.
-        is_reused: Whether they are those of an earlier build.
-        key: What decided which they are.
-        fresh_until: When they are asked for again, in seconds since the epoch; None: never.
-    """
-
-    tree: Path | None
-    distributions: tuple[Distribution, ...] = ()
-    files: Mapping[str, str] = ()  # type: ignore[assignment]
-    is_reused: bool = False
-    key: str = ""
-    fresh_until: float | None = None
-
-    def members(self, names: Sequence[str]) -> Iterator[Member]:
-        """Files of the tree, for an archive.
-
-        Raises:
-            Damaged: One is gone.
-        """
-        if self.tree is None:
-            return
-        for name in names:
-            path = self.tree / name
-            try:
-                size = path.stat().st_size
-            except OSError as error:
-                raise Damaged(path, error.strerror or str(error)) from error
-            yield Member(name, path, size, self.files[name].endswith("x"))
-
-    def parts(self, hidden: Collection[str]) -> Iterator[tuple[str, ...]]:
-        """The files of one distribution after another, each file once; those that several have come last.
-
-        *hidden* are paths that something else in the archive has.
-        """
-        owners = Counter(file for distribution in self.distributions for file in set(distribution.files))
-        owned = {file for file, count in owners.items() if count == 1}
-        for distribution in self.distributions:
-            yield tuple(file for file in distribution.files if file in owned and file not in hidden)
-        yield tuple(sorted(file for file in self.files if file not in owned and file not in hidden))
 
 
 class Cache:
@@ -129,13 +80,13 @@ class Cache:
             tree = making / "tree"
             tree.mkdir()
             found = installer.install(wanted, target=tree, report=report)
-            files = _identities(tree, found)
+            files = identities(tree, found)
             digest = _digest(sorted(files.items()))
             place = self._folder / "trees" / digest
             # links and times are as they were when it was made: a damaged one is replaced
-            if not _is_whole(place, files):
+            if not is_whole(place, files):
                 shutil.rmtree(place, ignore_errors=True)
-                _moved(tree, place)
+                moved(tree, place)
         _write(
             record,
             {
@@ -241,6 +192,29 @@ class Cache:
         _write(self._folder / "described" / f"{key}.json", data)
 
     # -----------------------------------------------------------------------------------------------------------------
+    # Audits
+
+    def findings(self, asked: Sequence[str], report: Report) -> list[dict[str, Any]] | None:
+        """What an audit has found for what was *asked*, if there was one."""
+        path = self._audited(asked)
+        try:
+            found = _read(path)["findings"]
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            report(f"! a part of the cache is damaged and made again: {path.name}: {error}")
+            return None
+        return list(found)
+
+    def keep_findings(self, asked: Sequence[str], findings: Sequence[Mapping[str, Any]]) -> None:
+        """Keep what an audit has found."""
+        _write(self._audited(asked), {"findings": list(findings)})
+
+    def _audited(self, asked: Sequence[str]) -> Path:
+        return self._folder / "audited" / f"{_digest([__version__, *asked])}.json"
+
+    # -----------------------------------------------------------------------------------------------------------------
     # Trimming
 
     def trim(self, *, unused_s: float) -> int:
@@ -253,7 +227,7 @@ class Cache:
             if place.is_dir() and not place.name.startswith(_MAKING) and place.stat().st_mtime < oldest:
                 freed += _size(place)
                 shutil.rmtree(place, ignore_errors=True)
-        for pattern in ("resolved/*", "described/*", "layers/*/*"):
+        for pattern in ("resolved/*", "described/*", "audited/*", "layers/*/*"):
             for file in sorted(self._folder.glob(pattern)):
                 status = file.stat()
                 if status.st_mtime < oldest:
@@ -283,45 +257,6 @@ def _read(path: Path) -> Any:
 def _distribution(data: Mapping[str, Any]) -> Distribution:
     lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
     return Distribution(**{**data, **lists})
-
-
-def _identities(tree: Path, distributions: Sequence[Distribution]) -> dict[str, str]:
-    """By path, the hash that a file's distribution has recorded, or else its own, and whether it is executable."""
-    recorded: dict[str, str] = {}
-    owners = Counter(file for distribution in distributions for file in set(distribution.files))
-    for record in sorted(tree.glob("*.dist-info/RECORD")):
-        with record.open(encoding="utf-8", newline="") as lines:
-            recorded |= {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1 and row[1]}
-    found = {}
-    for path in sorted(file for file in _files(tree, "") if not file.endswith((".pyc", ".pyo"))):
-        mode = (tree / path).lstat().st_mode
-        known = recorded.get(path) if owners[path] == 1 else None
-        content = known or f"sha256={hashlib.sha256((tree / path).read_bytes()).hexdigest()}"
-        found[path] = f"{content} {'x' if mode & stat.S_IXUSR else '-'}"
-    return found
-
-
-def _files(folder: Path, base: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    yield from _files(Path(entry.path), f"{base}{entry.name}/")
-            elif entry.is_file(follow_symlinks=False):
-                yield f"{base}{entry.name}"
-
-
-def _is_whole(tree: Path, files: Mapping[str, str]) -> bool:
-    return tree.is_dir() and set(_files(tree, "")) >= files.keys()
-
-
-def _moved(tree: Path, place: Path) -> None:
-    try:
-        tree.rename(place)
-    except OSError:
-        # another build was faster, and its tree has the same name because it has the same files
-        if not place.is_dir():
-            raise
 
 
 def _digest(value: object) -> str:

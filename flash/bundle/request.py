@@ -21,6 +21,7 @@ class BuildRequest:
         size_limit_bytes: What the artifact may come to.
         keep_build_dir: Whether ``.flash/.build`` stays.
         for_runpod: Whether it will run on Runpod's own images, whose modules it must not replace.
+        provided: What the workers' images have besides what is known of them.
         allowed_secrets: What looks like a secret and may ship: patterns of paths, and fingerprints.
         upgrade: Whether the index is asked again for versions that nobody has pinned.
     """
@@ -34,5 +35,6 @@ class BuildRequest:
     size_limit_bytes: int = 500 * 2**20
     keep_build_dir: bool = False
     for_runpod: bool = False
+    provided: tuple[str, ...] = ()
     allowed_secrets: tuple[str, ...] = ()
     upgrade: bool = False

@@ -19,8 +19,8 @@ from flash.model.manifest import MANIFEST_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flash.bundle.cache import DistributionSet
     from flash.bundle.installed import Distribution
+    from flash.bundle.trees import DistributionSet
     from flash.model.app import App
 
 __all__ = ["ARTIFACT_NAME", "complete", "copy_project", "copy_runtime", "flash_folder", "generate", "staged", "write"]

@@ -72,6 +72,8 @@ def build(
         exclude=project.settings.exclude,
         bundle=project.settings.bundle,
         dependency_group=project.settings.dependency_group,
+        provided=project.settings.provided,
+        allowed_secrets=project.settings.allow_secrets,
         size_limit_bytes=project.settings.size_limit_bytes,
         keep_build_dir=keep_build_dir,
         upgrade=upgrade,

@@ -89,8 +89,13 @@ class Pipeline(Protocol):
         """Raise unless *target* can be deployed to."""
         ...
 
-    def build(self, project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
-        """Build the artifact; *keep_build_dir* leaves the staged tree."""
+    def build(
+        self, project: Project, *, report: Report, keep_build_dir: bool = False, upgrade: bool = False
+    ) -> Artifact:
+        """Build the artifact.
+
+        *keep_build_dir* leaves the staged tree; *upgrade* asks the index for versions that nobody has pinned.
+        """
         ...
 
     def start_preview(self, project: Project, artifact: Artifact, *, report: Report) -> Preview:
@@ -165,11 +170,18 @@ class RealPipeline:
 
         promote.check_target(project, environment, target, report=report, wanted=self._wanted)
 
-    def build(self, project: Project, *, report: Report, keep_build_dir: bool = False) -> Artifact:
-        """Build the artifact; *keep_build_dir* leaves the staged tree."""
+    def build(
+        self, project: Project, *, report: Report, keep_build_dir: bool = False, upgrade: bool = False
+    ) -> Artifact:
+        """Build the artifact.
+
+        *keep_build_dir* leaves the staged tree; *upgrade* asks the index for versions that nobody has pinned.
+        """
         from flash.preview import building
 
-        return building.build(project, report=report, keep_build_dir=keep_build_dir, wanted=self._wanted)
+        return building.build(
+            project, report=report, keep_build_dir=keep_build_dir, upgrade=upgrade, wanted=self._wanted
+        )
 
     def start_preview(self, project: Project, artifact: Artifact, *, report: Report) -> Preview:
         """Serve the artifact on a platform of its own."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash import project as settings
+from flash.bundle.archive import mebibytes
+from flash.bundle.cache import Cache
 from flash.bundle.claims import remove_abandoned
 from flash.cloud.client import PlatformClient
 from flash.deploy import leftovers as deployments
 from flash.deploy.journal import Journal, Pending
 from flash.errors import FlashError, SettingsError
 from flash.preview.bases import MAKING_PREFIX
+from flash.preview.building import CACHE_FOLDER
 from flash.preview.local import find_platform
 from flash.preview.promote import address
 from flash.preview.session import PREVIEW_PREFIX, local_address
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from flash.project import Project
 
 __all__ = ["Swept", "containers", "sweep"]
+
+_UNUSED_DAYS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ def _folders(home: Path) -> Swept:
         *remove_abandoned(home / "previews", PREVIEW_PREFIX),
         *remove_abandoned(home / "bases", MAKING_PREFIX),
     )
-    return Swept(tuple(f"folder {path}" for path in gone))
+    freed = Cache(home / CACHE_FOLDER).trim(unused_s=_UNUSED_DAYS * 24 * 3600)
+    cache = (f"{mebibytes(freed)} of the build cache, unused for {_UNUSED_DAYS} days",) if freed else ()
+    return Swept((*(f"folder {path}" for path in gone), *cache))
 
 
 def _deployments(project: Project, may_touch_runpod: Callable[[str], bool]) -> Swept:

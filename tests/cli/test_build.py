@@ -32,7 +32,7 @@ def test_options_reach_the_build(project: Path, services: FakeServices) -> None:
     """``--exclude`` takes several at once, and may be given again."""
     assert main(["build", "--exclude", "a, b", "--exclude=c", "--keep-build-dir"], services) == 0
     assert services.asked == [
-        ("build", {"root": project.resolve(), "exclude": ("a", "b", "c"), "keep_build_dir": True})
+        ("build", {"root": project.resolve(), "exclude": ("a", "b", "c"), "keep_build_dir": True, "upgrade": False})
     ]
 
 
