@@ -74,13 +74,16 @@ def _refuse_unlocked(requirements: Requirements) -> None:
             problem = f"is not in {lock.path}"
         else:
             continue
+        if asked.endpoint is not None:
+            hint = (
+                f"all endpoints share one set of distributions: ask for what {lock.path} has, or lock another version"
+            )
+        elif lock.path == PYLOCK_NAME:
+            hint = f"lock again, or, if {PYLOCK_NAME} is for something else, give it another name: pylock.NAME.toml"
+        else:
+            hint = "run uv lock"
         raise DependencyError(
-            f"{str(asked.requirement)!r} ({asked.by}) {problem}",
-            hint=f"lock again, or, if {lock.path} is for something else, give it another name: pylock.NAME.toml"
-            if lock.path == PYLOCK_NAME
-            else "run uv lock",
-            path=asked.path,
-            line=asked.line,
+            f"{str(asked.requirement)!r} ({asked.by}) {problem}", hint=hint, path=asked.path, line=asked.line
         )
 
 
