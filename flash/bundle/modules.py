@@ -17,10 +17,21 @@ from flash.bundle.parsing import content_of, nodes_below, parsed, parsing, state
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["FLASH_NAMES", "Definition", "FlashName", "Meaning", "Module", "Modules", "Value", "read_modules"]
+__all__ = [
+    "FLASH_NAMES",
+    "Definition",
+    "FlashName",
+    "Import",
+    "Meaning",
+    "Module",
+    "Modules",
+    "Value",
+    "is_main_guard",
+    "read_modules",
+]
 
 FLASH_NAMES: Final = ("flash", "runpod_flash")
 """The spellings under which an app imports Flash."""
@@ -71,7 +82,7 @@ class Value:
 
 
 @dataclass(frozen=True, slots=True)
-class _Import:
+class Import:
     """``from module import name``, or ``import module`` where *name* is empty."""
 
     module: str
@@ -95,7 +106,7 @@ class Module:
     is_package: bool
     source: str
     body: tuple[ast.stmt, ...] = ()
-    bindings: dict[str, _Import | DefinitionNode | ast.expr | None] = field(default_factory=dict)
+    bindings: dict[str, Import | DefinitionNode | ast.expr | None] = field(default_factory=dict)
     stars: list[str] = field(default_factory=list)
     _imported: tuple[str, ...] | None = None
     _is_dynamic: bool | None = None
@@ -114,6 +125,14 @@ class Module:
                 _last_name(node) in _DYNAMIC for node in nodes_below(self.tree)
             )
         return self._is_dynamic
+
+    def aliases_of(self, names: Collection[str]) -> set[str]:
+        """What it calls, otherwise, something that it imports by one of *names*."""
+        return {
+            alias
+            for alias, bound in self.bindings.items()
+            if isinstance(bound, Import) and alias != bound.name and bound.name in names
+        }
 
     def absolute(self, node: ast.ImportFrom) -> str:
         """The dotted name of what a ``from`` statement of this module imports from."""
@@ -142,6 +161,7 @@ class Modules:
         self._needed: dict[str, tuple[str, ...]] = {}
         self._closures: dict[tuple[str, ...], tuple[Module, ...]] = {}
         self._foreign: dict[str, frozenset[str]] = {}
+        self._reaching: frozenset[str] | None = None
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._by_name.values())
@@ -161,7 +181,7 @@ class Modules:
         return meaning if isinstance(meaning, Definition) else None
 
     def meaning(
-        self, module: Module, node: ast.expr, local: Mapping[str, _Import | None] | None = None
+        self, module: Module, node: ast.expr, local: Mapping[str, Import | None] | None = None
     ) -> Meaning | None:
         """What a name or dotted name stands for in *module*, or None where that is not known.
 
@@ -183,9 +203,9 @@ class Modules:
             meaning = self._member(meaning, part, _HOPS)
         return meaning
 
-    def local_imports(self, module: Module, function: DefinitionNode) -> dict[str, _Import | None]:
+    def local_imports(self, module: Module, function: DefinitionNode) -> dict[str, Import | None]:
         """What the imports inside a function bind; its parameters are bound to nothing that is known."""
-        local: dict[str, _Import | None] = {}
+        local: dict[str, Import | None] = {}
         if not isinstance(function, ast.ClassDef):
             arguments = function.args
             every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
@@ -208,6 +228,31 @@ class Modules:
             found = self._closures[key] = self._closure(key)
         return found
 
+    @property
+    def reaching_flash(self) -> frozenset[str]:
+        """Names of the modules that import Flash, or a module of the project that does: no other can declare."""
+        if self._reaching is None:
+            reached = {module.name for module in self if FLASH_NAMES[0] in module.source}
+            importers: dict[str, list[str]] = {}
+            for module in self:
+                if module.name not in reached:
+                    for needed in self._needs(module):
+                        importers.setdefault(needed, []).append(module.name)
+            pending = [*reached]
+            while pending:
+                fresh = set(importers.get(pending.pop(), ())) - reached
+                reached |= fresh
+                pending += fresh
+            self._reaching = frozenset(reached)
+        return self._reaching
+
+    def _needs(self, module: Module) -> tuple[str, ...]:
+        """Modules of the project that importing *module* runs, by way of its import statements."""
+        if module.name not in self._needed:
+            needed = (known for target in module.imported for known in self._in_project(target))
+            self._needed[module.name] = tuple(dict.fromkeys(needed))
+        return self._needed[module.name]
+
     def _closure(self, names: tuple[str, ...]) -> tuple[Module, ...]:
         pending = [known for name in names for known in self._in_project(name)]
         seen = dict[str, Module]()
@@ -215,10 +260,7 @@ class Modules:
             name = pending.pop()
             if name not in seen:
                 module = seen[name] = self._by_name[name]
-                if name not in self._needed:
-                    needed = (known for target in module.imported for known in self._in_project(target))
-                    self._needed[name] = tuple(dict.fromkeys(needed))
-                pending += self._needed[name]
+                pending += self._needs(module)
         return tuple(seen.values())
 
     def _in_project(self, name: str) -> list[str]:
@@ -242,16 +284,16 @@ class Modules:
             bound = module.bindings[name]
             if bound is None:
                 return None
-            if isinstance(bound, _Import):
+            if isinstance(bound, Import):
                 return self._imported(bound, hops - 1)
             return Definition(module, bound) if isinstance(bound, DefinitionNode) else Value(module, bound)
         for star in module.stars:
-            meaning = self._imported(_Import(star, name), hops - 1)
+            meaning = self._imported(Import(star, name), hops - 1)
             if meaning is not None:
                 return meaning
         return None
 
-    def _imported(self, bound: _Import, hops: int) -> Meaning | None:
+    def _imported(self, bound: Import, hops: int) -> Meaning | None:
         if hops <= 0:
             return None
         spelling = bound.module.split(".")[0]
@@ -274,7 +316,7 @@ class Modules:
         if isinstance(owner, FlashName):
             return FlashName(part, owner.spelling) if not owner.name else None
         if isinstance(owner, Module):
-            return self._imported(_Import(owner.name, part), hops)
+            return self._imported(Import(owner.name, part), hops)
         return None
 
 
@@ -346,7 +388,7 @@ def _refuse_our_name(files: tuple[str, ...], source_folder: str) -> None:
 def _flat(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     for statement in statements:
         if isinstance(statement, ast.If):
-            if not _is_main_guard(statement.test):
+            if not is_main_guard(statement):
                 yield from _flat(statement.body)
             yield from _flat(statement.orelse)
         elif isinstance(statement, ast.Try):
@@ -360,7 +402,9 @@ def _flat(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
-def _is_main_guard(test: ast.expr) -> bool:
+def is_main_guard(statement: ast.stmt) -> bool:
+    """Whether it is ``if __name__ == "__main__":``."""
+    test = statement.test if isinstance(statement, ast.If) else None
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
@@ -396,16 +440,16 @@ def _forget(module: Module, target: ast.expr) -> None:
             module.bindings[node.id] = None
 
 
-def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[str, _Import | None]:
+def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[str, Import | None]:
     if isinstance(node, ast.Import):
         return {
-            alias.asname or alias.name.split(".")[0]: _Import(
+            alias.asname or alias.name.split(".")[0]: Import(
                 alias.name if alias.asname else alias.name.split(".")[0], ""
             )
             for alias in node.names
         }
     source = module.absolute(node)
-    return {alias.asname or alias.name: _Import(source, alias.name) for alias in node.names}
+    return {alias.asname or alias.name: Import(source, alias.name) for alias in node.names}
 
 
 def _imported_modules(module: Module) -> Iterator[str]:

@@ -12,19 +12,30 @@ from typing import TYPE_CHECKING, Any, Final
 from flash.bundle.declared import Declared, FoundFunction, declaration_error, located
 from flash.bundle.evaluate import Unreadable, evaluate
 from flash.bundle.factories import Factories, executed, is_endpoint
-from flash.bundle.modules import FLASH_NAMES, Definition, DefinitionNode, FlashName, Module, Modules, Value
-from flash.bundle.parsing import statements_below
+from flash.bundle.modules import (
+    FLASH_NAMES,
+    Definition,
+    DefinitionNode,
+    FlashName,
+    Module,
+    Modules,
+    Value,
+    is_main_guard,
+)
+from flash.bundle.parsing import nodes_below, statements_below
 from flash.errors import DeclarationError, DiscoveryError
 from flash.model.app import Location
 from flash.model.endpoint import HTTP_METHODS, Endpoint
 from flash.model.older import RemoteUse, as_endpoint, endpoint_text, remote_use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Reader"]
 
 _REMOTE: Final = FlashName("remote")
+_IMPORTERS: Final = frozenset({"__import__", "import_module"})
+_BY_NAME: Final = frozenset({"eval", "exec", "globals", "locals", "vars"})
 _ROUTES: Final = frozenset(method.lower() for method in HTTP_METHODS)
 
 
@@ -58,27 +69,35 @@ class Reader:
             DeclarationError: An endpoint's definition is wrong.
             DiscoveryError: It is written where no worker could find it.
         """
+        if self.module.name not in self.modules.reaching_flash:
+            return
+        conditional = {id(statement) for statement in _conditional(self.module.tree.body)}
         for statement in self.module.body:
+            declared, understood = len(self.declared), len(self._understood)
             if isinstance(statement, DefinitionNode):
                 self._decorated(statement)
+                is_declared = len(self._understood) > understood
             elif isinstance(statement, ast.Assign | ast.AnnAssign | ast.Expr) and isinstance(statement.value, ast.Call):
                 self._called(statement, statement.value)
-        mentions = "Endpoint" in self.module.source or "remote" in self.module.source
-        if mentions:
-            # the walk costs as much as parsing, and few files have any
-            self._refuse_nested()
-        if mentions or self._factories:
-            self.unread += self._not_understood()
+                is_declared = any(each.endpoint.spec.id is None for each in self.declared[declared:])
+            else:
+                continue
+            if is_declared and id(statement) in conditional:
+                nodes = (node for node in executed(statement) if isinstance(node, ast.expr))
+                node = next(node for node in nodes if id(node) in self._understood)
+                self.unread.append(Unreadable(self.module, node, "whether it is made depends on a condition"))
+        self._refuse_nested()
+        self._refuse_guarded()
+        self.unread += self._not_understood()
 
     # ------------------------------------------------------------------------------------------------------ Statements
 
     def _called(self, statement: ast.Assign | ast.AnnAssign | ast.Expr, call: ast.Call) -> None:
         """``api = Endpoint(…)``, ``served = Endpoint(…)(function)``, ``api.get("/path")(function)``."""
         if self._is_endpoint(call.func):
-            variable = _variable(statement)
-            declared = self._endpoint(call, variable)
-            if variable is not None:
-                self._named[variable] = declared
+            variables = _variables(statement)
+            declared = self._endpoint(call, next(iter(variables), None))
+            self._named.update(dict.fromkeys(variables, declared))
             return
         maker = call.func
         if not self._is_maker(maker):
@@ -129,6 +148,7 @@ class Reader:
 
     def _apply(self, found: FoundFunction, maker: ast.expr) -> int:
         """Put *found* on what *maker* makes; how many endpoints or routes that is."""
+        self._understood.add(id(maker))
         if isinstance(maker, ast.Name):
             declared = self._named[maker.id]
             if declared is not None:
@@ -136,7 +156,6 @@ class Reader:
             return 1
         if not isinstance(maker, ast.Call):
             return 0
-        self._understood.add(id(maker))
         if self._is_endpoint(maker.func):
             made = self._endpoint(maker, None)
             if made is not None:
@@ -254,23 +273,85 @@ class Reader:
     # -------------------------------------------------------------------------------------------------------- Refusing
 
     def _not_understood(self) -> Iterator[Unreadable]:
-        """What makes or serves an endpoint when the file is imported, in a way that was not read."""
+        """What may make or serve an endpoint when the file is imported, in a way that was not read."""
+        seen = set[int]()
         for statement in self.module.body:
+            if isinstance(statement, ast.ClassDef):
+                # a subclass of Endpoint makes one when it is called
+                seen |= {id(node) for base in statement.bases for node in nodes_below(base)}
+            elif isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(
+                statement.value, ast.Name | ast.Attribute
+            ):
+                # another name for it is known for it
+                named = [] if self._is_served(statement.value) else nodes_below(statement.value)
+                seen |= {id(node) for node in named if isinstance(node, ast.Name | ast.Attribute)}
             for node in executed(statement):
-                if not isinstance(node, ast.Call) or id(node) in self._understood:
+                if id(node) in seen:
                     continue
-                if self._factories.makes_endpoints(self.module, node) or self._is_remote(node) or self._is_used(node):
-                    yield Unreadable(self.module, node, "it makes or serves an endpoint when the file runs")
+                if id(node) in self._understood:
+                    called = node.func if isinstance(node, ast.Call) else node
+                    seen |= {id(each) for each in nodes_below(called)}
+                elif isinstance(node, ast.Call):
+                    self._refuse_foreign_call(node)
+                    if self._may_make(node):
+                        yield Unreadable(self.module, node, "it makes or serves an endpoint when the file runs")
+                elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                    if isinstance(node, ast.Attribute) and self._is_public(node):
+                        seen |= {id(each) for each in nodes_below(node.value)}
+                    if self._hands_on(node):
+                        yield Unreadable(self.module, node, "it may make or serve an endpoint when the file runs")
+
+    def _may_make(self, call: ast.Call) -> bool:
+        return (
+            self._factories.makes_endpoints(self.module, call)
+            or self._is_remote(call)
+            or self._is_used(call)
+            or _is_dynamic(call)
+        )
+
+    def _is_public(self, node: ast.Attribute) -> bool:
+        """Whether it is a name of Flash: what stands before its dot is nothing but a way to it."""
+        meaning = self.modules.meaning(self.module, node)
+        return isinstance(meaning, FlashName) and bool(meaning.name)
+
+    def _hands_on(self, node: ast.Name | ast.Attribute) -> bool:
+        """Whether somebody who is given what *node* stands for could make or serve an endpoint with it."""
+        meaning = self.modules.meaning(self.module, node)
+        if isinstance(meaning, FlashName):
+            return meaning.name in ("", "Endpoint") or (meaning == _REMOTE and meaning.spelling != FLASH_NAMES[0])
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
+            return node.attr == "modules"
+        return self._is_served(node) or self._factories.is_factory(meaning)
+
+    def _is_served(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Name) or node.id not in self._named:
+            return False
+        declared = self._named[node.id]
+        return declared is None or not declared.endpoint.is_client
 
     def _is_used(self, call: ast.Call) -> bool:
         """Whether it is a call of an endpoint that is not only a client, or of one of its routes."""
         func = call.func
         if isinstance(func, ast.Attribute) and func.attr in _ROUTES:
             func = func.value
-        if not isinstance(func, ast.Name) or func.id not in self._named:
-            return False
-        declared = self._named[func.id]
-        return declared is None or not declared.endpoint.is_client
+        return self._is_served(func)
+
+    def _refuse_foreign_call(self, call: ast.Call) -> None:
+        """``api.get("/path")(function)`` of an endpoint of another file."""
+        if isinstance(call.func, ast.Call) and isinstance(call.func.func, ast.Attribute):
+            self._refuse_foreign(ast.unparse(call.args[0]) if call.args else "nothing", call.func)
+
+    def _refuse_guarded(self) -> None:
+        """An endpoint that exists only where its file is a script."""
+        for guard in filter(is_main_guard, self.module.tree.body):
+            for node in statements_below([guard]):
+                if isinstance(node, DefinitionNode) and any(map(self._is_maker, node.decorator_list)):
+                    raise DiscoveryError(
+                        f"endpoint function {node.name!r} is below `if __name__ == ...`, where no worker sees it",
+                        path=self.module.path,
+                        line=node.lineno,
+                        hint="move it to the top level of the module",
+                    )
 
     def _refuse_foreign(self, name: str, decorator: ast.expr) -> None:
         """An endpoint of another file: its manifest entry would depend on what that file is imported by."""
@@ -313,6 +394,16 @@ class Reader:
         return Location(self.module.path, node.lineno)
 
 
+def _is_dynamic(call: ast.Call) -> bool:
+    """Whether what it does is written in no syntax tree: Flash may be imported by it, and a name found."""
+    func = call.func
+    name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
+    if name in _IMPORTERS:
+        given = call.args[0] if call.args else None
+        return isinstance(given, ast.Constant) and str(given.value).partition(".")[0] in FLASH_NAMES
+    return isinstance(func, ast.Name) and name in _BY_NAME
+
+
 def endpoint_of(positional: list[Any], keywords: dict[str, Any]) -> Endpoint:
     """``Endpoint(*positional, **keywords)``.
 
@@ -327,9 +418,21 @@ def endpoint_of(positional: list[Any], keywords: dict[str, Any]) -> Endpoint:
         ) from error
 
 
-def _variable(statement: ast.Assign | ast.AnnAssign | ast.Expr) -> str | None:
-    """What the statement assigns to, if that is one name."""
+def _variables(statement: ast.Assign | ast.AnnAssign | ast.Expr) -> list[str]:
+    """The names that the statement assigns its value to."""
     if isinstance(statement, ast.Expr):
-        return None
+        return []
     targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    return targets[0].id if len(targets) == 1 and isinstance(targets[0], ast.Name) else None
+    return [target.id for target in targets if isinstance(target, ast.Name)]
+
+
+def _conditional(statements: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    """Those inside *statements* that a condition, or an exception, decides about."""
+    for statement in statements:
+        if isinstance(statement, ast.If):
+            yield from statements_below([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.Try):
+            yield from _conditional([*statement.body, *statement.orelse, *statement.finalbody])
+            yield from statements_below(each for handler in statement.handlers for each in handler.body)
+        elif isinstance(statement, ast.With):
+            yield from _conditional(statement.body)
