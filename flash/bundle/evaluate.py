@@ -80,7 +80,9 @@ class Unreadable(DiscoveryError):
     def __init__(self, module: Module, node: ast.expr, why: str) -> None:
         self.node = node
         self.why = why
-        shown = ast.get_source_segment(module.source, node) or ast.unparse(node)
+        from flash.bundle.secret_search import hidden
+
+        shown = hidden(ast.get_source_segment(module.source, node) or ast.unparse(node))
         super().__init__(
             f"`{' '.join(shown.split())}` cannot be read without running the file: {why}",
             path=module.path,

@@ -200,9 +200,15 @@ def end_session(child: subprocess.Popen[bytes]) -> None:
 
 
 def _failure(data: dict[str, Any], module: Module) -> DiscoveryError:
+    from flash.bundle.secret_search import hidden
+
     path = data["path"]
     return DiscoveryError(
-        data["message"], hint=data["hint"], path=path or module.path, line=data["line"] if path else None
+        # what a module raises may quote what it has
+        hidden(data["message"]),
+        hint=data["hint"],
+        path=path or module.path,
+        line=data["line"] if path else None,
     )
 
 

@@ -10,7 +10,7 @@ from fakes_secrets import assigned_values, known_shapes, private_keys
 
 from flash.bundle.discover import discover
 from flash.bundle.secrets import MARK, refuse_secrets
-from flash.errors import BuildError, SecretFound
+from flash.errors import BuildError, DiscoveryError, SecretFound
 from flash.model.app import App
 
 if TYPE_CHECKING:
@@ -211,3 +211,22 @@ def test_many_are_counted(tmp_path: Path) -> None:
     text = str(refused(tmp_path, write(tmp_path, a_DOT_py=lines)))
     assert "the first of 60:" in text
     assert text.endswith("and 10 more")
+
+
+def test_an_expression_that_cannot_be_read_is_shown_without_its_secret(tmp_path: Path) -> None:
+    """It is an error of its own, which comes first."""
+    call = f'load("{TOKEN}") if undefined("{TOKEN}") else 3'
+    files = write(tmp_path, app_DOT_py=ENDPOINT.format(env=f'{{"A": {call}}}'))
+    with pytest.raises(DiscoveryError) as caught:
+        app_of(tmp_path, files)
+    assert TOKEN not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
+def test_what_a_module_raises_is_told_without_its_secret(tmp_path: Path) -> None:
+    """Where it had to be run to be read."""
+    text = f'import sys\nif sys.version_info > (3,):\n    raise ValueError("bad token {TOKEN}")\n'
+    files = write(tmp_path, app_DOT_py=text + ENDPOINT.format(env="{n: n for n in 'A'}"))
+    with pytest.raises(DiscoveryError, match=r"bad token \*\*\*") as caught:
+        app_of(tmp_path, files)
+    assert TOKEN not in str(caught.value)
