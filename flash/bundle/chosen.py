@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.listed import REQUIREMENTS_NAME, Listed, read_requirements
-from flash.bundle.locks import PYLOCK_NAME, UV_LOCK_NAME, Lock, read_pylock, read_uv_lock
+from flash.bundle.locks import PYLOCK_NAME, UV_LOCK_NAME, Lock, find_uv_lock, read_pylock, read_uv_lock
 from flash.bundle.pyproject import PYPROJECT_NAME, Pyproject, read_pyproject
 from flash.errors import DependencyError
 
@@ -44,6 +44,7 @@ class Chosen:
         source: Which of them is used; None: none.
         unused: Others that are there, with the reason.
         pyproject: The project's ``pyproject.toml``.
+        uv_lock: The project's ``uv.lock``, or its workspace's.
     """
 
     root: Path
@@ -52,6 +53,7 @@ class Chosen:
     source: str | None = None
     unused: list[str] = field(default_factory=list)
     pyproject: Pyproject | None = None
+    uv_lock: Path | None = None
 
     @property
     def is_lock_alone(self) -> bool:
@@ -67,13 +69,14 @@ class Chosen:
         name = self._lock_name()
         if name is None:
             return None
-        if self.root / name not in self.listed.files:
-            self.listed.files.append(self.root / name)
+        file = (self.uv_lock if name == UV_LOCK_NAME else None) or self.root / name
+        if file not in self.listed.files:
+            self.listed.files.append(file)
         if name == PYLOCK_NAME:
             return read_pylock(self.root, excluded=excluded, environment=environment)
         if self.pyproject is None:
             return None
-        return read_uv_lock(self.root, self.pyproject, group=self.group, excluded=excluded, environment=environment)
+        return read_uv_lock(file, self.pyproject, group=self.group, excluded=excluded, environment=environment)
 
     def notes(self, lock: Lock | None) -> list[str]:
         """Which files count, where that is not plain."""
@@ -88,7 +91,7 @@ class Chosen:
 
     def _lock_name(self) -> str | None:
         from_pyproject = self.source is not None and self.source.endswith(PYPROJECT_NAME)
-        if from_pyproject and (self.root / UV_LOCK_NAME).is_file():
+        if from_pyproject and self.uv_lock is not None:
             return UV_LOCK_NAME
         return PYLOCK_NAME if (self.root / PYLOCK_NAME).is_file() else None
 
@@ -119,6 +122,7 @@ def choose(root: Path, *, group: str | None = None) -> Chosen:
         chosen.source = PYLOCK_NAME
     if project is not None:
         chosen.listed.files.append(root / PYPROJECT_NAME)
+        chosen.uv_lock = find_uv_lock(root)
     _tell_unused(chosen)
     return chosen
 

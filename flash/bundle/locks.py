@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from flash.bundle.pyproject import Pyproject
 
-__all__ = ["PYLOCK_NAME", "UV_LOCK_NAME", "Lock", "read_pylock", "read_uv_lock"]
+__all__ = ["PYLOCK_NAME", "UV_LOCK_NAME", "Lock", "find_uv_lock", "read_pylock", "read_uv_lock"]
 
 UV_LOCK_NAME: Final = "uv.lock"
 PYLOCK_NAME: Final = "pylock.toml"
@@ -57,14 +57,29 @@ class Lock:
         return next((pin.pin for pin in self.pins if pin.name == name), None)
 
 
+def find_uv_lock(root: Path) -> Path | None:
+    """The ``uv.lock`` that the project in *root* has, or the workspace above that it is a member of."""
+    for folder in (root, *root.parents):
+        file = folder / UV_LOCK_NAME
+        if file.is_file():
+            # what somebody else has locked above is none of ours
+            return file if folder == root or any(_is_at(each, root, folder) for each in _packages(file)) else None
+    return None
+
+
 def read_uv_lock(
-    root: Path, project: Pyproject, *, group: str | None, excluded: Iterable[str], environment: Mapping[str, str]
+    file: Path,
+    project: Pyproject,
+    *,
+    group: str | None,
+    excluded: Iterable[str],
+    environment: Mapping[str, str],
 ) -> Lock:
     """What ``uv.lock`` has for the project's dependencies, or for those of *group*, on the workers.
 
     Args:
-        root: The project, with the lock in it.
-        project: Its ``pyproject.toml``.
+        file: The lock.
+        project: The project's ``pyproject.toml``.
         group: The dependency group that is asked for; None: ``[project].dependencies``.
         excluded: Normalised names that are left out; what only they need is not looked at.
         environment: What markers are judged by.
@@ -72,7 +87,7 @@ def read_uv_lock(
     Raises:
         DependencyError: It cannot be read, is of another project, or does not fit ``pyproject.toml`` any more.
     """
-    document, _ = read_toml(root / UV_LOCK_NAME)
+    document, _ = read_toml(file)
     if document.get("version") != _UV_VERSION:
         raise _error(
             UV_LOCK_NAME,
@@ -80,12 +95,16 @@ def read_uv_lock(
             "uv export --format pylock.toml -o pylock.toml writes what is read too",
         )
     packages = _tables(document.get("package"))
-    own = [each for each in packages if _is_project(each) and canonicalize_name(str(each.get("name"))) == project.name]
+    own = [
+        each
+        for each in packages
+        if _is_at(each, project.root, file.parent) and canonicalize_name(str(each.get("name"))) == project.name
+    ]
     if len(own) != 1:
         raise _error(UV_LOCK_NAME, f"it does not have the project {project.name or ''!r}", "run uv lock here")
     _refuse_stale(own[0], project, group)
     found = _Walk(packages, frozenset(excluded), environment).from_root(own[0], group)
-    return Lock(UV_LOCK_NAME, tuple(_pinned(UV_LOCK_NAME, package, root) for package in found))
+    return Lock(UV_LOCK_NAME, tuple(_pinned(UV_LOCK_NAME, package, file.parent) for package in found))
 
 
 def read_pylock(root: Path, *, excluded: Iterable[str], environment: Mapping[str, str]) -> Lock:
@@ -275,9 +294,18 @@ def _holds(marker: object, environment: Mapping[str, str], path: str) -> bool:
         raise _error(path, f"{marker!r} is no marker", "") from error
 
 
-def _is_project(package: Mapping[str, Any]) -> bool:
+def _is_at(package: Mapping[str, Any], root: Path, folder: Path) -> bool:
+    """Whether *package* of a lock in *folder* is the project in *root*."""
     source = package.get("source", {})
-    return isinstance(source, Mapping) and any(source.get(kind) == "." for kind in ("virtual", "editable", "directory"))
+    places = (source.get(kind) for kind in ("virtual", "editable", "directory")) if isinstance(source, Mapping) else ()
+    return any(isinstance(place, str) and (folder / place).resolve() == root for place in places)
+
+
+def _packages(file: Path) -> list[Mapping[str, Any]]:
+    try:
+        return _tables(read_toml(file)[0].get("package"))
+    except DependencyError:
+        return []
 
 
 def _tables(given: object) -> list[Mapping[str, Any]]:

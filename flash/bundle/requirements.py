@@ -103,6 +103,17 @@ class Requirements:
             excluded=tuple(sorted(self.excluded)),
             options=tuple(self._chosen.listed.options),
             folder=self._chosen.root,
+            is_locked=self._is_locked(asked),
+        )
+
+    def _is_locked(self, asked: Iterable[Asked]) -> bool:
+        if self.lock is None or not self.lock.hashed:
+            return False
+        names = {pin.name for pin in self.lock.pins}
+        # with an extra, an endpoint may need what the project does not
+        return all(
+            each.name in self.excluded or (each.name in names and not (each.endpoint and each.requirement.extras))
+            for each in asked
         )
 
     def endpoint_distributions(self, distributions: Sequence[Distribution]) -> dict[str, tuple[Distribution, ...]]:

@@ -37,6 +37,7 @@ class Wanted:
         excluded: Normalised names of what is neither downloaded nor installed, whoever asks for it.
         options: Lines such as ``--index-url …``, as the project's files have them.
         folder: The project, where uv's own settings are looked for; its path itself decides nothing.
+        is_locked: Whether the constraints have the one file, by its hash, of all that can come to be needed.
     """
 
     requirements: tuple[str, ...]
@@ -46,6 +47,12 @@ class Wanted:
     excluded: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     folder: Path | None = None
+    is_locked: bool = False
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the same is installed at any time, as hashes leave no choice."""
+        return self.hashes_required or self.is_locked
 
     def digest(self, besides: Mapping[str, Any]) -> str:
         """The sha256 over all of it and *besides*, in hexadecimal; the order of requirements does not matter."""

@@ -463,3 +463,32 @@ def test_choosing_reads_no_lock_before_it_is_known_what_is_left_out(tmp_path: Pa
     chosen = choose(tmp_path)
     with pytest.raises(DependencyError, match=r"^uv\.lock: cannot read it"):
         chosen.lock(excluded=(), environment=target_environment("3.12"))
+
+
+# ----------------------------------------------------------------------------------------------------- What is fixed
+
+
+def test_a_member_of_a_workspace_is_bound_by_its_lock(tmp_path: Path) -> None:
+    """Which lies above; what lies above and is of others is none of its."""
+    member = UV_LOCK.replace('virtual = "."', 'editable = "apps/demo"')
+    project(tmp_path, {"apps/demo/pyproject.toml": PYPROJECT, "uv.lock": member})
+    assert sorted(locked(tmp_path / "apps/demo")) == ["dep", "lib", "new", "speed"]
+    write(tmp_path / "uv.lock", UV_LOCK)
+    assert locked(tmp_path / "apps/demo") == {}
+    write(tmp_path / "uv.lock", "no TOML [")
+    assert locked(tmp_path / "apps/demo") == {}
+
+
+def test_what_a_lock_fixes_is_known(tmp_path: Path) -> None:
+    """Nobody has to ask the index again; an endpoint may ask for what the lock has not."""
+    project(tmp_path, {"pyproject.toml": PYPROJECT, "uv.lock": UV_LOCK})
+    assert plan(tmp_path).wanted().is_fixed
+    assert plan(tmp_path, endpoint("a", "lib")).wanted().is_fixed
+    assert not plan(tmp_path, endpoint("a", "lib[slow]")).wanted().is_fixed
+    assert not plan(tmp_path, endpoint("a", "click")).wanted().is_fixed
+    project(tmp_path, {"uv.lock": UV_LOCK.replace("hash =", "hush =")})
+    assert not plan(tmp_path).wanted().is_fixed
+    project(tmp_path, {"requirements.txt": f"six==1 --hash={HASH}\n"})
+    assert plan(tmp_path).wanted().is_fixed
+    project(tmp_path, {"requirements.txt": "six==1\n"})
+    assert not plan(tmp_path).wanted().is_fixed
