@@ -24,7 +24,7 @@ from flash.bundle.audit.targets import Target, extension_of, target_environment
 from flash.bundle.audit.wheels import EXTENSION_TAG, OTHER_PYTHON, about_extensions, about_wheel, unloadable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flash.bundle.audit.shared import Problem
@@ -93,7 +93,7 @@ def audit_files(
     files: Sequence[str],
     *,
     distributions: Sequence[Shipped],
-    imported: Collection[str],
+    imported: Container[str],
     python_version: str,
     platform: str,
     images: Collection[str] = _IMAGES,
@@ -153,7 +153,7 @@ def _objects_of(root: Path, own: Iterable[str], files: Iterable[str], beside: It
     return Objects(by_path, names, frozenset({".", *(posixpath.dirname(path) or "." for path in files)}))
 
 
-def _is_imported(path: str, imported: Collection[str]) -> bool:
+def _is_imported(path: str, imported: Container[str]) -> bool:
     extension = extension_of(path)
     if extension is None:
         return False
@@ -180,10 +180,13 @@ def audit_requirements(
 
     Args:
         distributions: What ships.
-        present: Normalised names of what is provided or was left out on purpose.
+        present: Names of what is provided or was left out on purpose.
         python_version: The workers'.
     """
-    known = {*present, *(distribution.name for distribution in distributions)}
+    known = {
+        *(str(canonicalize_name(name)) for name in present),
+        *(distribution.name for distribution in distributions),
+    }
     environment = target_environment(python_version)
     findings = []
     for distribution in distributions:

@@ -24,7 +24,6 @@ __all__ = [
     "GLIBC",
     "GLIBCXX",
     "brought_along",
-    "distributions_of_images",
     "has_library",
     "is_left_to_images",
     "modules_of_image",
@@ -119,11 +118,6 @@ def modules_of_image(is_gpu: bool, more: Iterable[str] = ()) -> frozenset[str]:
         more: Distributions or modules that are there besides.
     """
     return frozenset(_modules({*_EVERY_IMAGE, *(provided_by_image(is_gpu))}) | _modules(more) | set(more))
-
-
-def distributions_of_images() -> frozenset[str]:
-    """The normalised names of all that some image is known to have."""
-    return _EVERY_IMAGE | _BROUGHT_ALONG | _BROUGHT_ALONG_BY_TORCH | provided_by_image(is_gpu=True)
 
 
 def brought_along(is_gpu: bool) -> frozenset[str]:

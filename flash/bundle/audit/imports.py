@@ -16,7 +16,7 @@ from flash.bundle.audit.statements import Level, Site, Unit, units_of
 from flash.bundle.audit.targets import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 
     from flash.bundle.audit.wheels import Shipped
     from flash.bundle.modules import Module, Modules
@@ -90,15 +90,34 @@ def audit_imports(
     )
 
 
-def imported_names(modules: Modules, python_version: str) -> frozenset[str]:
-    """Dotted names that some module of the project imports and does not do without."""
-    names = set()
-    for module in modules:
-        for unit in units_of(module, python_version):
-            for site in unit.sites:
-                if site.level is not Level.GUARDED:
-                    names |= {site.module, f"{site.module}.{site.name}" if site.name else site.module}
-    return frozenset(names)
+def imported_names(modules: Modules, python_version: str) -> Container[str]:
+    """Dotted names that some module of the project imports and does not do without, looked for when one is asked for.
+
+    Args:
+        modules: The project's.
+        python_version: The workers'.
+    """
+    return _Names(modules, python_version)
+
+
+class _Names:
+    def __init__(self, modules: Modules, python_version: str) -> None:
+        self._modules = modules
+        self._python_version = python_version
+        self._names: frozenset[str] | None = None
+
+    def __contains__(self, name: object) -> bool:
+        if self._names is None:
+            self._names = frozenset(self._all())
+        return name in self._names
+
+    def _all(self) -> Iterator[str]:
+        for module in self._modules:
+            for unit in units_of(module, self._python_version):
+                for site in unit.sites:
+                    if site.level is not Level.GUARDED:
+                        yield site.module
+                        yield f"{site.module}.{site.name}"
 
 
 def _importable(distributions: Iterable[Shipped]) -> Importable:

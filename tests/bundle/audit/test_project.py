@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import re
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
-from fakes_audit import CPU, GPU, PLATFORM, Wheel, installed, shared_object
+from fakes_audit import CPU, GPU, Wheel, installed, shared_object
 from fakes_bundle import project
 
-from flash.bundle.audit import Finding, audit_project, audit_set, images_of, refuse, warnings_of
+from flash.bundle.audit import Finding, refuse, warnings_of
+from flash.bundle.cache import Cache
+from flash.bundle.checks import audit
 from flash.bundle.discover import app_of
 from flash.bundle.modules import read_modules
+from flash.bundle.request import BuildRequest
 from flash.bundle.sources import project_files
+from flash.bundle.trees import DistributionSet
 from flash.errors import AuditFailed, BuildError
 from flash.project import load_project
 
@@ -29,40 +35,24 @@ USE = f"{CPU}def work():\n    import thing\n"
 
 
 def audited(
-    folder: Path,
-    files: Mapping[str, str],
-    *wheels: Wheel,
-    provided: tuple[str, ...] = (),
-    excluded: Mapping[str, str] | None = None,
-) -> list[Finding]:
-    """Everything that a build finds in a project of *files* with *wheels*."""
+    folder: Path, files: Mapping[str, str], *wheels: Wheel, excluded: Mapping[str, str] | None = None
+) -> list[str]:
+    """What a build says of a project of *files* with *wheels*, unless it refuses it."""
     root, tree = project(folder / "app", files), folder / "tree"
     shipped = installed(tree, *wheels)
     sources = project_files(root)
     modules = read_modules(root, sources.files)
-    app = app_of(modules, root, app_name="demo", ignored=sources.ignored)
-    of_set = audit_set(
-        tree if wheels else None,
-        shipped,
-        kept=folder / "kept",
-        python_version="3.12",
-        platform=PLATFORM,
-        images=images_of(app),
-        provided=provided,
-    )
-    of_project = audit_project(
-        app,
+    settings = load_project(root).settings
+    return audit(
+        BuildRequest(root=root, app_name="demo", python_version="3.12", provided=settings.provided),
+        app_of(modules, root, app_name="demo", ignored=sources.ignored),
         modules,
-        root,
-        files=sources.files,
-        ignored=sources.ignored,
-        distributions=shipped,
-        excluded=excluded or {},
-        provided=provided,
-        python_version="3.12",
-        platform=PLATFORM,
+        sources,
+        SimpleNamespace(excluded=excluded or {}, provided={}),  # type: ignore[arg-type]
+        DistributionSet(tree if wheels else None, shipped),  # type: ignore[arg-type]
+        Cache(folder / "cache"),
+        pytest.fail,
     )
-    return [*of_set, *of_project]
 
 
 PURE = Wheel(files={"thing/__init__.py": b""})
@@ -113,7 +103,7 @@ def test_a_broken_artifact_is_refused(case: str, tmp_path: Path) -> None:
     """With a place, a code and a hint."""
     files, wheels, code = BROKEN[case]
     with pytest.raises(AuditFailed, match=rf"\({code}\)") as caught:
-        refuse(audited(tmp_path, files, *wheels))
+        audited(tmp_path, files, *wheels)
     assert caught.value.path
     assert caught.value.hint
     assert isinstance(caught.value, BuildError)
@@ -154,30 +144,22 @@ def test_a_clean_artifact_is_left_alone(case: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", ["import thing", "import yaml", "import sklearn.svm"])
 def test_a_setting_takes_what_it_provides_out(case: str, tmp_path: Path) -> None:
     """``provided`` in the settings names modules, distributions or libraries."""
-    app = project(
-        tmp_path / "settings", {"pyproject.toml": '[tool.flash]\nprovided = ["thing", "PyYAML", "scikit-learn"]\n'}
-    )
-    provided = load_project(app).settings.provided
-    assert audited(tmp_path, {"app.py": f"{CPU}def work():\n    {case}\n"}, provided=provided) == []
-    assert audited(tmp_path, {"app.py": f"{CPU}def work():\n    {case}\n"}) != []
+    files = {"app.py": f"{CPU}def work():\n    {case}\n"}
+    with pytest.raises(AuditFailed):
+        audited(tmp_path / "without", files)
+    settings = '[tool.flash]\nprovided = ["thing", "PyYAML", "scikit-learn"]\n'
+    assert audited(tmp_path / "with", {**files, "pyproject.toml": settings}) == []
 
 
 def test_a_set_is_audited_once(tmp_path: Path) -> None:
-    """What was found is kept by what decides it, and made again where it was damaged."""
-    wheel = Wheel(tag="cp312-cp312-musllinux_1_2_x86_64")
-    tree = tmp_path / "tree"
-    shipped = installed(tree, wheel)
-
-    def again(*images: str) -> tuple[Finding, ...]:
-        return audit_set(tree, shipped, kept=tmp_path / "kept", python_version="3.12", platform=PLATFORM, images=images)
-
-    first = again("cpu")
-    (file,) = (tmp_path / "kept").iterdir()
-    file.write_text(json.dumps([]), encoding="utf-8")
-    assert again("cpu") == ()
-    file.write_text("[{", encoding="utf-8")
-    assert again("cpu") == first
-    assert len(again("cpu", "gpu")) == len(list((tmp_path / "kept").iterdir())) - 1 == 1
+    """The second time nobody looks into its files."""
+    wheel = Wheel(tag="cp312-cp312-musllinux_1_2_x86_64", files={NATIVE: MODULE})
+    for _ in range(2):
+        with pytest.raises(AuditFailed, match="musl"):
+            audited(tmp_path, {"app.py": USE}, wheel)
+        shutil.rmtree(tmp_path / "tree")
+        (tmp_path / "tree").mkdir()
+        wheel = Wheel(files={NATIVE: b""})
 
 
 class TestRefusing:
@@ -205,17 +187,7 @@ class TestRefusing:
 
 def test_the_page_lists_every_code() -> None:
     """Whoever meets a code finds it in docs/audit.md."""
-    import re
-
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "flash/bundle/audit").glob("*.py"))
     codes = set(re.findall(r'"((?:import|wheel|extension|binary|library|requirement|glibc)(?:-[a-z]+)?)"', sources))
     page = (ROOT / "docs/audit.md").read_text(encoding="utf-8")
     assert {code for code in codes if f"`{code}`" not in page} <= {"import"}
-
-
-def test_images_are_those_of_the_endpoints(tmp_path: Path) -> None:
-    """Both kinds, one, or none."""
-    root = project(tmp_path, {"gpu.py": f"{GPU}def train(): ...\n", "cpu.py": f"{CPU}{WORK}"})
-    sources = project_files(root)
-    app = app_of(read_modules(root, sources.files), root, app_name="demo", ignored={})
-    assert images_of(app) == ("cpu", "gpu")
