@@ -9,6 +9,7 @@ listed too: a false alarm costs more than a miss.
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import canonicalize_name
@@ -110,16 +111,18 @@ def has_library(name: str, *, is_gpu: bool, python_version: str) -> bool:
     return name in _EVERYWHERE or (is_gpu and name in _GPU_ONLY) or _DRIVEN.fullmatch(name) is not None
 
 
-def modules_of_image(is_gpu: bool, more: Iterable[str] = ()) -> frozenset[str]:
+@cache
+def modules_of_image(is_gpu: bool, more: frozenset[str] = frozenset()) -> frozenset[str]:
     """The names under which an endpoint's image has what it promises, and what the user says of it.
 
     Args:
         is_gpu: Whether it is a GPU image.
         more: Distributions or modules that are there besides.
     """
-    return frozenset(_modules({*_EVERY_IMAGE, *(provided_by_image(is_gpu))}) | _modules(more) | set(more))
+    return frozenset(_modules({*_EVERY_IMAGE, *provided_by_image(is_gpu), *more}) | more)
 
 
+@cache
 def brought_along(is_gpu: bool) -> frozenset[str]:
     """The names of modules that an image has only because something else in it needs them today."""
     also = _BROUGHT_ALONG_BY_TORCH if is_gpu else frozenset()

@@ -76,7 +76,9 @@ def audit_imports(
     local = Local(modules, files, ignored, Target(python_version, platform))
     resolver = Resolver(local, _importable(distributions), excluded, python_version)
     units = {module.name: units_of(module, python_version) for module in modules}
-    lacks = list(_lacks(units, resolver))
+    images = {modules_of_image(each.spec.is_gpu, frozenset(provided.get(each.name, ()))) for each in app}
+    # following every endpoint through the project is for those few imports that some image does not serve
+    lacks = [lack for lack in _lacks(units, resolver) if not all(_is_among(lack.missing, image) for image in images)]
     if not lacks:
         return ()
     found, reached = _by_endpoint(app, units, lacks, provided)
@@ -148,14 +150,13 @@ def _by_endpoint(
     """What comes of each import in the workers that reach it, and the modules that any worker may import."""
     found: dict[_Lack, _Found] = defaultdict(_Found)
     reached: set[str] = set()
-    functions = {(function.module, function.name) for endpoint in app for function in endpoint.functions}
+    functions = frozenset((function.module, function.name) for endpoint in app for function in endpoint.functions)
     by_unit: dict[Unit, list[_Lack]] = defaultdict(list)
     for lack in lacks:
         by_unit[lack.unit].append(lack)
     for endpoint in app:
-        own = {(function.module, function.name) for function in endpoint.functions}
-        image = modules_of_image(endpoint.spec.is_gpu, provided.get(endpoint.name, ()))
-        levels = Reach(endpoint, units, frozenset(functions - own)).levels
+        image = modules_of_image(endpoint.spec.is_gpu, frozenset(provided.get(endpoint.name, ())))
+        levels = Reach(endpoint, units, functions).levels
         for unit, level in levels.items():
             reached.add(unit.module)
             for lack in by_unit.get(unit, ()):
@@ -216,7 +217,7 @@ def _about_unreached(
     somewhere: set[str] = set()
     for endpoint in app:
         is_gpu = endpoint.spec.is_gpu
-        somewhere |= modules_of_image(is_gpu, provided.get(endpoint.name, ())) | brought_along(is_gpu)
+        somewhere |= modules_of_image(is_gpu, frozenset(provided.get(endpoint.name, ()))) | brought_along(is_gpu)
     first: dict[str, _Lack] = {}
     for lack in lacks:
         module = modules[lack.unit.module]

@@ -25,17 +25,17 @@ class Reach:
     Args:
         endpoint: Whose worker.
         units: Those of every module, by its name, the top level first.
-        others: Module and name of functions of other endpoints.
+        functions: Module and name of the functions of all endpoints.
     """
 
     def __init__(
         self,
         endpoint: DeclaredEndpoint,
         units: Mapping[str, list[Unit]],
-        others: frozenset[tuple[str, str]],
+        functions: frozenset[tuple[str, str]],
     ) -> None:
         self._units = units
-        self._others = others
+        self._functions = functions
         self._own = {(function.module, function.name) for function in endpoint.functions}
         self._called = {
             (function.module, function.name, method) for function in endpoint.functions for method in function.methods
@@ -105,7 +105,8 @@ class Reach:
         """Whether it, or what it is defined in, is a function or class of another endpoint."""
         current: Unit | None = unit
         while current is not None:
-            if current.name and (current.module, current.owner or current.name) in self._others:
+            key = (current.module, current.owner or current.name)
+            if current.name and key in self._functions and key not in self._own:
                 return True
             current = current.parent
         return False
