@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, final
@@ -21,13 +21,15 @@ from flash.deploy.plan import plan
 from flash.deploy.release import Release
 from flash.deploy.secrets import Secrets, users_of
 from flash.deploy.staged import StagedRollout
-from flash.errors import ManifestError, NotFound
+from flash.errors import ManifestError, NotFound, WorkerFailed
 from flash.model.manifest import Artifact
 from flash.preview.backend import PROCESSES, Backend
 from flash.preview.bases import MAKING_PREFIX
 from flash.preview.local import PlatformState, launch_platform
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
     from flash.bundle.install import Report
     from flash.project import Project
 
@@ -202,15 +204,16 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
         state = stack.enter_context(launch_platform(home / "platform", backend))
         address = local_address(state)
         client = stack.enter_context(PlatformClient(address))
-        values = settings.known_secrets(project, users_of(artifact.manifest))
-        for name, endpoints in users_of(artifact.manifest).items():
-            if name not in values:
-                report(
-                    f"! the preview is without the secret {name!r} of {', '.join(endpoints)}: it is set neither in the"
-                    " environment nor in .env, so its variable is not set for the workers either"
-                )
+        users = users_of(artifact.manifest)
+        values = settings.known_secrets(project, users)
+        missing = {name: endpoints for name, endpoints in users.items() if name not in values}
+        for name, endpoints in missing.items():
+            report(
+                f"! the preview is without the secret {name!r} of {', '.join(endpoints)}: it is set neither in the"
+                " environment nor in .env, so its variable is not set for the workers either"
+            )
         secrets = Secrets.of(artifact.manifest, values)
-        with secrets.hidden():
+        with secrets.hidden(), _blaming(missing):
             deployment = apply(
                 plan(artifact.manifest, None, digest=artifact.sha256),
                 Release.of(artifact),
@@ -230,6 +233,21 @@ def start_preview(project: Project, artifact: Artifact, *, report: Report, backe
         raise
     attachment = attachment_of(deployment, artifact.path, address, kind="preview", backend=state.backend)
     return Preview(attachment, stack)
+
+
+@contextmanager
+def _blaming(missing: Mapping[str, Collection[str]]) -> Iterator[None]:
+    """Where a worker fails that lacks secrets, say that first."""
+    try:
+        yield
+    except WorkerFailed as error:
+        names = [name for name, endpoints in missing.items() if error.endpoint in endpoints]
+        if names:
+            error.hint = (
+                f"it has no {' and no '.join(names)}, which is set neither in the environment nor in .env: set it, to"
+                " anything where the tests do not need it"
+            )
+        raise
 
 
 def attachment_of(
