@@ -13,7 +13,7 @@ from flash.bundle.checks import audit
 from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
-from flash.bundle.evaluation import evaluate_module
+from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.layers import Compressing, Damaged, Member
@@ -28,6 +28,7 @@ from flash.errors import DependencyError
 from flash.model.manifest import MANIFEST_NAME, Artifact
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from flash.bundle.cache import Cache
@@ -144,10 +145,10 @@ class _Build:
         self._notes.append(line)
         self._progress(line)
 
-    def _evaluate(self, root: Path, module: Module, modules: Modules) -> Evaluation:
+    def _evaluate(self, root: Path, wanted: Sequence[Module], modules: Modules) -> Mapping[str, Evaluation]:
         # what it finds may depend on the day
         self._has_evaluated = True
-        return evaluate_module(root, module, modules)
+        return evaluate_modules(root, wanted, modules)
 
     def _install(self, app: App, modules: Modules) -> tuple[Requirements, Wanted, DistributionSet]:
         request = self._request

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.declared import check_served
-from flash.bundle.evaluation import evaluate_module
+from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.factories import Factories
 from flash.bundle.merged import evaluated
 from flash.bundle.modules import FLASH_NAMES, Modules, read_module, read_modules
@@ -40,7 +40,7 @@ def discover(
     *,
     app_name: str,
     ignored: Mapping[str, str] | None = None,
-    evaluate: Evaluate = evaluate_module,
+    evaluate: Evaluate = evaluate_modules,
 ) -> App:
     """Read the endpoints that *files* of the project at *root* declare.
 
@@ -49,7 +49,7 @@ def discover(
         files: What ships.
         app_name: Becomes the app's name.
         ignored: What does not ship, with the rule; named in the error if an endpoint is hidden there.
-        evaluate: Imports a module that cannot be read, in a process of its own.
+        evaluate: Imports modules that cannot be read, in a process of their own.
 
     Raises:
         BuildError: A top-level module takes Flash's own name.
@@ -66,7 +66,7 @@ def app_of(
     *,
     app_name: str,
     ignored: Mapping[str, str],
-    evaluate: Evaluate = evaluate_module,
+    evaluate: Evaluate = evaluate_modules,
 ) -> App:
     """The same, of modules that are parsed already."""
     with uncollected():
@@ -77,11 +77,14 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
     declared: list[Declared] = []
     notes: list[str] = []
     factories = Factories(modules)
-    for module in modules:
-        reader = Reader(module, modules, factories)
+    readers = [Reader(module, modules, factories) for module in modules]
+    for reader in readers:
         reader.read()
-        found = evaluated(reader, root, evaluate) if reader.unread else reader.declared
-        check_served(found, module)
+    unread = [reader.module for reader in readers if reader.unread]
+    evaluations = evaluate(root, unread, modules) if unread else {}
+    for reader in readers:
+        found = evaluated(reader, evaluations[reader.module.name]) if reader.unread else reader.declared
+        check_served(found, reader.module)
         # endpoints known by id only are not part of the app
         declared += [endpoint for endpoint in found if endpoint.endpoint.spec.id is None]
         notes += reader.notes

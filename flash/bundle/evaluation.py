@@ -1,4 +1,4 @@
-"""What static reading cannot tell, told by a process that imports the one module.
+"""What static reading cannot tell, told by a process that imports the modules in question.
 
 Only a module whose endpoints cannot be read is ever imported, never in this process, and never for long. The process
 is isolated from the environment and the folder that Flash happens to run in; what it says is data, and is checked by
@@ -14,7 +14,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +34,7 @@ __all__ = [
     "EvaluatedFunction",
     "Evaluation",
     "end_session",
-    "evaluate_module",
+    "evaluate_modules",
     "wait_for",
 ]
 
@@ -93,55 +93,82 @@ class Evaluation:
     failure: DiscoveryError | None = None
 
 
-Evaluate: TypeAlias = "Callable[[Path, Module, Modules], Evaluation]"
-"""Imports a module of the project at a root, somewhere else."""
+Evaluate: TypeAlias = "Callable[[Path, Sequence[Module], Modules], Mapping[str, Evaluation]]"
+"""Imports modules of the project at a root, somewhere else; what came of each, by its name."""
 
 
-def evaluate_module(root: Path, module: Module, modules: Modules, *, limit_s: float = LIMIT_S) -> Evaluation:
-    """Import *module* in a process of its own.
+def evaluate_modules(
+    root: Path, wanted: Sequence[Module], modules: Modules, *, limit_s: float = LIMIT_S
+) -> dict[str, Evaluation]:
+    """Import modules in one process of their own, each once, whichever of them import each other.
 
     Args:
         root: The project.
-        module: What to import.
+        wanted: What to import.
         modules: All of the project.
-        limit_s: Seconds that it may take.
-
-    Raises:
-        DiscoveryError: It took too long, or the process ended without an answer.
+        limit_s: Seconds that one may take.
     """
     with TemporaryDirectory(prefix="flash-evaluate-") as scratch:
-        request, answer = Path(scratch, "request.json"), Path(scratch, "answer.json")
+        request, answers = Path(scratch, "request.json"), Path(scratch, "answers.json")
         request.write_text(
             json.dumps(
                 {
                     "root": str(root.resolve()),
                     "source_folder": modules.source_folder,
-                    "module": module.name,
-                    "path": module.path,
+                    "modules": [{"name": module.name, "path": module.path} for module in wanted],
                     "own": sorted(modules.top_level),
                 }
             ),
             encoding="utf-8",
         )
-        status = _run([str(request), str(answer)], Path(scratch), module, limit_s)
-        try:
-            data = json.loads(answer.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise DiscoveryError(
-                f"importing it ended the interpreter with status {status}",
-                path=module.path,
-                hint="a module exits or crashes at import time: move that into the function",
-            ) from None
+        answers.touch()
+        status = _run([str(request), str(answers)], Path(scratch), answers, limit_s)
+        answered = _answers(answers)
+    found = dict[str, Evaluation]()
+    for number, module in enumerate(wanted):
+        if number < len(answered):
+            found[module.name] = _evaluation(answered[number], module)
+        else:
+            found[module.name] = Evaluation((), failure=_unanswered(status, limit_s, module))
+    return found
+
+
+def _answers(file: Path) -> list[dict[str, Any]]:
+    """A line for each module; that of one that ended the interpreter is missing."""
+    # not splitlines, which knows ends of lines that JSON does not escape
+    *lines, _rest = file.read_text(encoding="utf-8").split("\n")
+    return [json.loads(line) for line in lines]
+
+
+def _evaluation(data: dict[str, Any], module: Module) -> Evaluation:
+    try:
+        endpoints = tuple(_endpoint(entry, module) for entry in data["endpoints"])
+    except DiscoveryError as error:
+        return Evaluation((), failure=error)
     return Evaluation(
-        endpoints=tuple(_endpoint(entry, module) for entry in data["endpoints"]),
+        endpoints=endpoints,
         variables=tuple(data["variables"]),
         missing=tuple(data["missing"]),
         failure=None if data["failure"] is None else _failure(data["failure"], module),
     )
 
 
-def _run(arguments: list[str], scratch: Path, module: Module, limit_s: float) -> int:
-    """Run the child to its end, and end whatever it has started; its exit status."""
+def _unanswered(status: int | None, limit_s: float, module: Module) -> DiscoveryError:
+    if status is None:
+        return DiscoveryError(
+            f"importing it took more than {limit_s:g} s",
+            path=module.path,
+            hint='what takes long or waits belongs into the function, or below `if __name__ == "__main__":`',
+        )
+    return DiscoveryError(
+        f"importing it ended the interpreter with status {status}",
+        path=module.path,
+        hint="a module exits or crashes at import time: move that into the function",
+    )
+
+
+def _run(arguments: list[str], scratch: Path, answers: Path, limit_s: float) -> int | None:
+    """Run the child to its end, and end whatever it has started; its exit status, or None where it got stuck."""
     flash_folder = str(Path(__file__).resolve().parents[2])
     # a file, not a pipe: a process that it leaves behind would hold a pipe open
     with Path(scratch, "output").open("wb") as output:
@@ -155,15 +182,18 @@ def _run(arguments: list[str], scratch: Path, module: Module, limit_s: float) ->
             start_new_session=True,
         )
         try:
-            return wait_for(child, limit_s)
-        except subprocess.TimeoutExpired:
-            raise DiscoveryError(
-                f"importing it took more than {limit_s:g} s",
-                path=module.path,
-                hint='what takes long or waits belongs into the function, or below `if __name__ == "__main__":`',
-            ) from None
+            return _wait(child, answers, limit_s)
         finally:
             end_session(child)
+
+
+def _wait(child: subprocess.Popen[bytes], answers: Path, limit_s: float) -> int | None:
+    size = -1
+    while answers.stat().st_size > size:
+        size = answers.stat().st_size
+        with suppress(subprocess.TimeoutExpired):
+            return wait_for(child, limit_s)
+    return None
 
 
 def wait_for(child: subprocess.Popen[bytes], limit_s: float) -> int:

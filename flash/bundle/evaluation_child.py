@@ -1,9 +1,10 @@
-"""The process that imports one module of a project, and says which endpoints that makes.
+"""The process that imports modules of a project, and says which endpoints that makes.
 
-    python -I -c "…; main()" REQUEST.json ANSWER.json
+    python -I -c "…; main()" REQUEST.json ANSWERS.json
 
-Request: ``{"root": str, "source_folder": str, "module": str, "path": str, "own": [str]}``, where *own* are top-level
-names of the project. Answer: ``{"endpoints": […], "variables": [str], "missing": [str], "failure": {…} | null}``.
+Request: ``{"root": str, "source_folder": str, "modules": [{"name": str, "path": str}], "own": [str]}``, where *own* are
+top-level names of the project. Answers, a line for each module:
+``{"endpoints": […], "variables": [str], "missing": [str], "failure": {…} | null}``.
 
 Nothing is served and nobody is called: starting a process, opening a connection and reading from the terminal are
 refused, ``asyncio.run`` runs nothing, and the environment is empty but for what a process needs.
@@ -60,8 +61,9 @@ _BETWEEN: Final = ("os", "collections.abc", "_collections_abc")
 class _Made:
     """An endpoint that was made, with what it was made of."""
 
-    def __init__(self, endpoint: Endpoint, line: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(self, endpoint: Endpoint, path: str, line: int, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.endpoint = endpoint
+        self.path = path
         self.line = line
         self.args = args
         self.kwargs = kwargs
@@ -85,20 +87,22 @@ class _Made:
 
 
 class _Recorder:
-    """Takes notes of every endpoint that the module at *path* makes."""
+    """Takes notes of every endpoint that modules of the project at *root* make, by their paths."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = os.path.realpath(path)
-        self.made: list[_Made] = []
+    def __init__(self, root: Path) -> None:
+        self._root = f"{os.path.realpath(root)}{os.sep}"
+        self._paths: dict[str, str | None] = {}
+        self.made: dict[str, list[_Made]] = {}
+        self.foreign: dict[str, dict[str, Any]] = {}
 
     def install(self) -> None:
         init, call = Endpoint.__init__, Endpoint.__call__
 
         def recorded_init(endpoint: Endpoint, *args: Any, **kwargs: Any) -> None:
-            line = self._line()
-            if line is not None:
+            place = self._place()
+            if place is not None:
                 # before it is checked: what is wrong with it is found out where its place is known
-                self.made.append(_Made(endpoint, line, args, kwargs))
+                self.made.setdefault(place[0], []).append(_Made(endpoint, *place, args, kwargs))
             init(endpoint, *args, **kwargs)
 
         def recorded_call(endpoint: Endpoint, target: Any, /) -> Any:
@@ -126,18 +130,44 @@ class _Recorder:
         return recorded
 
     def _note(self, endpoint: Endpoint, function: Any, method: str | None, path: object) -> None:
-        for made in self.made:
-            if made.endpoint is endpoint:
-                made.functions.append((function, method, path))
+        made = next((made for several in self.made.values() for made in several if made.endpoint is endpoint), None)
+        if made is None:
+            return
+        place = self._place()
+        if place is not None and place[0] != made.path:
+            # the entry in the manifest would depend on what that file is imported by
+            self.foreign.setdefault(
+                place[0],
+                {
+                    "message": f"it puts {getattr(function, '__name__', 'something')!r} on an Endpoint of {made.path}",
+                    "hint": "decorate in the file that makes the endpoint; its functions may call those of other files",
+                    "path": place[0],
+                    "line": place[1],
+                },
+            )
+        else:
+            made.functions.append((function, method, path))
 
-    def _line(self) -> int | None:
-        """The line of the module that is being run, if it is what makes the endpoint."""
+    def _place(self) -> tuple[str, int] | None:
+        """The path and the line of the module that is being run right now."""
+        lines: dict[str, int] = {}
         frame: FrameType | None = sys._getframe(2)
         while frame is not None:
-            if os.path.realpath(frame.f_code.co_filename) == self._path:
-                return frame.f_lineno
+            path = self._path_of(frame.f_code.co_filename)
+            if path is not None:
+                # its own line, or that of its function that was called
+                line = lines.setdefault(path, frame.f_lineno)
+                if frame.f_code.co_name == "<module>":
+                    return path, line
             frame = frame.f_back
         return None
+
+    def _path_of(self, file: str) -> str | None:
+        if file not in self._paths:
+            real = os.path.realpath(file)
+            inside = real.removeprefix(self._root) if real.startswith(self._root) else None
+            self._paths[file] = None if inside is None else Path(inside).as_posix()
+        return self._paths[file]
 
 
 class _NoTerminal(io.TextIOBase):
@@ -285,16 +315,16 @@ def _failure(error: BaseException, root: Path, variables: Collection[str]) -> di
 
 
 def main() -> None:
-    """Import the module and write the answer."""
-    faulthandler.dump_traceback_later(_END_S, exit=True)
+    """Import the modules and write the answers."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    answer = Path(sys.argv[2])
     root = Path(request["root"])
     variables: list[str] = []
     missing: list[str] = []
-    recorder = _Recorder(root / request["path"])
+    recorder = _Recorder(root)
     recorder.install()
     alias.take_over()
+    # descriptors of its own: a module may close those that it knows of
+    answers = os.open(sys.argv[2], os.O_WRONLY | os.O_APPEND)
     sys.argv[:] = [""]
     sys.path.insert(0, str(root))
     if request["source_folder"]:
@@ -303,23 +333,23 @@ def main() -> None:
     sys.stdin = _NoTerminal()
     os.environ = _Environment(os.environ, root, variables.append)  # type: ignore[assignment]  # noqa: B003
     setattr(asyncio, "run", _run_nothing)  # noqa: B010  a name of a module that is not ours
-    failure = None
     _forbid()
-    try:
-        importlib.import_module(request["module"])
-    except BaseException as error:  # noqa: BLE001  # why: a user's module may raise anything, and may exit
-        failure = _failure(error, root, variables)
-    answer.write_text(
-        json.dumps(
-            {
-                "endpoints": [made.as_json() for made in recorder.made],
-                "variables": list(dict.fromkeys(variables)),
-                "missing": list(dict.fromkeys(missing)),
-                "failure": failure,
-            }
-        ),
-        encoding="utf-8",
-    )
+    for module in request["modules"]:
+        faulthandler.dump_traceback_later(_END_S, exit=True)
+        failure = None
+        try:
+            importlib.import_module(module["name"])
+        except BaseException as error:  # noqa: BLE001  # why: a user's module may raise anything, and may exit
+            failure = _failure(error, root, variables)
+        answer = {
+            "endpoints": [made.as_json() for made in recorder.made.get(module["path"], ())],
+            "variables": list(dict.fromkeys(variables)),
+            "missing": list(dict.fromkeys(missing)),
+            "failure": failure or recorder.foreign.get(module["path"]),
+        }
+        variables.clear()
+        missing.clear()
+        os.write(answers, f"{json.dumps(answer)}\n".encode())
     sys.stdout.flush()
     # threads and exit functions of the user's modules are not waited for
     os._exit(0)

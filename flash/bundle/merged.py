@@ -10,24 +10,22 @@ from flash.errors import DiscoveryError
 from flash.model.app import Location
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from flash.bundle.evaluation import Evaluate, EvaluatedEndpoint, EvaluatedFunction, Evaluation
+    from flash.bundle.evaluation import EvaluatedEndpoint, EvaluatedFunction, Evaluation
 
 __all__ = ["evaluated"]
 
 
-def evaluated(reader: Reader, root: Path, evaluate: Evaluate) -> list[Declared]:
+def evaluated(reader: Reader, evaluation: Evaluation) -> list[Declared]:
     """What running the reader's module declares.
+
+    Args:
+        reader: What was read of it.
+        evaluation: What came of running it.
 
     Raises:
         DiscoveryError: It cannot be run, or says something else than what is written.
         DeclarationError: An endpoint's definition is wrong.
     """
-    try:
-        evaluation = evaluate(root, reader.module, reader.modules)
-    except DiscoveryError as error:
-        _refuse(reader, error)
     # first what was made: an endpoint that is wrong ends the import, and is told better from here
     declared = [_declared(reader, made) for made in evaluation.endpoints]
     if evaluation.failure is not None:

@@ -11,12 +11,13 @@ import pytest
 from fakes_bundle import QUEUE, project
 
 from flash.bundle.discover import discover
-from flash.bundle.evaluation import Evaluation, evaluate_module
+from flash.bundle.evaluation import Evaluation, evaluate_modules
 from flash.bundle.modules import Module, Modules, read_modules
 from flash.bundle.sources import project_files
 from flash.errors import DeclarationError, DiscoveryError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from flash.model.app import App
@@ -31,12 +32,12 @@ def read(root: Path, *, limit_s: float = 20.0, **files: str) -> App:
     """The app that *files* declare; ``a__b`` is ``a/b.py``."""
     project(root, {f"{name.replace('__', '/')}.py": text for name, text in files.items()})
     return discover(
-        root, project_files(root).files, app_name="demo", evaluate=partial(evaluate_module, limit_s=limit_s)
+        root, project_files(root).files, app_name="demo", evaluate=partial(evaluate_modules, limit_s=limit_s)
     )
 
 
-def never(_root: Path, module: Module, _modules: Modules) -> Evaluation:
-    raise AssertionError(module.path)
+def never(_root: Path, wanted: Sequence[Module], _modules: Modules) -> Mapping[str, Evaluation]:
+    raise AssertionError([module.path for module in wanted])
 
 
 @pytest.mark.parametrize(
@@ -321,7 +322,7 @@ def test_the_answer_is_the_childs_alone(tmp_path: Path) -> None:
     """What the module prints, and how it is called, does not reach it; the standard library is found first."""
     project(tmp_path, {"worker.py": f"import sys\nfrom flash import Endpoint\nprint('{{' * 9, sys.argv){COMPUTED}"})
     modules = read_modules(tmp_path, ["worker.py"])
-    evaluation = evaluate_module(tmp_path, modules["worker"], modules)
+    evaluation = evaluate_modules(tmp_path, [modules["worker"]], modules)["worker"]
     assert evaluation.failure is None
     assert [made.kwargs["name"] for made in evaluation.endpoints] == ["w-w"]
     assert str(tmp_path) not in os.environ.get("PYTHONPATH", "")
