@@ -11,10 +11,11 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import flash
+from flash.bundle.install import TARGET_PLATFORM
 from flash.bundle.licences import SPDX_IDS
+from flash.bundle.needs import target_environment
 from flash.bundle.reading import printable
 from flash.bundle.shipped import dependencies
-from flash.bundle.target import PLATFORM, target_environment
 from flash.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _application(contents: Contents) -> Component:
     manifest = contents.artifact.manifest
     said = {
         "flash:python": manifest.python_version,
-        "flash:platform": PLATFORM,
+        "flash:platform": TARGET_PLATFORM,
         "flash:source-fingerprint": manifest.source_fingerprint,
         **{f"flash:left-out:{name}": reason for name, reason in manifest.excluded.items()},
         **{

@@ -11,9 +11,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from flash.bundle.install import TARGET_PLATFORM
 from flash.bundle.reading import printable
 from flash.bundle.sbom import OWN_NAME, purl_of
-from flash.bundle.target import PLATFORM
 from flash.model.intoto import STATEMENT_TYPE, canonical, statement
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def statement_of(
     parameters: dict[str, Any] = {
         "app": manifest.project_name,
         "python": manifest.python_version,
-        "platform": PLATFORM,
+        "platform": TARGET_PLATFORM,
     }
     definition = {
         "buildType": BUILD_TYPE,

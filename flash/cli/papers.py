@@ -156,8 +156,11 @@ def as_built(project: Project) -> Told:
     own = project.settings
     return Told(
         settings={
+            "allowSecrets": sorted(own.allow_secrets),
             "bundle": sorted(own.bundle),
+            "dependencyGroup": own.dependency_group,
             "exclude": sorted(own.exclude),
+            "provided": sorted(own.provided),
             "python": own.python,
             "sizeLimitMib": own.size_limit_mib,
         },

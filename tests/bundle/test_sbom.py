@@ -53,7 +53,7 @@ def test_the_app_is_what_it_is_about(tmp_path: Path) -> None:
     assert (app["type"], app["name"], app["hashes"]) == ("application", "demo", [{"alg": "SHA-256", "content": digest}])
     assert {one["name"]: one["value"] for one in app["properties"]} == {
         "flash:left-out:torch": "every image ships it",
-        "flash:platform": "manylinux_2_28_x86_64",
+        "flash:platform": "x86_64-manylinux_2_28",
         "flash:provided-by-image:gpu_worker": "torch",
         "flash:python": "3.12",
         "flash:source-fingerprint": "cd" * 32,

@@ -45,7 +45,7 @@ def test_it_is_shaped_as_slsa_has_it(found: Contents) -> None:
     assert definition["externalParameters"] == {
         "app": "demo",
         "python": "3.12",
-        "platform": "manylinux_2_28_x86_64",
+        "platform": "x86_64-manylinux_2_28",
         "settings": {"exclude": ["scipy"]},
     }
     assert definition["internalParameters"] == {"leftOut": {"torch": "every image ships it"}, "statedBy": "build"}

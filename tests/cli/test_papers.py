@@ -83,8 +83,11 @@ def test_the_statement_has_what_the_build_was_told(app: Path) -> None:
     envelope, definition = stated(app / "made.json")
     assert envelope.signatures == ()
     assert definition["externalParameters"]["settings"] == {
+        "allowSecrets": [],
         "bundle": [],
+        "dependencyGroup": None,
         "exclude": ["numpy"],
+        "provided": [],
         "python": "3.11",
         "sizeLimitMib": 500,
     }
