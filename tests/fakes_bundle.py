@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from flash.bundle import archive
 from flash.bundle.assemble import BuildRequest, build
 from flash.bundle.cache import Cache
 from flash.bundle.install import Distribution, Report, Wanted
-from flash.bundle.layers import Compressing
+from flash.bundle.layers import Compressing, Member
 from flash.cli.main import main
 from flash.errors import DependencyError
 from flash.model.manifest import Artifact, CallSchema, Manifest
@@ -124,7 +125,12 @@ def write(path: Path, text: str) -> Path:
 def pack(staging: Path, out: Path, *, limit_bytes: int | None = None, largest: Sequence[str] = ()) -> tuple[str, int]:
     """Pack a folder into an archive, as a build would."""
     with Compressing() as compressing:
-        layer = compressing.layer(archive.staged(staging))
+        files = sorted(path for path in staging.rglob("*") if path.is_file())
+        members = [
+            Member(path.relative_to(staging).as_posix(), path, path.stat().st_size, os.access(path, os.X_OK))
+            for path in files
+        ]
+        layer = compressing.layer(members)
         return archive.write(out, [layer], limit_bytes=limit_bytes, largest=largest)
 
 

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import stat
 import tarfile
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final
 
 from flash.bundle.deflate import GZIP_HEADER, combined, compressed, gzip_trailer
 from flash.bundle.files import replacing
-from flash.bundle.layers import Member
 from flash.errors import ArtifactTooLarge, BuildError, ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from flash.bundle.deflate import Piece
     from flash.bundle.layers import Layer
 
-__all__ = ["MEBIBYTE", "mebibytes", "members", "read", "staged", "write"]
+__all__ = ["MEBIBYTE", "mebibytes", "read", "write"]
 
 MEBIBYTE: Final = 2**20
 
@@ -100,41 +97,6 @@ def read(path: Path) -> Artifact:
             raise
         raise BuildError(f"cannot read the artifact: {error}", hint="build it again", path=str(path)) from error
     return Artifact(path, digest, path.stat().st_size, manifest, files)
-
-
-def members(folder: Path) -> tuple[str, ...]:
-    """The files below *folder* as sorted POSIX paths.
-
-    Raises:
-        BuildError: There is a link, a device or another thing that an archive of files cannot hold.
-    """
-    return tuple(sorted(_members(folder, "")))
-
-
-def staged(folder: Path) -> Iterator[Member]:
-    """The files below *folder*, to be packed, the manifest last.
-
-    Raises:
-        BuildError: There is a link, a device or another thing that an archive of files cannot hold.
-    """
-    # a reader that streams knows all else by then
-    for name in sorted(members(folder), key=lambda name: (name == MANIFEST_NAME, name)):
-        path = folder / name
-        status = path.stat()
-        yield Member(name, path, status.st_size, bool(status.st_mode & stat.S_IXUSR))
-
-
-def _members(folder: Path, base: str) -> Iterator[str]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            path = f"{base}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
-                if entry.name != "__pycache__":
-                    yield from _members(Path(entry.path), f"{path}/")
-            elif not entry.is_file(follow_symlinks=False):
-                raise BuildError("neither a file nor a folder: it cannot be packed", path=path)
-            elif not entry.name.endswith((".pyc", ".pyo")):
-                yield path
 
 
 def _sha256(stream: IO[bytes]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -22,13 +23,14 @@ from flash.bundle.modules import Modules, read_modules
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.bundle.secrets import refuse_secrets
+from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
-from flash.bundle.staging import ARTIFACT_NAME, complete, copy_project, copy_runtime, flash_folder, generate, staged
+from flash.bundle.staging import ARTIFACT_NAME, flash_folder, own_members, stage, staged
 from flash.errors import DependencyError
 from flash.model.manifest import MANIFEST_NAME, Artifact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from flash.bundle.cache import Cache
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from flash.bundle.layers import Layer
     from flash.bundle.modules import Module
     from flash.bundle.sources import Sources
+    from flash.bundle.staging import Members
     from flash.bundle.trees import DistributionSet
     from flash.bundle.wanted import Wanted
     from flash.model.app import App
@@ -91,7 +94,8 @@ class _Build:
         """Build it."""
         request = self._request
         sources = project_files(request.root)
-        key = self._key(sources, request.root)
+        snapshot = Snapshot.of(request.root, sources.files)
+        key = memo.key(request, sources, snapshot, describer=self._describer.identity)
         modules = read_modules(request.root, sources.files)
         app = app_of(modules, request.root, app_name=request.app_name, ignored=sources.ignored, evaluate=self._evaluate)
         self._tell(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
@@ -107,26 +111,27 @@ class _Build:
             refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
             # while everything else happens, which needs none of it
             packed = aside.submit(self._cache.layers, found, frozenset(sources.files), compressing, self._tell)
-            copy_project(request.root, sources.files, staging)
-            is_unchanged = key == self._key(sources, staging) != ""
-            manifest = self._stage(app, modules, sources, requirements, found, staging)
+            own = own_members(app, snapshot, found.distributions, source_folder=modules.source_folder)
+            manifest = self._manifest(app, modules, snapshot, own, requirements, found, staging)
             for line in audit(request, app, modules, sources, requirements, found, self._cache, self._progress):
                 self._tell(line)
-            own = tuple(archive.staged(staging))
-            layers = [*packed.result(), *_own_layers(own, self._cache, compressing)]
+            own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
+            layers = [*packed.result(), *_own_layers(own.values(), self._cache, compressing)]
+            # what was read, described and packed was one and the same
+            snapshot.check()
             digest, size = archive.write(
                 folder / ARTIFACT_NAME,
                 layers,
                 limit_bytes=request.size_limit_bytes,
-                largest=_largest(own, found.distributions),
+                largest=_largest(own.values(), found.distributions),
             )
             write_text(folder / MANIFEST_NAME, manifest.text())
             if request.keep_build_dir:
-                complete(staging, found)
-        files = tuple(sorted({*found.files, *(member.name for member in own)}))
+                self._keep(staging, own, found)
+        files = tuple(sorted({*found.files, *own}))
         self._progress(f"packed {_count(len(files), 'file')} ({mebibytes(size)}), sha256 {digest[:12]}")
         artifact = Artifact(folder / ARTIFACT_NAME, digest, size, manifest, files)
-        if is_unchanged and not self._has_evaluated:
+        if not self._has_evaluated:
             memo.remember(
                 artifact,
                 key=key,
@@ -137,9 +142,6 @@ class _Build:
                 notes=self._notes,
             )
         return artifact
-
-    def _key(self, sources: Sources, folder: Path) -> str:
-        return memo.key(self._request, sources, folder, describer=self._describer.identity)
 
     def _tell(self, line: str) -> None:
         self._notes.append(line)
@@ -190,38 +192,54 @@ class _Build:
             self._tell(note)
         return requirements, wanted, found
 
-    def _stage(
+    def _manifest(
         self,
         app: App,
         modules: Modules,
-        sources: Sources,
+        snapshot: Snapshot,
+        own: Members,
         requirements: Requirements,
         found: DistributionSet,
         staging: Path,
     ) -> Manifest:
-        """Complete the staged tree, with the manifest that is returned."""
         python_version = self._request.python_version
-        fingerprint = source_fingerprint(staging, sources.files)
-        copy_runtime(staging)
-        generate(staging, app, found.distributions, source_folder=modules.source_folder)
+        files = {path: file.sha256 for path, file in snapshot.files.items()}
+        loaded = requirements.endpoint_distributions(found.distributions)
         manifest = manifest_of(
             app,
             requirements,
             python_version=python_version,
-            source_fingerprint=fingerprint,
+            source_fingerprint=source_fingerprint(files.items()),
             fingerprints=endpoint_fingerprints(
                 app,
                 modules,
-                files=sources.files,
-                staging=staging,
-                distributions=found.files,
+                own=own,
+                files=files,
+                distributions={name: [file for one in loaded[name] for file in one.files] for name in loaded},
+                contents=found.files,
                 python_version=python_version,
             ),
         )
-        manifest = describe(staging, manifest, found.tree, self._describer, self._cache, self._tell)
+
+        def staged_tree(manifest: Manifest) -> Path:
+            stage(staging, (*own.values(), Member.of_text(MANIFEST_NAME, manifest.text())))
+            return staging
+
+        manifest = describe(manifest, staged_tree, found.tree, self._describer, self._cache, self._tell)
         for line in about_undescribed(manifest):
             self._tell(line)
         return manifest
+
+    def _keep(self, staging: Path, own: Members, found: DistributionSet) -> None:
+        """The tree as a worker has it, for whoever wants to look at it: a copy, whatever is done to it."""
+        shutil.rmtree(staging)
+        hidden = (name for name in found.files if name not in own)
+        for member in (*own.values(), *found.members(tuple(hidden))):
+            content = member.content if isinstance(member.content, bytes) else member.content.read_bytes()
+            place = staging / member.name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(content)
+            place.chmod(0o755 if member.is_executable else 0o644)
 
 
 def _about_sources(sources: Sources) -> Iterator[str]:
@@ -238,7 +256,7 @@ def _aside() -> Iterator[ThreadPoolExecutor]:
         yield pool
 
 
-def _own_layers(members: Sequence[Member], cache: Cache, compressing: Compressing) -> Iterator[Layer]:
+def _own_layers(members: Collection[Member], cache: Cache, compressing: Compressing) -> Iterator[Layer]:
     """Large files each by itself and kept, as they seldom change; all others together."""
     for member in members:
         if member.size >= _LARGE:

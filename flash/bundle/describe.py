@@ -6,12 +6,9 @@ import hashlib
 from typing import TYPE_CHECKING, Protocol
 
 from flash import __version__
-from flash.bundle import archive
-from flash.bundle.staging import write
-from flash.model.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flash.bundle.cache import Cache
@@ -43,30 +40,45 @@ class Describer(Protocol):
 
 
 def describe(
-    staging: Path, manifest: Manifest, packages: Path | None, describer: Describer, cache: Cache, report: Report
+    manifest: Manifest,
+    stage: Callable[[Manifest], Path],
+    packages: Path | None,
+    describer: Describer,
+    cache: Cache,
+    report: Report,
 ) -> Manifest:
-    """Write the manifest into the staged tree, with the schemas that *describer* finds there, or has found before."""
-    write(staging / MANIFEST_NAME, manifest.text())
+    """The manifest with the schemas that *describer* finds, or has found before.
+
+    Args:
+        manifest: That of the artifact, without schemas.
+        stage: Makes the tree to describe, with that manifest, and returns it.
+        packages: The folder of the distributions.
+        describer: Who imports.
+        cache: What was described before.
+        report: Takes lines for the user.
+    """
     keys = {name: _description_key(name, manifest, describer) for name in manifest.resources}
     known = {name: cache.described(key, report) for name, key in keys.items() if key is not None}
     contracts = {name: schemas for name, schemas in known.items() if schemas is not None}
     unknown = {name: resource for name, resource in manifest.resources.items() if name not in contracts}
     if any(resource.functions for resource in unknown.values()):
-        staged = set(archive.members(staging))
-        found = describer(staging, manifest.model_copy(update={"resources": unknown}), packages)
-        for path in set(archive.members(staging)) - staged:
-            # importing the user's modules may write files, which are no part of the project
-            (staging / path).unlink()
+        found = describer(stage(manifest), manifest.model_copy(update={"resources": unknown}), packages)
         for name in unknown:
             contracts[name] = found.get(name, {})
             if (key := keys[name]) is not None:
                 cache.keep_description(key, contracts[name])
-    described = manifest.model_copy(deep=True)
-    for endpoint, resource in described.resources.items():
-        for entry in resource.functions:
-            entry.contract = dict(contracts.get(endpoint, {}).get(entry.name, {}))
-    write(staging / MANIFEST_NAME, described.text())
-    return described
+    resources = {
+        name: resource.model_copy(
+            update={
+                "functions": [
+                    entry.model_copy(update={"contract": dict(contracts.get(name, {}).get(entry.name, {}))})
+                    for entry in resource.functions
+                ]
+            }
+        )
+        for name, resource in manifest.resources.items()
+    }
+    return manifest.model_copy(update={"resources": resources})
 
 
 def _description_key(name: str, manifest: Manifest, describer: Describer) -> str | None:

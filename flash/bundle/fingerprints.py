@@ -5,111 +5,95 @@ It may change too often, never too seldom: what cannot be told to be nobody's bu
 
 from __future__ import annotations
 
-import ast
 import hashlib
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from flash.bundle import archive
 from flash.bundle.handlers import handler_name
 from flash.bundle.requirements import REQUIREMENTS_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
+    from flash.bundle.layers import Member
     from flash.bundle.modules import Modules
     from flash.model.app import App, DeclaredEndpoint
 
 __all__ = ["endpoint_fingerprints", "source_fingerprint"]
 
-_DYNAMIC: Final = frozenset(
-    {
-        "__import__",
-        "eval",
-        "exec",
-        "import_module",
-        "iter_modules",
-        "load_module",
-        "run_module",
-        "run_path",
-        "spec_from_file_location",
-        "walk_packages",
-    }
-)
-"""Names by which a module reaches others that cannot be read in it."""
 
-
-def source_fingerprint(folder: Path, files: Iterable[str]) -> str:
-    """The sha256 over names and contents of the project's own files.
-
-    Each is preceded by its length in eight bytes, big-endian. Source: platform contract §4.6.
-    """
-    return _sha256(part for path in files for part in (path.encode("utf-8"), (folder / path).read_bytes()))
+def source_fingerprint(files: Iterable[tuple[str, str]]) -> str:
+    """The sha256 over paths and content digests of the project's own files."""
+    return _sha256(part.encode("utf-8") for file in sorted(files) for part in file)
 
 
 def endpoint_fingerprints(
     app: App,
     modules: Modules,
     *,
-    files: Iterable[str],
-    staging: Path,
-    distributions: Mapping[str, str],
+    own: Mapping[str, Member],
+    files: Mapping[str, str],
+    distributions: Mapping[str, Iterable[str]],
+    contents: Mapping[str, str],
     python_version: str,
 ) -> dict[str, str]:
     """By endpoint, the sha256 over everything that its workers may run or read.
 
-    That is its handler, the modules that it imports of the project, all files of the project that are no modules, every
-    distribution, and Flash's own part. A module that imports what cannot be read in it may import every module.
+    That is its handler, the modules that it imports of the project, all files of the project that are no modules, the
+    distributions that it may load, and Flash's own part. A module that imports what cannot be read in it may import
+    every module and every distribution.
 
     Args:
         app: What is declared.
         modules: The project's.
-        files: The project's own, relative to it.
-        staging: The tree that will be packed, with all but the manifest and the distributions.
-        distributions: By path, what tells the content of each of their files.
+        own: What the artifact holds besides distributions, by path.
+        files: The project's own, with the digests of their contents.
+        distributions: By endpoint, the files of the distributions that it may load.
+        contents: By path, what tells the content of a distribution's file.
         python_version: The workers'.
     """
-    by_path = {module.path: module for module in modules}
-    dynamic = {module.path for module in by_path.values() if _is_dynamic(module.tree)}
-    contents = {path: hashlib.sha256((staging / path).read_bytes()).digest() for path in files}
-    shared = _sha256(_shared(staging, distributions, python_version))
+    by_path = {module.path for module in modules}
+    runtime = sorted(path for path in own if path.startswith("flash/"))
+    others = sorted(path for path in files if path not in by_path and path != REQUIREMENTS_NAME)
+    shared = _sha256(
+        (
+            python_version.encode(),
+            *(part for path in runtime for part in (path.encode(), _content(own[path]))),
+            *(part.encode("utf-8") for path in others for part in (path, files[path])),
+        )
+    )
+    # endpoints of one module have the same, and so have those that need the same distributions
+    of_modules: dict[tuple[str, ...], bytes] = {}
+    of_distributions: dict[tuple[str, ...], bytes] = {}
 
     def of(endpoint: DeclaredEndpoint) -> str:
-        imported = {module.path for module in modules.closure(function.module for function in endpoint.functions)}
-        if not endpoint.functions or not imported.isdisjoint(dynamic):
-            imported = set(by_path)
-        handler = staging / handler_name(endpoint.name)
-        parts = [shared.encode(), handler.read_bytes() if handler.exists() else b""]
-        for path, digest in contents.items():
-            if path in imported or path not in by_path:
-                parts += [path.encode("utf-8"), digest]
-        return _sha256(parts)
+        imported = modules.closure(function.module for function in endpoint.functions)
+        is_open = not endpoint.functions or any(module.is_dynamic for module in imported)
+        paths = tuple(sorted(by_path if is_open else {module.path for module in imported}))
+        if paths not in of_modules:
+            of_modules[paths] = _digest(part for path in paths for part in (path, files.get(path, "")))
+        loaded = tuple(sorted(contents if is_open else distributions.get(endpoint.name, ())))
+        if loaded not in of_distributions:
+            of_distributions[loaded] = _digest(part for path in loaded for part in (path, contents.get(path, "")))
+        handler = own.get(handler_name(endpoint.name))
+        return _sha256(
+            (
+                shared.encode(),
+                b"" if handler is None else _content(handler),
+                of_modules[paths],
+                of_distributions[loaded],
+            )
+        )
 
     return {endpoint.name: of(endpoint) for endpoint in app}
 
 
-def _shared(staging: Path, distributions: Mapping[str, str], python_version: str) -> Iterable[bytes]:
-    """What every worker has: the interpreter, Flash's own part, and the distributions."""
-    yield python_version.encode()
-    yield (staging / REQUIREMENTS_NAME).read_bytes()
-    for path in archive.members(staging / "flash"):
-        yield path.encode("utf-8")
-        yield (staging / "flash" / path).read_bytes()
-    for path, identity in sorted(distributions.items()):
-        yield path.encode("utf-8")
-        yield identity.encode()
+def _content(member: Member) -> bytes:
+    """Of what is generated, or our own: it is small, and in memory."""
+    return member.content if isinstance(member.content, bytes) else member.content.read_bytes()
 
 
-def _is_dynamic(tree: ast.Module) -> bool:
-    return any(_last_name(node) in _DYNAMIC for node in ast.walk(tree))
-
-
-def _last_name(node: ast.AST) -> str:
-    if isinstance(node, ast.Name):
-        return node.id
-    if isinstance(node, ast.alias):
-        return node.name
-    return node.attr if isinstance(node, ast.Attribute) else ""
+def _digest(parts: Iterable[str]) -> bytes:
+    return _sha256(part.encode("utf-8", "surrogateescape") for part in parts).encode()
 
 
 def _sha256(parts: Iterable[bytes]) -> str:

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import flash
 from flash.bundle.files import digest_of, write_text
+from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
 from flash.bundle.wanted import Wanted
-from flash.errors import ManifestError
+from flash.errors import BuildError, ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ __all__ = ["MEMO_NAME", "Memo", "key", "recall", "remember"]
 
 MEMO_NAME: Final = "build.json"
 _FORMAT: Final = 1
-_CHUNK: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +62,6 @@ def recall(
         describer: The identity of who describes.
         key_of: What decides which distributions would be installed, as the installer has it.
         now: Seconds since the epoch.
-
-    Raises:
-        BuildError: The project cannot be read.
     """
     try:
         data = json.loads(out.with_name(MEMO_NAME).read_text(encoding="utf-8"))
@@ -75,7 +72,8 @@ def recall(
         wanted = _wanted(data["wanted"], request.root)
         if key_of(wanted) != data["installs"] or _beside(data["beside"]) != data["beside"]:
             return None
-        if key(request, project_files(request.root), request.root, describer=describer) != data["key"]:
+        sources = project_files(request.root)
+        if key(request, sources, Snapshot.of(request.root, sources.files), describer=describer) != data["key"]:
             return None
         text = out.with_name(MANIFEST_NAME).read_text(encoding="utf-8")
         if hashlib.sha256(text.encode()).hexdigest() != data["manifest"]:
@@ -83,7 +81,7 @@ def recall(
         manifest = Manifest.parse(json.loads(text), where=MANIFEST_NAME)
         artifact = Artifact(out, data["sha256"], data["artifact"][0], manifest, tuple(data["files"]))
         return Memo(artifact, tuple(data["notes"]))
-    except (OSError, ValueError, KeyError, TypeError, ManifestError):
+    except (OSError, ValueError, KeyError, TypeError, ManifestError, BuildError):
         # what cannot be read is as good as not there: the build says what is wrong
         return None
 
@@ -144,30 +142,21 @@ def _beside(paths: Any) -> dict[str, str]:
     return {str(path): digest_of(Path(path)) if Path(path).is_file() else "" for path in paths}
 
 
-def key(request: BuildRequest, sources: Sources, folder: Path, *, describer: str) -> str:
+def key(request: BuildRequest, sources: Sources, snapshot: Snapshot, *, describer: str) -> str:
     """Everything of a build that is not installed: the project's files, what was asked, and Flash itself.
-
-    Empty where a file cannot be read: the build says which.
 
     Args:
         request: What is asked for.
         sources: The project's files.
-        folder: Where they are: the project, or a copy of it.
+        snapshot: Their contents.
         describer: The identity of who describes.
     """
     digest = hashlib.sha256()
     asked = {name: str(value) for name, value in asdict(request).items()}
     digest.update(json.dumps([flash.__version__, describer, asked, _own_code()]).encode())
     digest.update(json.dumps(sorted(sources.ignored.items())).encode())
-    try:
-        for path in sources.files:
-            with (folder / path).open("rb") as stream:
-                status = os.fstat(stream.fileno())
-                digest.update(f"{len(path)} {path} {status.st_mode & 0o100} {status.st_size}\n".encode())
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-    except OSError:
-        return ""
+    for path, file in snapshot.files.items():
+        digest.update(f"{len(path)} {path} {file.is_executable} {file.sha256}\n".encode())
     return digest.hexdigest()
 
 

@@ -1,10 +1,9 @@
-"""The tree that a build works in: the project's files, Flash's own part, and what is generated."""
+"""What an artifact holds besides distributions, and the tree in which it is described."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import stat
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import flash
 from flash.bundle.files import write_text
 from flash.bundle.handlers import handler_name, handler_text
+from flash.bundle.layers import Member
 from flash.bundle.requirements import REQUIREMENTS_NAME
 from flash.errors import BuildError
 from flash.model.manifest import MANIFEST_NAME
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from flash.bundle.installed import Distribution
-    from flash.bundle.trees import DistributionSet
+    from flash.bundle.snapshot import Snapshot
     from flash.model.app import App
 
-__all__ = ["ARTIFACT_NAME", "complete", "copy_project", "copy_runtime", "flash_folder", "generate", "staged", "write"]
+__all__ = ["ARTIFACT_NAME", "Members", "flash_folder", "own_members", "stage", "staged"]
 
 ARTIFACT_NAME: Final = "artifact.tar.gz"
 
 _SHIPPED: Final = ("__init__.py", "errors.py", "alias.py", "model", "runtime")
 """What of our own package goes into an artifact."""
+
+Members = dict[str, Member]
 
 
 @contextmanager
@@ -59,15 +61,6 @@ def _shown(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
-def complete(staging: Path, found: DistributionSet) -> None:
-    """The tree as a worker has it, for whoever wants to look at it."""
-    for member in found.members(tuple(found.files)):
-        place = staging / member.name
-        if not place.exists() and isinstance(member.content, Path):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(member.content, place)
-
-
 def flash_folder(root: Path) -> Path:
     """The project's folder of ours, which git ignores.
 
@@ -87,48 +80,60 @@ def flash_folder(root: Path) -> Path:
     return folder
 
 
-def copy_project(root: Path, files: Iterable[str], staging: Path) -> None:
-    """Copy the project's *files*, with modes as they ship: from here on they do not change any more.
-
-    Raises:
-        BuildError: One cannot be read.
-    """
-    for path in files:
-        source, target = root / path, staging / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            shutil.copyfile(source, target)
-            target.chmod(0o755 if source.stat().st_mode & stat.S_IXUSR else 0o644)
-        except OSError as error:
-            raise BuildError(
-                f"cannot copy it: {error.strerror}", path=path, hint="make it readable, or list it in .flashignore"
-            ) from error
+def own_members(app: App, snapshot: Snapshot, distributions: Sequence[Distribution], *, source_folder: str) -> Members:
+    """What an artifact holds besides distributions and its manifest, by path."""
+    members = {
+        file.path: Member(file.path, file.content or snapshot.root / file.path, file.size, file.is_executable)
+        for file in snapshot.files.values()
+    }
+    members |= {member.name: member for member in _runtime()}
+    for endpoint in app:
+        if not endpoint.spec.is_client:
+            name = handler_name(endpoint.name)
+            members[name] = Member.of_text(name, handler_text(endpoint, source_folder=source_folder))
+    pins = sorted(f"{distribution.name}=={distribution.version}\n" for distribution in distributions)
+    members[REQUIREMENTS_NAME] = Member.of_text(REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
+    return members
 
 
-def copy_runtime(staging: Path) -> None:
+def _runtime() -> Iterator[Member]:
     """What of our own package goes into an artifact."""
     package = Path(flash.__file__).parent
     for name in _SHIPPED:
         found = package / name
         for file in [found] if found.is_file() else sorted(found.rglob("*.py")):
-            place = staging / "flash" / file.relative_to(package)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(file, place)
+            content = file.read_bytes()
+            yield Member(f"flash/{file.relative_to(package).as_posix()}", content, len(content))
 
 
-def generate(staging: Path, app: App, distributions: Sequence[Distribution], *, source_folder: str) -> None:
-    """Write what loads each endpoint, and the pins of what the artifact holds."""
-    for endpoint in app:
-        if not endpoint.spec.is_client:
-            write(staging / handler_name(endpoint.name), handler_text(endpoint, source_folder=source_folder))
-    pins = sorted(f"{distribution.name}=={distribution.version}\n" for distribution in distributions)
-    write(staging / REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
+def stage(staging: Path, members: Iterable[Member]) -> None:
+    """Put *members* into the tree.
+
+    The project's files are links where they can be: what describes writes to none that has another name.
+    """
+    made: set[str] = set()
+    for member in members:
+        folder = member.name.rpartition("/")[0]
+        if folder not in made:
+            (staging / folder).mkdir(parents=True, exist_ok=True)
+            made.add(folder)
+        place = os.path.join(staging, member.name)  # noqa: PTH118  20,000 of them
+        if isinstance(member.content, Path):
+            _link(member.content, place)
+            continue
+        mode = 0o755 if member.is_executable else 0o644
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(member.content)
 
 
-def write(path: Path, text: str) -> None:
-    """Write a file as it ships."""
-    path.write_text(text, encoding="utf-8", newline="\n")
-    path.chmod(0o644)
+def _link(source: Path, place: str) -> None:
+    try:
+        # a link to a link would be another than the file that it leads to
+        os.link(source.resolve(), place)
+    except OSError:
+        # another file system, or a file of somebody else's
+        shutil.copyfile(source, place)
 
 
 def _remove(folder: Path) -> None:

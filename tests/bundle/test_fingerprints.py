@@ -90,11 +90,25 @@ def test_a_module_that_imports_by_name_may_import_any(tmp_path: Path) -> None:
     assert before["a"] == after["a"]
 
 
-def test_a_distribution_of_another_version_touches_every_endpoint(tmp_path: Path) -> None:
-    """All workers have all distributions."""
+def test_a_distribution_of_another_version_touches_the_endpoints_that_may_load_it(tmp_path: Path) -> None:
+    """All workers have all distributions, but an endpoint that neither asks for one nor imports it is not rolled."""
     project(tmp_path, FILES)
     before, after = fingerprints(tmp_path), fingerprints(tmp_path, version="2")
     assert before["a"] != after["a"]
+    assert before["b"] == after["b"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        B.replace("    import lazy\n", "    import lazy, rich\n"),
+        B.replace("    import lazy\n", "    import lazy, importlib; importlib.import_module('ri' + 'ch')\n"),
+    ],
+)
+def test_what_an_endpoint_imports_or_might_is_its_own_too(tmp_path: Path, text: str) -> None:
+    """Whoever asks for it: a module that imports by names that it makes may import anything."""
+    project(tmp_path, {**FILES, "b.py": text})
+    before, after = fingerprints(tmp_path), fingerprints(tmp_path, version="2")
     assert before["b"] != after["b"]
 
 
