@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import faulthandler
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +25,7 @@ from flash.runtime.excuses import failure, has_excuse
 from flash.runtime.job import described
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from flash.model.manifest import FunctionEntry, Manifest, Resource
 
@@ -32,6 +34,7 @@ __all__ = ["describe", "main"]
 # longer than anybody waits for it: who started it may be gone, and a module may never end
 _END_S: Final = 300.0
 _SOURCE_FOLDER: Final = "src"
+_WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_TRUNC
 
 
 def describe(manifest: Manifest, endpoints: Collection[str] = ()) -> dict[str, dict[str, dict[str, CallSchema]]]:
@@ -68,6 +71,7 @@ def main(end_s: float = _END_S) -> None:
     if any(_lies_in_source_folder(root, module) for module in _top_level(manifest)):
         # last, as handlers put it
         sys.path.append(str(root / _SOURCE_FOLDER))
+    sys.addaudithook(_copying_before_writing(root))
     import flash.alias
 
     flash.alias.take_over()
@@ -75,6 +79,28 @@ def main(end_s: float = _END_S) -> None:
     part = target.with_name(f"{target.name}.part")
     part.write_text(json.dumps(_data(manifest, endpoints), ensure_ascii=False), encoding="utf-8")
     part.replace(target)
+
+
+def _copying_before_writing(root: Path) -> Callable[[str, tuple[Any, ...]], None]:
+    """An audit hook: files of the tree may be links to the user's own, which importing a module does not change."""
+    inside = f"{root.resolve()}{os.sep}"
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES:
+            given = arguments[0]
+        elif event in {"os.chmod", "os.truncate", "os.utime"}:
+            given = arguments[0]
+        else:
+            return
+        if not isinstance(given, (str, bytes, os.PathLike)):
+            return
+        path = Path(os.path.realpath(os.fsdecode(given)))
+        if str(path).startswith(inside) and path.is_file() and path.stat().st_nlink > 1:
+            copied = path.with_name(f"{path.name}.copied")
+            shutil.copy2(path, copied)
+            copied.replace(path)
+
+    return hook
 
 
 def _top_level(manifest: Manifest) -> set[str]:

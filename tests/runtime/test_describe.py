@@ -130,6 +130,34 @@ def test_it_runs_as_a_program_in_the_staged_tree(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
+@pytest.mark.parametrize(
+    "does",
+    [
+        "open('data.txt', 'w').close()",
+        "open('data.txt', 'a').write('more')",
+        "open('data.txt', 'r+b').write(b'more')",
+        "import os; os.write(os.open('data.txt', os.O_WRONLY), b'more')",
+        "import os; os.truncate('data.txt', 1)",
+        "import os; os.chmod('data.txt', 0o600)",
+        "import pathlib; pathlib.Path(__file__).with_name('data.txt').write_text('more')",
+        "import shutil; shutil.copyfile(__file__, 'data.txt')",
+    ],
+)
+def test_importing_a_module_changes_no_file_that_has_another_name(tmp_path: Path, does: str) -> None:
+    """The tree may be made of links to the user's own files."""
+    tree = tmp_path / "tree"
+    source = f"{does}\ndef f(x: int): ...\n"
+    make_artifact(tree, {"seen_writing.py": source}, {"e": queue_resource("seen_writing", "f")}, with_flash=True)
+    own = tmp_path / "own.txt"
+    own.write_text("the user's", encoding="utf-8")
+    before = own.stat()
+    (tree / "data.txt").hardlink_to(own)
+    assert "error" not in described(tree)["endpoints"]["e"]["f"][""]
+    assert own.read_text(encoding="utf-8") == "the user's"
+    assert (own.stat().st_mode, own.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
+    assert own.stat().st_ino != (tree / "data.txt").stat().st_ino
+
+
 def test_a_failure_is_written_for_who_started_it(tmp_path: Path) -> None:
     """As an error's attributes."""
     make_artifact(tmp_path / "t", {"seen_zero.py": "\n1 / 0"}, {"b": queue_resource("seen_zero", "f")}, with_flash=True)
