@@ -76,5 +76,5 @@ def _width() -> int | None:
 INSPECT = Command(
     _configure,
     _run,
-    epilog="Sizes of files are unpacked ones; what is packed is told to some kilobytes. Nothing is unpacked to disk.",
+    epilog="Packed sizes are exact to some kilobytes. Nothing is unpacked to disk.",
 )
