@@ -45,7 +45,7 @@ def fingerprints(root: Path, version: str = "1", **request: object) -> dict[str,
     asked = {"app_name": "demo", "python_version": "3.11", **request}
     artifact = build(
         BuildRequest(root=root, **asked),  # type: ignore[arg-type]
-        installer=FakeInstaller({"rich": Package(version)}),
+        installer=FakeInstaller({"rich": Package(version, files={"rich.py": f"VERSION = {version!r}"})}),
         describer=FakeDescriber(),
         cache=Cache(root.with_name(f"{root.name}-cache")),
         report=lambda _: None,
