@@ -86,12 +86,8 @@ def _copying_before_writing(root: Path) -> Callable[[str, tuple[Any, ...]], None
     inside = f"{root.resolve()}{os.sep}"
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITES:
-            given = arguments[0]
-        elif event in {"os.chmod", "os.truncate", "os.utime"}:
-            given = arguments[0]
-        else:
-            return
+        opens = event == "open" and isinstance(arguments[2], int) and bool(arguments[2] & _WRITES)
+        given = arguments[0] if opens or event in {"os.chmod", "os.truncate", "os.utime"} else None
         if not isinstance(given, (str, bytes, os.PathLike)):
             return
         path = Path(os.path.realpath(os.fsdecode(given)))
