@@ -79,6 +79,7 @@ def test_every_key_is_read(root: Path) -> None:
         dependency-group = "worker"
         size-limit-mib = 1500
         start-timeout-s = 90
+        allow-secrets = ["fixtures/**", "a.py:0123456789ab"]
 
         [tool.flash.environments.staging]
 
@@ -92,6 +93,7 @@ def test_every_key_is_read(root: Path) -> None:
     assert settings.dependency_group == "worker"
     assert settings.size_limit_bytes == 1500 * 2**20
     assert settings.start_timeout_s == 90
+    assert settings.allow_secrets == ("fixtures/**", "a.py:0123456789ab")
     assert settings.environments == {
         "staging": EnvironmentSettings(None, accept_host_wheels=False),
         "production": EnvironmentSettings("local", accept_host_wheels=True),

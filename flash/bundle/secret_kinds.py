@@ -172,8 +172,8 @@ KINDS: Final[tuple[Kind, ...]] = (
     ),
     _kind(
         "a private key",
-        "PuTTY-User-Key-File-",
-        rf"PuTTY-User-Key-File-\d[^\0]{{20,4000}}?Private-Lines: \d+\s+(?P<secret>{_B64}{{40,80}})",
+        "Private-Lines:",
+        rf"Private-Lines: \d+\s+(?P<secret>{_B64}{{40,80}})",
         is_random=False,
     ),
 )

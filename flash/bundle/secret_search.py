@@ -18,6 +18,7 @@ __all__ = ["Found", "find_in_value", "find_secrets", "hidden"]
 
 _LONG_LINE: Final = 5000
 _MOST_IN_FILE: Final = 500
+_MOST_BY_CHANCE: Final = 20
 # slow on purpose: a fingerprint must not tell a short password to somebody who tries many
 _ROUNDS: Final = 20_000
 _CODE: Final = re.compile(
@@ -148,10 +149,19 @@ def _candidates(text: bytes, path: str) -> Iterator[tuple[str, int, int]]:
             if is_token(text[slice(*match.span("secret"))].decode("ascii")):
                 yield "a token in a header", *match.span("secret")
     if not _FULL_OF_HASHES.search(path):
-        for match in _LITERAL.finditer(text):
-            value = match["secret"].decode("ascii")
-            if is_random(value) and not is_encoded_text(value) and not _is_in_long_line(text, match.start()):
-                yield "a value drawn by chance", *match.span("secret")
+        yield from _drawn_by_chance(text)
+
+
+def _drawn_by_chance(text: bytes) -> list[tuple[str, int, int]]:
+    found: list[tuple[str, int, int]] = []
+    for match in _LITERAL.finditer(text):
+        value = match["secret"].decode("ascii")
+        if is_random(value) and not is_encoded_text(value) and not _is_in_long_line(text, match.start()):
+            found.append(("a value drawn by chance", *match.span("secret")))
+            if len(found) > _MOST_BY_CHANCE:
+                # ids of data come by the dozen, secrets do not
+                return []
+    return found
 
 
 def _runs(text: bytes) -> bytes:
@@ -231,6 +241,6 @@ def find_in_value(name: str, value: str, path: str) -> Iterator[Found]:
 
 def _is_in_long_line(text: bytes, position: int) -> bool:
     """Whether the line is one of a file that was made by a program."""
-    start = text.rfind(b"\n", 0, position) + 1
-    end = text.find(b"\n", position)
-    return (len(text) if end < 0 else end) - start > _LONG_LINE
+    least, most = max(0, position - _LONG_LINE), position + _LONG_LINE
+    start, end = text.rfind(b"\n", least, position), text.find(b"\n", position, most)
+    return (end if end >= 0 else min(most, len(text))) - (start if start >= 0 else least) > _LONG_LINE

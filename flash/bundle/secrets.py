@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.secret_search import Found, find_in_value, find_secrets
-from flash.errors import BuildError, SecretFound
+from flash.errors import BuildError, SecretFound, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -173,7 +173,10 @@ class _Allowance:
         self.text = text
         self.is_used = False
         self._fingerprint = _FINGERPRINT.fullmatch(text)
-        self._spec = None if self._fingerprint else GitIgnoreSpec.from_lines([text])
+        try:
+            self._spec = None if self._fingerprint else GitIgnoreSpec.from_lines([text])
+        except ValueError as error:
+            raise SettingsError(f"[tool.flash]: allow-secrets has {text!r}, which is no pattern: {error}") from error
 
     def covers(self, found: Found) -> bool:
         if self._fingerprint is not None:

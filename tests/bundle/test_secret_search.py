@@ -208,6 +208,15 @@ def test_what_is_drawn_by_chance_is_found_under_any_name() -> None:
     assert len(found) > 180
 
 
+def test_ids_by_the_dozen_are_data() -> None:
+    """Of a few, each may be a key; what says that it is one is one."""
+    make = Maker(12)
+    ids = [make.mixed(24) for _ in range(40)]
+    assert len(kinds("\n".join(f'"id": "{one}",' for one in ids[:10]), "data.json")) == 10
+    rows = [f'"id": "{one}",' for one in ids] + [f'"api_key": "{make.mixed(24)}"']
+    assert kinds("\n".join(rows), "data.json") == ["a key or token in an assignment"]
+
+
 @given(st.binary(max_size=400), st.sampled_from(["a.py", "a.yaml", "a.ipynb", "uv.lock"]))
 def test_any_bytes_can_be_looked_at(data: bytes, path: str) -> None:
     """Nothing is raised, and what is found is what stands there."""

@@ -10,7 +10,7 @@ from fakes_secrets import assigned_values, known_shapes, private_keys
 
 from flash.bundle.discover import discover
 from flash.bundle.secrets import MARK, refuse_secrets
-from flash.errors import BuildError, DiscoveryError, SecretFound
+from flash.errors import BuildError, DiscoveryError, SecretFound, SettingsError
 from flash.model.app import App
 
 if TYPE_CHECKING:
@@ -111,6 +111,12 @@ def test_allowances_that_allow_nothing_are_told(tmp_path: Path) -> None:
     ]
     assert notes[2].startswith("! a.py:1: ")
     assert len(notes) == 3
+
+
+def test_an_allowance_that_is_no_pattern_is_refused(tmp_path: Path) -> None:
+    """It would allow nothing, and nobody would know why."""
+    with pytest.raises(SettingsError, match="allow-secrets has '!', which is no pattern"):
+        refuse_secrets(tmp_path, (), NOTHING, allowed=["!"])
 
 
 def test_a_private_key_is_found_under_any_name(tmp_path: Path) -> None:
