@@ -139,12 +139,12 @@ def check_served(declared: Sequence[Declared], module: Module) -> None:
     served = [endpoint for endpoint in declared if endpoint.endpoint.spec.id is None]
     folders = module.path.split("/")[:-1]
     has_dots = any("." in folder for folder in folders) or "." in PurePosixPath(module.path).stem
-    if served and (not module.name or has_dots):
+    if served and (module.name in ("", "__main__") or has_dots):
         raise DiscoveryError(
             "the file declares an endpoint, but no worker can import it under this name",
             path=module.path,
             line=served[0].location.line,
-            hint="rename it: no dots in the names of files and folders, and no __init__.py at the top",
+            hint="rename it: no dots in the names of files and folders, and no __init__.py or __main__.py at the top",
         )
 
 

@@ -14,7 +14,7 @@ from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.factories import Factories
 from flash.bundle.merged import evaluated
 from flash.bundle.modules import FLASH_NAMES, Modules, read_module, read_modules
-from flash.bundle.parsing import uncollected
+from flash.bundle.parsing import content_of, uncollected
 from flash.bundle.reader import Reader
 from flash.bundle.sources import BUILT_IN, FLASHIGNORE, GITIGNORE, NEVER, TESTS
 from flash.errors import BuildError, DeclarationError, DiscoveryError
@@ -82,6 +82,7 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
         reader.read()
     unread = [reader.module for reader in readers if reader.unread]
     evaluations = evaluate(root, unread, modules) if unread else {}
+    notes += _notes_on_notebooks(modules, root)
     for reader in readers:
         found = evaluated(reader, evaluations[reader.module.name]) if reader.unread else reader.declared
         check_served(found, reader.module)
@@ -92,6 +93,13 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
         raise _nothing_found(modules, root, ignored)
     owners = {function.key: function.name for endpoint in declared for function in endpoint.functions}
     return App(app_name, tuple(endpoint.finished(modules, owners) for endpoint in declared), tuple(notes))
+
+
+def _notes_on_notebooks(modules: Modules, root: Path) -> Iterator[str]:
+    for path in modules.notebooks:
+        content = content_of(root, path)
+        if b"Endpoint(" in content and any(f"{name} import".encode() in content for name in FLASH_NAMES):
+            yield f"{path}: endpoints in a notebook are not read: write them into a module"
 
 
 def _mentions_flash(module: Module) -> bool:

@@ -98,7 +98,10 @@ def evaluate(node: ast.expr, module: Module, modules: Modules) -> Any:
         Unreadable: It cannot be known without running the file.
         DeclarationError: A value type of Flash refuses its arguments, or has no such member.
     """
-    return _Evaluator(module, modules, 0).value(node)
+    try:
+        return _Evaluator(module, modules, 0).value(node)
+    except RecursionError:
+        raise Unreadable(module, node, "it is nested too deeply") from None
 
 
 class _Evaluator:

@@ -17,7 +17,7 @@ from flash.bundle.parsing import content_of, nodes_below, parsed, parsing, state
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -152,10 +152,12 @@ class Modules:
 
     Attributes:
         source_folder: ``"src"`` where modules are imported from that folder, else the empty string: from the root.
+        notebooks: Paths of what is no module, although it holds Python.
     """
 
-    def __init__(self, modules: Iterable[Module], *, source_folder: str = "") -> None:
+    def __init__(self, modules: Iterable[Module], *, source_folder: str = "", notebooks: Sequence[str] = ()) -> None:
         self.source_folder = source_folder
+        self.notebooks = notebooks
         self._by_name = {module.name: module for module in modules}
         self._folders = {folder for name in self._by_name for folder in _prefixes(name.split(".")[:-1])}
         self._needed: dict[str, tuple[str, ...]] = {}
@@ -327,12 +329,14 @@ def read_modules(root: Path, files: Iterable[str]) -> Modules:
         BuildError: The project has a top-level module that takes Flash's own name.
         DiscoveryError: A file is not Python, or cannot be read.
     """
+    files = tuple(files)
     paths = tuple(path for path in files if path.endswith((".py", ".so", ".pyd")) or "/" in path)
+    notebooks = tuple(path for path in files if path.endswith(".ipynb"))
     python = tuple(path for path in paths if path.endswith(".py"))
     folder = _source_folder(root, python)
     _refuse_our_name(paths, folder)
     with parsing():
-        return Modules([_read(root, path, folder) for path in python], source_folder=folder)
+        return Modules([_read(root, path, folder) for path in python], source_folder=folder, notebooks=notebooks)
 
 
 def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
