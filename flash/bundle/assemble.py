@@ -17,6 +17,7 @@ from flash.bundle.discover import app_of
 from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
+from flash.bundle.handlers import handler_name
 from flash.bundle.layers import Compressing, Damaged, Member
 from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
@@ -222,7 +223,10 @@ class _Build:
         )
 
         def staged_tree(manifest: Manifest) -> Path:
-            stage(staging, (*own.values(), Member.of_text(MANIFEST_NAME, manifest.text())))
+            # handlers are what a worker starts; here the modules themselves are imported
+            handlers = {handler_name(endpoint.name) for endpoint in app}
+            members = (member for member in own.values() if member.name not in handlers)
+            stage(staging, (*members, Member.of_text(MANIFEST_NAME, manifest.text())), snapshot)
             return staging
 
         manifest = describe(manifest, staged_tree, found.tree, self._describer, self._cache, self._tell)

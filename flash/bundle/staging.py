@@ -106,10 +106,11 @@ def _runtime() -> Iterator[Member]:
             yield Member(f"flash/{file.relative_to(package).as_posix()}", content, len(content))
 
 
-def stage(staging: Path, members: Iterable[Member]) -> None:
+def stage(staging: Path, members: Iterable[Member], snapshot: Snapshot) -> None:
     """Put *members* into the tree.
 
-    The project's files are links where they can be: what describes writes to none that has another name.
+    Files of the project are links to them where they can be: making a file takes a hundred times as long. Who describes
+    writes to none that has another name.
     """
     made: set[str] = set()
     for member in members:
@@ -118,13 +119,19 @@ def stage(staging: Path, members: Iterable[Member]) -> None:
             (staging / folder).mkdir(parents=True, exist_ok=True)
             made.add(folder)
         place = os.path.join(staging, member.name)  # noqa: PTH118  20,000 of them
-        if isinstance(member.content, Path):
-            _link(member.content, place)
+        if isinstance(member.content, Path) or member.content is _content_of(snapshot, member.name):
+            _link(snapshot.root / member.name, place)
             continue
         mode = 0o755 if member.is_executable else 0o644
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(member.content)
+
+
+def _content_of(snapshot: Snapshot, path: str) -> bytes | None:
+    file = snapshot.files.get(path)
+    # what is generated may have the name of a file of the project
+    return None if file is None else file.content
 
 
 def _link(source: Path, place: str) -> None:
