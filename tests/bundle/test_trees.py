@@ -14,7 +14,7 @@ from fakes_bundle import QUEUE, flash_build, project, write
 from flash.bundle.discover import discover
 from flash.bundle.modules import read_modules
 from flash.bundle.sources import project_files
-from flash.errors import BuildError, DiscoveryError
+from flash.errors import DiscoveryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
