@@ -30,8 +30,11 @@ _STAND_INS_IN_RANDOM: Final = re.compile(
 )
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _HEX: Final = re.compile(r"(?:0x)?(?:[0-9a-f]+|[0-9A-F]+)")
-# hashes and public keys say what they are
-_NAMED: Final = re.compile(r"(?:sha\d{1,3}|md5|blake\w*|h1)[-:=]|AAAA[BC]3Nza|MII[A-Za-z0-9+/]{5}|data:|[a-z]{2,12}://")
+# hashes, public keys, and ids of things at Stripe, OpenAI, Clerk and their like say what they are
+_NAMED: Final = re.compile(
+    r"(?:sha\d{1,3}|md5|blake\w*|h1)[-:=]|AAAA[BC]3Nza|MII[A-Za-z0-9+/]{5}|data:|[a-z]{2,12}://|"
+    r"(?:user|org|team|acct|cus|sub|plan|price|prod|proj|asst|file|thread|run|msg|evt|phc|pk|pub)[_.-]"
+)
 _RANDOM: Final = re.compile(r"[A-Za-z0-9+/_=.~-]+")
 _PARTS: Final = re.compile(r"[-_./:+=~ ]+")
 # a word with at most a number behind it: sha256, Llama3, 7b, V12

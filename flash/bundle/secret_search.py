@@ -35,6 +35,7 @@ _FULL_OF_HASHES: Final = re.compile(
 # whatever has a known shape has a run of such characters, and its mark in it or right before it
 _RUN: Final = 20
 _BEFORE_RUN: Final = 24
+_LONGEST_RUN: Final = 4096
 _IN_RUNS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/.~%"
 _AS_RUNS: Final = bytes(ord("a") if one in _IN_RUNS else ord(" ") for one in range(256))
 _LEAST_RUN: Final = b"a" * _RUN
@@ -172,7 +173,8 @@ def _runs(text: bytes) -> bytes:
     while start >= 0:
         end = flat.find(b" ", start)
         end = len(text) if end < 0 else end
-        found.append(text[max(0, start - _BEFORE_RUN) : end])
+        # an image is one long stretch, and no part of it has a boundary before it
+        found.append(text[max(0, start - _BEFORE_RUN) : min(end, start + _LONGEST_RUN)])
         start = flat.find(_LEAST_RUN, end)
     return b"\n".join(found)
 
