@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.reading import printable
-from flash.cli.render import counted, kind, size_text, table
+from flash.cli.render import counted, kind, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from flash.bundle.contents import Contents, Part
     from flash.model.manifest import Manifest, Resource
 
-__all__ = ["aligned", "contents_data", "contents_text", "shortened", "tree_data", "tree_text"]
+__all__ = ["aligned", "contents_data", "contents_text", "explained", "shortened", "tree_data", "tree_text"]
 
 _WIDEST: Final = 30
 _MOST_DETAILED: Final = 25
 """Endpoints that get lines of their own; more of them have one each."""
 _MOST_SIBLINGS: Final = 100
-_INDENT: Final = 4
+_WIDEST_KEY: Final = 11
+_NARROWEST: Final = 20
 
 
 def contents_text(contents: Contents, *, width: int | None = None) -> str:
@@ -49,7 +50,7 @@ def contents_text(contents: Contents, *, width: int | None = None) -> str:
     ]
     if manifest.excluded:
         left_out = [(printable(name), printable(reason)) for name, reason in sorted(manifest.excluded.items())]
-        lines += ["", "Left out:", *table(left_out)]
+        lines += ["", "Left out:", *explained(left_out, width=width)]
     return "\n".join(lines)
 
 
@@ -166,19 +167,53 @@ def shortened(text: str, width: int) -> str:
     return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 
+def explained(rows: Sequence[tuple[str, str]], *, width: int | None = None, indent: int = 2) -> list[str]:
+    """Names and what there is to say of each, which goes on below itself where a line ends.
+
+    Args:
+        rows: Names are never cut: they are what one looks for.
+        width: None: a line takes whatever it takes.
+        indent: Before each name.
+    """
+    wide = max((len(name) for name, _ in rows), default=0)
+    lines: list[str] = []
+    for name, value in rows:
+        head = f"{'':{indent}}{name:<{wide}}  "
+        if width is None or len(head) + len(value) <= width:
+            lines.append(f"{head}{value}".rstrip())
+            continue
+        # what stands between two commas stays together
+        tied = ", ".join(one.replace(" ", "\0") for one in value.split(", ")) if ", " in value else value
+        wrapped = textwrap.wrap(
+            tied,
+            max(width, len(head) + _NARROWEST),
+            initial_indent=head,
+            subsequent_indent=" " * len(head),
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        lines += [line.replace("\0", " ") for line in wrapped]
+    return lines
+
+
 def _endpoints(manifest: Manifest, width: int | None) -> list[str]:
     heads = [
         (printable(name), kind(one), _short(_hardware(one)), f"{one.workers_min}-{one.workers_max} workers")
         for name, one in manifest.resources.items()
     ]
-    lines = aligned(heads, right=set(), width=width)
     if len(heads) > _MOST_DETAILED:
-        return lines
+        return aligned(heads, right=set(), width=width)
+    lines = aligned(heads, right=set())
+    if width is not None and max(map(len, lines), default=0) > width:
+        # a name is never cut where it is what one looks for
+        lines = [f"  {name}  {', '.join(words)}" if len(name) < width // 3 else f"  {name}" for name, *words in heads]
     found = []
-    for line, (name, one) in zip(lines, manifest.resources.items(), strict=True):
-        found.append(line)
-        for key, value in _details(manifest, name, one).items():
-            found += _wrapped(f"{'':{_INDENT}}{key:<13}", value, width)
+    for line, head, (name, one) in zip(lines, heads, manifest.resources.items(), strict=True):
+        details = _details(manifest, name, one)
+        if head[1] not in line:
+            details = {"kind": ", ".join(head[1:]), **details}
+        rows = [(f"{key:<{_WIDEST_KEY}}", value) for key, value in details.items()]
+        found += [line, *explained(rows, width=width, indent=4)]
     return found
 
 
@@ -200,12 +235,6 @@ def _details(manifest: Manifest, name: str, resource: Resource) -> dict[str, str
         "fingerprint": resource.fingerprint[:12],
     }
     return {key: printable(value) for key, value in known.items() if value}
-
-
-def _wrapped(head: str, value: str, width: int | None) -> list[str]:
-    if width is None or len(head) + len(value) <= width:
-        return [f"{head}{value}"]
-    return textwrap.wrap(value, max(width, len(head) + 20), initial_indent=head, subsequent_indent=" " * len(head))
 
 
 def _sizes(contents: Contents, width: int | None) -> list[str]:

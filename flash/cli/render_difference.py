@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from flash.bundle.reading import printable
 from flash.cli.render import counted, size_text
-from flash.cli.render_artifact import aligned, shortened
+from flash.cli.render_artifact import aligned, explained, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,10 +46,10 @@ def difference_text(found: Difference, before: str, after: str, *, width: int | 
     if found.is_empty:
         return "\n".join([*lines, "", "Nothing differs but how they are packed: a worker gets the same files."])
     for title, block in (
-        ("Build", _changes(found.about)),
-        ("Endpoints", _endpoints(found)),
+        ("Build", _changes(found.about, width)),
+        ("Endpoints", _endpoints(found, width)),
         ("Distributions", _distributions(found, width)),
-        ("Left out", _changes(found.excluded)),
+        ("Left out", _changes(found.excluded, width)),
         ("Files", _files(found, width)),
     ):
         if block:
@@ -109,15 +109,15 @@ def _short(value: str) -> str:
     return value[:12] if is_digest else shortened(printable(value), _LONGEST_VALUE)
 
 
-def _changes(changes: Sequence[Changed], indent: str = "") -> list[str]:
+def _changes(changes: Sequence[Changed], width: int | None, *, indent: int = 2) -> list[str]:
     rows = [(f"{_mark(one)} {printable(one.name)}", _value(one)) for one in changes]
-    return [f"{indent}{line}" for line in aligned(rows, right=set())]
+    return explained(rows, width=width, indent=indent)
 
 
-def _endpoints(found: Difference) -> list[str]:
-    lines = _changes(found.endpoints)
+def _endpoints(found: Difference, width: int | None) -> list[str]:
+    lines = _changes(found.endpoints, width)
     for name, changes in found.settings.items():
-        lines += [f"  ~ {printable(name)}", *_changes(changes, "    ")]
+        lines += [f"  ~ {printable(name)}", *_changes(changes, width, indent=6)]
     return lines
 
 

@@ -20,7 +20,7 @@ from flash.bundle.difference import difference
 from flash.cli import render_artifact, render_difference
 from flash.cli.main import main
 from flash.deploy.envelope import read_envelope
-from flash.model.manifest import Resource
+from flash.model.manifest import FunctionEntry, Resource
 
 if TYPE_CHECKING:
     from fakes_cli import FakeServices
@@ -119,6 +119,21 @@ def test_many_endpoints_have_a_line_each(tmp_path: Path) -> None:
     lines = render_artifact.contents_text(found).splitlines()
     assert sum(line.startswith("  worker_") for line in lines) == 100
     assert not any("fingerprint" in line for line in lines)
+
+
+def test_a_long_name_is_never_cut_and_its_details_are_wrapped_below(tmp_path: Path) -> None:
+    """A route stays with its function, an image's name can be copied."""
+    functions = [FunctionEntry(name=f"f{n}", module="m", http_method="GET", http_path=f"/things/{n}") for n in range(9)]
+    endpoint = Resource(is_load_balanced=True, functions=functions, image_name="image-" * 20, gpu_ids="AMPERE_16")
+    manifest = MANIFEST.model_copy(
+        update={"resources": {"long-" * 13: endpoint}, "routes": {}, "excluded": {"torch": "because " * 20}}
+    )
+    lines = render_artifact.contents_text(read(tmp_path, demo(manifest=manifest)), width=80).splitlines()
+    assert f"  {'long-' * 13}" in lines
+    assert "    kind         load-balanced, AMPERE_16, 0-1 workers" in lines
+    assert any("image-" * 20 in line for line in lines)
+    assert all(f"GET /things/{n} → f{n}" in "\n".join(lines) for n in range(9))
+    assert max(len(line) for line in lines if "image-" not in line) <= 80
 
 
 def test_a_tree_collapses_what_is_too_much_to_read(tmp_path: Path) -> None:
