@@ -22,12 +22,14 @@ class Kind:
         marks: One of them is part of each.
         expression: Finds it; the group ``secret`` is what must not be printed, the whole match where there is none.
         is_random: Whether it is drawn by chance, so that words and runs in it show a placeholder.
+        reach: How far before its mark it may begin; 0: with the mark.
     """
 
     name: str
     marks: tuple[bytes, ...]
     expression: bytes
     is_random: bool = True
+    reach: int = 0
 
     @property
     def pattern(self) -> re.Pattern[bytes]:
@@ -35,8 +37,10 @@ class Kind:
         return re.compile(self.expression)
 
 
-def _kind(name: str, marks: str, expression: str, *, is_random: bool = True) -> Kind:
-    return Kind(name, tuple(mark.encode("ascii") for mark in marks.split()), expression.encode("ascii"), is_random)
+def _kind(name: str, marks: str, expression: str, *, is_random: bool = True, reach: int = 0) -> Kind:
+    return Kind(
+        name, tuple(mark.encode("ascii") for mark in marks.split()), expression.encode("ascii"), is_random, reach
+    )
 
 
 _END: Final = r"(?![A-Za-z0-9_])"
@@ -80,7 +84,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     _kind("a Slack token", "xapp-", rf"{_START}xapp-\d-[A-Z0-9]{{8,14}}-\d{{8,16}}-[0-9a-f]{{32,80}}{_END}"),
     _kind("a Slack webhook", "hooks.slack.com/", r"hooks\.slack\.com/(?:services|workflows)/[A-Za-z0-9+/]{40,60}"),
     # Discord docs, "Webhook resource"; GH discord_bot_token, DS discord
-    _kind("a Discord webhook", "/api/webhooks/", r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,72}"),
+    _kind("a Discord webhook", "/api/webhooks/", r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,72}", reach=14),
     # GL stripe-access-token; Stripe docs, "API keys". Publishable keys are no secrets
     _kind(
         "a Stripe key",
@@ -90,7 +94,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     # GL anthropic-api-key, anthropic-admin-api-key
     _kind("an Anthropic key", "sk-ant-", rf"{_START}sk-ant-[a-z]+\d\d-[\w-]{{60,140}}"),
     # GL openai-api-key: the middle is base64 for "OpenAI"
-    _kind("an OpenAI key", "T3BlbkFJ", rf"{_START}sk-(?:[a-zA-Z]+-)?[\w-]{{20,100}}T3BlbkFJ[\w-]{{20,100}}"),
+    _kind("an OpenAI key", "T3BlbkFJ", rf"{_START}sk-(?:[a-zA-Z]+-)?[\w-]{{20,100}}T3BlbkFJ[\w-]{{20,100}}", reach=128),
     # keys of other services that speak OpenAI's protocol: GH openrouter_api_key, deepseek_api_key
     _kind("an OpenRouter key", "sk-or-v1-", rf"{_START}sk-or-v1-[0-9a-f]{{64}}{_END}"),
     # GL huggingface-access-token, huggingface-organization-api-token
@@ -122,7 +126,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         rf"(?:AccountKey|SharedAccessKey)=(?P<secret>{_B64}{{43,88}}={{0,2}})",
     ),
     # GL azure-ad-client-secret
-    _kind("an Azure client secret", "Q~", r"(?<![\w~.-])(?P<secret>[\w~.]{3}\dQ~[\w~.-]{31,34})(?![\w~.-])"),
+    _kind("an Azure client secret", "Q~", r"(?<![\w~.-])(?P<secret>[\w~.]{3}\dQ~[\w~.-]{31,34})(?![\w~.-])", reach=4),
     # Microsoft docs, "Shared access signature": the signature of a URL
     _kind("an Azure signature", "&sig= ?sig=", r"[?&]sig=(?P<secret>[A-Za-z0-9%+/]{43,70}(?:%3[Dd]|=))"),
     # GL jwt: header and claims are JSON, so both begin with base64 for {"
@@ -139,7 +143,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     _kind("a DigitalOcean token", "dop_v1_ doo_v1_ dor_v1_", rf"{_START}do[opr]_v1_[0-9a-f]{{64}}{_END}"),
     # GL vault-service-token, vault-batch-token, hashicorp-tf-api-token
     _kind("a Vault token", "hvs. hvb.", rf"{_START}hv[bs]\.[\w-]{{90,300}}"),
-    _kind("a Terraform token", ".atlasv1.", rf"{_START}[A-Za-z0-9]{{14}}\.atlasv1\.[\w=-]{{60,70}}"),
+    _kind("a Terraform token", ".atlasv1.", rf"{_START}[A-Za-z0-9]{{14}}\.atlasv1\.[\w=-]{{60,70}}", reach=14),
     # GL doppler-api-token, linear-api-key, notion-api-token, postman-api-token, pulumi-api-token, grafana-*
     _kind(
         "a Doppler token",
@@ -155,7 +159,7 @@ KINDS: Final[tuple[Kind, ...]] = (
     # GL shopify-*
     _kind("a Shopify token", "shpat_ shpca_ shppa_ shpss_", rf"{_START}shp(?:at|ca|pa|ss)_[0-9a-fA-F]{{32}}{_END}"),
     # DS telegram_token; Telegram, "Bot API", authorizing your bot
-    _kind("a Telegram token", ":AA", rf"{_START}\d{{8,10}}:AA[\w-]{{33}}(?![\w-])"),
+    _kind("a Telegram token", ":AA", rf"{_START}\d{{8,10}}:AA[\w-]{{33}}(?![\w-])", reach=10),
     # Docker docs, "Access tokens"; GH docker_personal_access_token
     _kind("a Docker token", "dckr_pat_ dckr_oat_", rf"{_START}dckr_[op]at_[\w-]{{27,40}}"),
     # GL 1password-service-account-token, age-secret-key
@@ -169,6 +173,7 @@ KINDS: Final[tuple[Kind, ...]] = (
         rf"-----BEGIN (?:[A-Z0-9]{{1,12}} ){{0,2}}PRIVATE KEY(?: BLOCK)?-----"
         rf"(?P<secret>(?:[^-]|-(?!-)){{0,400}}?{_B64}{{40,80}}[^-]{{0,20000}})",
         is_random=False,
+        reach=48,
     ),
     _kind(
         "a private key",

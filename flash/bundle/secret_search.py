@@ -21,6 +21,8 @@ _MOST_IN_FILE: Final = 500
 _MOST_BY_CHANCE: Final = 20
 # slow on purpose: a fingerprint must not tell a short password to somebody who tries many
 _ROUNDS: Final = 20_000
+_IMAGE: Final = re.compile(rb"\"image/[a-z+]{2,16}\": \"[^\"]{100,}\"")
+"""What a cell of a notebook has drawn: most of the file. It is one line, so that those of the rest stay."""
 _CODE: Final = re.compile(
     r"\.(?:py[wix]?|ipynb|[cm]?[jt]sx?|json[5lc]?|go|rs|java|kt|c|cc|cpp|cu|h|hpp|cs|rb|php|swift|scala|r|jl|lua|md|rst|html?|xml|css|svg|csv|tsv)$",
     re.IGNORECASE,
@@ -36,6 +38,7 @@ _FULL_OF_HASHES: Final = re.compile(
 _RUN: Final = 20
 _BEFORE_RUN: Final = 24
 _LONGEST_RUN: Final = 4096
+_FARTHEST: Final = 24_000
 _IN_RUNS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+/.~%"
 _AS_RUNS: Final = bytes(ord("a") if one in _IN_RUNS else ord(" ") for one in range(256))
 _LEAST_RUN: Final = b"a" * _RUN
@@ -113,6 +116,8 @@ def find_secrets(text: bytes, path: str) -> Iterator[Found]:
         text: In any encoding that has ASCII in it.
         path: The file's, which says how to read it.
     """
+    if path.endswith(".ipynb"):
+        text = _IMAGE.sub(b"", text)
     taken: list[tuple[int, int]] = []
     for kind, start, end in _candidates(text, path):
         if not any(start < other_end and end > other_start for other_start, other_end in taken):
@@ -180,21 +185,29 @@ def _runs(text: bytes) -> bytes:
 
 
 def _of_known_shape(text: bytes, runs: bytes) -> Iterator[tuple[str, int, int]]:
-    last: Kind | None = None
     for mark, kind in _MARKS:
         # the heading of a key is not in the run that follows it
-        if kind is last or mark not in (runs if kind.is_random else text):
+        if mark not in (runs if kind.is_random else text):
             continue
-        last = kind
-        pattern = kind.pattern
-        for match in pattern.finditer(text):
-            start, end = match.span("secret") if "secret" in pattern.groupindex else match.span()
-            value = text[start:end]
-            begin = next((one for one in kind.marks if value.startswith(one)), b"")
-            body = value[len(begin) :].decode("ascii", errors="replace")
+        for match in _at_marks(text, mark, kind):
+            start, end = match.span("secret") if "secret" in match.re.groupindex else match.span()
+            body = text[start:end].removeprefix(mark).decode("ascii", errors="replace")
             if not kind.is_random or not is_placeholder(body, in_random=True):
                 # a key begins at its heading
                 yield kind.name, (start if kind.is_random else match.start()), end
+
+
+def _at_marks(text: bytes, mark: bytes, kind: Kind) -> Iterator[re.Match[bytes]]:
+    """Where the mark is looked for first, a long text costs what a search for fixed bytes costs."""
+    pattern, position = kind.pattern, text.find(mark)
+    while position >= 0:
+        if kind.reach:
+            match = pattern.search(text, max(0, position - kind.reach), position + _FARTHEST)
+        else:
+            match = pattern.match(text, position)
+        if match is not None:
+            yield match
+        position = text.find(mark, position + len(mark) if match is None else max(position + 1, match.end()))
 
 
 def _in_urls(text: bytes) -> Iterator[tuple[str, int, int]]:
