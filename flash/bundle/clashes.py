@@ -16,6 +16,7 @@ from flash.model.manifest import MANIFEST_NAME
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from flash.bundle.asked import Asked
     from flash.bundle.installed import Distribution
     from flash.bundle.requirements import Requirements
     from flash.model.app import App
@@ -44,13 +45,14 @@ _OF_IMAGES: Final = frozenset(
 def refuse_contradictions(requirements: Requirements) -> None:
     """A version that one asks for must suit all who ask for the same; what is needed indirectly the installer tells."""
     _refuse_unlocked(requirements)
-    everything = (*requirements.asked, *requirements.constraints)
-    for pinned in everything:
+    by_name: dict[str, list[Asked]] = {}
+    for asked in (*requirements.asked, *requirements.constraints):
+        if asked.name not in requirements.excluded:
+            by_name.setdefault(asked.name, []).append(asked)
+    for pinned in (each for same in by_name.values() for each in _first_of_each_pin(same)):
         version = pinned.pin
-        if version is None or pinned.name in requirements.excluded:
-            continue
-        for other in everything:
-            if other.name == pinned.name and not other.requirement.specifier.contains(version, prereleases=True):
+        for other in by_name[pinned.name]:
+            if version is not None and not other.requirement.specifier.contains(version, prereleases=True):
                 raise DependencyError(
                     f"{str(other.requirement)!r} ({other.by}) contradicts {str(pinned.requirement)!r} ({pinned.by}"
                     f"{f', at {pinned.path}:{pinned.line}' if pinned.endpoint is not None else ''})",
@@ -58,6 +60,14 @@ def refuse_contradictions(requirements: Requirements) -> None:
                     path=other.path,
                     line=other.line,
                 )
+
+
+def _first_of_each_pin(asked: Iterable[Asked]) -> list[Asked]:
+    found: dict[str, Asked] = {}
+    for each in asked:
+        if each.pin is not None:
+            found.setdefault(each.pin, each)
+    return list(found.values())
 
 
 def _refuse_unlocked(requirements: Requirements) -> None:

@@ -20,7 +20,7 @@ from packaging.utils import canonicalize_name
 from flash.bundle.asked import Asked, asked_of_endpoints, merged, refuse_unbuilt
 from flash.bundle.chosen import SOURCE_NAMES, choose
 from flash.bundle.listed import REQUIREMENTS_NAME
-from flash.bundle.needs import applies, closure, target_environment
+from flash.bundle.needs import Needs, applies, target_environment
 from flash.bundle.refused import refuse_pinned_pydantic, refuse_unhashed
 from flash.bundle.wanted import Wanted
 from flash.errors import BuildError, DependencyError
@@ -122,18 +122,20 @@ class Requirements:
         That is what it asks for, what the project's files ask for, what its modules import, with all that these need or
         may use where it is there, and what others find by its entry points.
         """
+        needs = Needs(distributions, self._environment, may_use=True)
         known = {each.name: each for each in distributions}
+        of_module: dict[str, set[str]] = {}
+        for each in distributions:
+            for module in (each.name, *(top.split(".")[0] for top in each.top_level)):
+                of_module.setdefault(module, set()).add(each.name)
         plugins = [Requirement(each.name) for each in distributions if each.is_plugin]
+        own = self._asked_by_endpoint()
+        shared = needs.of([*own.get(None, ()), *plugins])
 
         def of(endpoint: DeclaredEndpoint) -> tuple[Distribution, ...]:
             imported = self._imports.get(endpoint.name, frozenset())
-            modules = [
-                Requirement(each.name)
-                for each in distributions
-                if not imported.isdisjoint({each.name, *(top.split(".")[0] for top in each.top_level)})
-            ]
-            asked = [each.requirement for each in self.asked if each.endpoint in (None, endpoint.name)]
-            names = closure([*asked, *modules, *plugins], known, self._environment, may_use=True)
+            modules = [Requirement(name) for module in imported for name in of_module.get(module, ())]
+            names = shared | needs.of([*own.get(endpoint.name, ()), *modules])
             return tuple(known[name] for name in sorted(names & known.keys()))
 
         return {endpoint.name: of(endpoint) for endpoint in _built(self._app)}
@@ -216,16 +218,19 @@ class Requirements:
         return [f"left out, as its marker does not hold for the workers, {workers}: {named}"]
 
     def _needed_by_endpoint(self, distributions: Iterable[Distribution]) -> dict[str, set[str]]:
-        known = {distribution.name: distribution for distribution in distributions}
+        needs = Needs(distributions, self._environment)
+        own = self._asked_by_endpoint()
+        shared = needs.of(own.get(None, ()))
         return {
-            endpoint.name: closure(
-                [asked.requirement for asked in self.asked if asked.endpoint in (None, endpoint.name)],
-                known,
-                self._environment,
-            )
-            | self._imports.get(endpoint.name, frozenset())
+            endpoint.name: shared | needs.of(own.get(endpoint.name, ())) | self._imports.get(endpoint.name, frozenset())
             for endpoint in _built(self._app)
         }
+
+    def _asked_by_endpoint(self) -> dict[str | None, list[Requirement]]:
+        found: dict[str | None, list[Requirement]] = {}
+        for asked in self.asked:
+            found.setdefault(asked.endpoint, []).append(asked.requirement)
+        return found
 
 
 def plan_requirements(
@@ -267,12 +272,13 @@ def plan_requirements(
         *(chosen.listed.asked if lock is None else (*lock.pins, *lock.left_out)),
         *asked_of_endpoints(app, root),
     )
-    asked = tuple(each for each in everything if applies(each.requirement, environment))
+    apply = [applies(each.requirement, environment) for each in everything]
+    asked = tuple(each for each, holds in zip(everything, apply, strict=True) if holds)
     plan = Requirements(
         excluded=excluded,
         provided={},
         asked=asked,
-        inapplicable=tuple(each for each in everything if each not in asked),
+        inapplicable=tuple(each for each, holds in zip(everything, apply, strict=True) if not holds),
         constraints=tuple(each for each in chosen.listed.constraints if applies(each.requirement, environment)),
         lock=None,
         notes=(),
