@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -393,3 +394,13 @@ def test_a_file_that_is_no_artifact_is_an_error(
     captured = capsys.readouterr()
     assert captured.err.startswith("✗ pyproject.toml: cannot read the artifact")
     assert "hint: flash build makes an artifact" in captured.err
+
+
+def test_the_library_for_bills_is_loaded_for_bills_only(built: Path) -> None:
+    """It takes longer to import than everything else that looks into an artifact."""
+    code = "import sys; from flash.cli.main import main; main(sys.argv[1:]); sys.exit('cyclonedx' in sys.modules)"
+    without = subprocess.run([sys.executable, "-c", code, "inspect", str(built)], check=False, capture_output=True)
+    with_bill = subprocess.run(
+        [sys.executable, "-c", code, "inspect", str(built), "--sbom", "-"], check=False, capture_output=True
+    )
+    assert (without.returncode, with_bill.returncode) == (0, 1)
