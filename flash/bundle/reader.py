@@ -276,15 +276,7 @@ class Reader:
         """What may make or serve an endpoint when the file is imported, in a way that was not read."""
         seen = set[int]()
         for statement in self.module.body:
-            if isinstance(statement, ast.ClassDef):
-                # a subclass of Endpoint makes one when it is called
-                seen |= {id(node) for base in statement.bases for node in nodes_below(base)}
-            elif isinstance(statement, ast.Assign | ast.AnnAssign) and isinstance(
-                statement.value, ast.Name | ast.Attribute
-            ):
-                # another name for it is known for it
-                named = [] if self._is_served(statement.value) else nodes_below(statement.value)
-                seen |= {id(node) for node in named if isinstance(node, ast.Name | ast.Attribute)}
+            seen |= self._harmless(statement)
             for node in executed(statement):
                 if id(node) in seen:
                     continue
@@ -293,6 +285,9 @@ class Reader:
                     seen |= {id(each) for each in nodes_below(called)}
                 elif isinstance(node, ast.Call):
                     self._refuse_foreign_call(node)
+                    if self._is_endpoint(node.func):
+                        # of one that is known by its id it makes a client
+                        seen |= {id(each) for each in nodes_below(node.func)}
                     if self._may_make(node):
                         yield Unreadable(self.module, node, "it makes or serves an endpoint when the file runs")
                 elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
@@ -300,6 +295,16 @@ class Reader:
                         seen |= {id(each) for each in nodes_below(node.value)}
                     if self._hands_on(node):
                         yield Unreadable(self.module, node, "it may make or serve an endpoint when the file runs")
+
+    def _harmless(self, statement: ast.stmt) -> set[int]:
+        """Of a statement, where it gives something another name that is known for what it is."""
+        if isinstance(statement, ast.ClassDef):
+            # a subclass of Endpoint makes one when it is called
+            return {id(node) for base in statement.bases for node in nodes_below(base)}
+        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
+        if not isinstance(value, ast.Name | ast.Attribute) or self._is_served(value):
+            return set()
+        return {id(node) for node in nodes_below(value) if isinstance(node, ast.Name | ast.Attribute)}
 
     def _may_make(self, call: ast.Call) -> bool:
         return (
