@@ -22,7 +22,7 @@ def wheel(
     *,
     requires: Sequence[str] = (),
     tag: str = "py3-none-any",
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str | bytes] | None = None,
     entry_points: str | None = None,
 ) -> Path:
     """Make a wheel with one module and one script, or with *files*; the same one gives the same bytes."""

@@ -154,15 +154,16 @@ class Uv:
                 f"resolving {_count(len(wanted.requirements), 'requirement')} for Python {wanted.python_version}"
                 " on Linux x86-64"
             )
-            answer = self._run(
+            status, said = self._follow(
                 [
                     *("pip", "install", "--target", str(target), *wanted.write(Path(scratch))),
                     *("--no-compile-bytecode", "--link-mode", link_mode, *self._resolving(wanted)),
                 ],
                 cwd=target,
+                report=report,
             )
-        if answer.returncode != 0:
-            detail = words(answer.stderr)
+        if status != 0:
+            detail = words(said)
             reason, hint = reason_and_hint(
                 detail,
                 target=f"Python {wanted.python_version} on Linux x86-64",
@@ -309,20 +310,46 @@ class Uv:
     def _run(
         self, arguments: Sequence[str], *, cwd: Path | None = None, path: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        environment = self._environment | {"PATH": path}
         # uv asks the interpreter about itself, so a cwd must never be a place that shadows its modules
-        command = [_uv(), *arguments, "--no-progress", "--color", "never"]
         try:
             return subprocess.run(
-                command,
+                [_uv(), *arguments, *_PLAIN],
                 cwd=cwd,
-                env=environment,
+                env=self._environment | {"PATH": path},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
                 encoding="utf-8",
                 errors="replace",
             )
+        except OSError as error:
+            raise BuildError(f"cannot run uv: {error}", hint="reinstall the package uv") from error
+
+    def _follow(self, arguments: Sequence[str], *, cwd: Path, report: Report) -> tuple[int, str]:
+        """Run uv, tell of large downloads when they begin, and return its exit status and what it said."""
+        lines: list[str] = []
+        try:
+            with subprocess.Popen(
+                [_uv(), *arguments, *_PLAIN],
+                cwd=cwd,
+                env=self._environment | {"PATH": ""},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                encoding="utf-8",
+                errors="replace",
+            ) as process:
+                try:
+                    for line in process.stderr or ():
+                        lines.append(line)
+                        begun = _DOWNLOADING.match(line)
+                        if begun is not None:
+                            report(f"downloading {begun[1]} ({begun[2]} {begun[3]})")
+                except BaseException:
+                    # an interrupted build leaves no uv behind
+                    process.kill()
+                    raise
+                return process.wait(), "".join(lines)
         except OSError as error:
             raise BuildError(f"cannot run uv: {error}", hint="reinstall the package uv") from error
 
@@ -345,6 +372,10 @@ def child_environment(outer: Mapping[str, str]) -> dict[str, str]:
             # pip separates several values by spaces, uv wants commas for these two
             kept[ours] = ",".join(value.split()) if ours == "UV_FIND_LINKS" else value
     return kept | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1", "LC_ALL": "C.UTF-8"}
+
+
+_PLAIN: Final = ("--no-progress", "--color", "never")
+_DOWNLOADING: Final = re.compile(r"Downloading ([\w.-]+) \(([\d.]+)\s*(\w+)\)")
 
 
 def _is_on(environment: Mapping[str, str], *names: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -75,6 +76,31 @@ def failure(install: Callable[..., dict[str, str]], *requirements: str, **keywor
 def test_what_an_index_has_is_installed(install: Callable[..., dict[str, str]]) -> None:
     """The newest that has a wheel for the target."""
     assert install("app") == {"app": "1.0", "lib": "2.0", "native": "1.0"}
+
+
+def test_large_downloads_are_told_when_they_begin(index: Index, wheels: Path, tmp_path: Path) -> None:
+    """With their size; what is in the cache is none."""
+    wheel(wheels, "large", files={"large.bin": os.urandom(3 * 2**20)})
+    uv = Uv({"UV_DEFAULT_INDEX": index.url, "UV_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)})
+    told: list[list[str]] = [[], []]
+    for lines, name in zip(told, "ab", strict=True):
+        uv.install(Wanted(("large", "lib"), "3.12"), target=tmp_path / name, report=lines.append)
+    assert [lines[1:-1] for lines in told] == [["downloading large (3.0 MiB)"], []]
+
+
+def test_after_an_interrupted_installation_the_next_one_succeeds(index: Index, wheels: Path, tmp_path: Path) -> None:
+    """The one that was interrupted is over, and holds no lock of uv's cache any more."""
+    wheel(wheels, "large", files={"large.bin": os.urandom(3 * 2**20)})
+
+    def interrupt(line: str) -> None:
+        if line.startswith("downloading"):
+            raise KeyboardInterrupt
+
+    uv = Uv({"UV_DEFAULT_INDEX": index.url, "UV_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)})
+    wanted = Wanted(("large", "lib"), "3.12")
+    with pytest.raises(KeyboardInterrupt):
+        uv.install(wanted, target=tmp_path / "a", report=interrupt)
+    assert len(uv.install(wanted, target=tmp_path / "b", report=lambda _: None)) == 2
 
 
 def test_a_missing_wheel_names_the_distribution_and_those_that_are_there(
