@@ -62,7 +62,11 @@ def write(
             if limit_bytes is not None and size > limit_bytes:
                 raise _too_large(size, limit_bytes, largest)
     except OSError as error:
-        raise BuildError(f"cannot write the artifact: {error.strerror or error}", path=str(out)) from error
+        raise BuildError(
+            f"cannot write the artifact: {error.strerror or error}",
+            path=str(out),
+            hint="the folder has to be writable, and its disk not full",
+        ) from error
     return digest.hexdigest(), size
 
 
