@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle.secret_search import Found, find_in_value, find_secrets
-from flash.errors import BuildError, SecretFound, SettingsError
+from flash.errors import BuildError, FlashError, SecretFound, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from flash.bundle.secret_search import Found
     from flash.model.app import App
 
 __all__ = ["MARK", "Secrets", "refuse_secrets"]
@@ -85,6 +86,9 @@ class Secrets:
         Raises:
             BuildError: One cannot be read.
         """
+        # its patterns take a while to compile, which an unchanged build has no need of
+        from flash.bundle.secret_search import find_secrets
+
         for path in files:
             data = _read(root / path, path)
             if len(data) > _READ_BYTES:
@@ -97,8 +101,19 @@ class Secrets:
                 self._marks[path] = _Marks(text)
             self._sort_out(find_secrets(text, path))
 
+    @contextmanager
+    def told_first(self) -> Iterator[None]:
+        """What was found is told in place of what is wrong with the project otherwise: that may quote it."""
+        try:
+            yield
+        except FlashError:
+            self.refuse()
+            raise
+
     def look_at(self, app: App) -> None:
         """Look at the values of ``env=``, and of a template's variables; after the files."""
+        from flash.bundle.secret_search import find_in_value
+
         for endpoint in app:
             template = endpoint.spec.template
             where = endpoint.location

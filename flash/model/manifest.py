@@ -118,6 +118,13 @@ class Resource(_Wire):
     fingerprint: str = ""
     """sha256 over what its workers may run or read; empty where that is not known."""
 
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _references(cls, value: object) -> object:
+        # what others mean by it is no reference of ours
+        is_ours = isinstance(value, dict) and all(isinstance(one, str) for pair in value.items() for one in pair)
+        return value if is_ours else None
+
     @model_validator(mode="before")
     @classmethod
     def _one_volume_is_a_list(cls, data: object) -> object:

@@ -9,7 +9,7 @@ import pytest
 from fakes_secrets import assigned_values, known_shapes, private_keys
 
 from flash.bundle.discover import discover
-from flash.bundle.secrets import MARK, refuse_secrets
+from flash.bundle.secrets import MARK, Secrets, refuse_secrets
 from flash.errors import BuildError, DiscoveryError, SecretFound, SettingsError
 from flash.model.app import App
 
@@ -236,3 +236,14 @@ def test_what_a_module_raises_is_told_without_its_secret(tmp_path: Path) -> None
     with pytest.raises(DiscoveryError, match=r"bad token \*\*\*") as caught:
         app_of(tmp_path, files)
     assert TOKEN not in str(caught.value)
+
+
+def test_a_secret_is_told_before_anything_else_that_is_wrong(tmp_path: Path) -> None:
+    """Whose message may quote it; what is wrong besides is told where there is none."""
+    files = write(tmp_path, app_DOT_py=f"x = '{TOKEN}'\nno python")
+    secrets = Secrets()
+    secrets.look_into(tmp_path, files)
+    with pytest.raises(SecretFound), secrets.told_first():
+        app_of(tmp_path, files)
+    with pytest.raises(DiscoveryError), Secrets().told_first():
+        app_of(tmp_path, files)

@@ -58,6 +58,13 @@ def test_the_manifest_has_the_reference_only(tmp_path: Path) -> None:
     assert "secrets" not in plain.as_json()["resources"]["greeter"]
 
 
+@pytest.mark.parametrize("value", [["HF_TOKEN"], "HF_TOKEN", {"TOKEN": {"name": "HF_TOKEN"}}, 3])
+def test_a_manifest_of_others_may_mean_something_else_by_it(value: object) -> None:
+    """It can be read none the less."""
+    data = {"resources": {"greeter": {"secrets": value}}}
+    assert Manifest.parse(data).resources["greeter"].secrets is None
+
+
 @pytest.mark.parametrize("name", ["", "hf_token", "HF-TOKEN", "1TOKEN", "a b", None, 3, "X" * 101])
 def test_a_name_is_one_of_a_variable(name: object) -> None:
     """In upper case: a value in its place is noticed."""
