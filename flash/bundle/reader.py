@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flash.bundle.declared import Declared, FoundFunction, declaration_error, located
 from flash.bundle.evaluate import Unreadable, evaluate
 from flash.bundle.factories import Factories, executed, is_endpoint
+from flash.bundle.leftovers import Leftovers, refuse_foreign, refuse_guarded, refuse_nested
 from flash.bundle.modules import (
     FLASH_NAMES,
     Definition,
@@ -19,10 +20,8 @@ from flash.bundle.modules import (
     FlashName,
     Module,
     Modules,
-    Value,
-    is_main_guard,
 )
-from flash.bundle.parsing import nodes_below, statements_below
+from flash.bundle.parsing import statements_below
 from flash.errors import DeclarationError, DiscoveryError
 from flash.model.app import Location
 from flash.model.endpoint import HTTP_METHODS, Endpoint
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 __all__ = ["Reader"]
 
 _REMOTE: Final = FlashName("remote")
-_IMPORTERS: Final = frozenset({"__import__", "import_module"})
-_BY_NAME: Final = frozenset({"eval", "exec", "globals", "locals", "vars"})
 _ROUTES: Final = frozenset(method.lower() for method in HTTP_METHODS)
 
 
@@ -86,9 +83,10 @@ class Reader:
                 nodes = (node for node in executed(statement) if isinstance(node, ast.expr))
                 node = next(node for node in nodes if id(node) in self._understood)
                 self.unread.append(Unreadable(self.module, node, "whether it is made depends on a condition"))
-        self._refuse_nested()
-        self._refuse_guarded()
-        self.unread += self._not_understood()
+        refuse_nested(self.modules, self.module)
+        refuse_guarded(self.module, self._is_maker)
+        served = {name for name, each in self._named.items() if each is None or not each.endpoint.is_client}
+        self.unread += Leftovers(self.module, self.modules, self._factories, served=served, understood=self._understood)
 
     # ------------------------------------------------------------------------------------------------------ Statements
 
@@ -124,7 +122,7 @@ class Reader:
             if self._is_maker(decorator) or self._is_remote(decorator):
                 uses += self._apply(found, decorator)
             else:
-                self._refuse_foreign(node.name, decorator)
+                refuse_foreign(self.modules, self.module, node.name, decorator)
         if uses > 1:
             raise declaration_error(
                 f"{node.name!r} is decorated for {uses} endpoints or routes",
@@ -270,143 +268,11 @@ class Reader:
             )
         return evaluate(given[0], self.module, self.modules)
 
-    # -------------------------------------------------------------------------------------------------------- Refusing
-
-    def _not_understood(self) -> Iterator[Unreadable]:
-        """What may make or serve an endpoint when the file is imported, in a way that was not read."""
-        seen = set[int]()
-        for statement in self.module.body:
-            seen |= self._harmless(statement)
-            for node in executed(statement):
-                if id(node) in seen:
-                    continue
-                if id(node) in self._understood:
-                    called = node.func if isinstance(node, ast.Call) else node
-                    seen |= {id(each) for each in nodes_below(called)}
-                elif isinstance(node, ast.Call):
-                    self._refuse_foreign_call(node)
-                    if self._is_endpoint(node.func):
-                        # of one that is known by its id it makes a client
-                        seen |= {id(each) for each in nodes_below(node.func)}
-                    if self._may_make(node):
-                        yield Unreadable(self.module, node, "it makes or serves an endpoint when the file runs")
-                elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-                    if isinstance(node, ast.Attribute) and self._is_public(node):
-                        seen |= {id(each) for each in nodes_below(node.value)}
-                    if self._hands_on(node):
-                        yield Unreadable(self.module, node, "it may make or serve an endpoint when the file runs")
-
-    def _harmless(self, statement: ast.stmt) -> set[int]:
-        """Of a statement, where it gives something another name that is known for what it is."""
-        if isinstance(statement, ast.ClassDef):
-            # a subclass of Endpoint makes one when it is called
-            return {id(node) for base in statement.bases for node in nodes_below(base)}
-        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
-        if not isinstance(value, ast.Name | ast.Attribute) or self._is_served(value):
-            return set()
-        return {id(node) for node in nodes_below(value) if isinstance(node, ast.Name | ast.Attribute)}
-
-    def _may_make(self, call: ast.Call) -> bool:
-        return (
-            self._factories.makes_endpoints(self.module, call)
-            or self._is_remote(call)
-            or self._is_used(call)
-            or _is_dynamic(call)
-        )
-
-    def _is_public(self, node: ast.Attribute) -> bool:
-        """Whether it is a name of Flash: what stands before its dot is nothing but a way to it."""
-        meaning = self.modules.meaning(self.module, node)
-        return isinstance(meaning, FlashName) and bool(meaning.name)
-
-    def _hands_on(self, node: ast.Name | ast.Attribute) -> bool:
-        """Whether somebody who is given what *node* stands for could make or serve an endpoint with it."""
-        meaning = self.modules.meaning(self.module, node)
-        if isinstance(meaning, FlashName):
-            return meaning.name in ("", "Endpoint") or (meaning == _REMOTE and meaning.spelling != FLASH_NAMES[0])
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
-            return node.attr == "modules"
-        return self._is_served(node) or self._factories.is_factory(meaning)
-
-    def _is_served(self, node: ast.expr) -> bool:
-        if not isinstance(node, ast.Name) or node.id not in self._named:
-            return False
-        declared = self._named[node.id]
-        return declared is None or not declared.endpoint.is_client
-
-    def _is_used(self, call: ast.Call) -> bool:
-        """Whether it is a call of an endpoint that is not only a client, or of one of its routes."""
-        func = call.func
-        if isinstance(func, ast.Attribute) and func.attr in _ROUTES:
-            func = func.value
-        return self._is_served(func)
-
-    def _refuse_foreign_call(self, call: ast.Call) -> None:
-        """``api.get("/path")(function)`` of an endpoint of another file."""
-        if isinstance(call.func, ast.Call) and isinstance(call.func.func, ast.Attribute):
-            self._refuse_foreign(ast.unparse(call.args[0]) if call.args else "nothing", call.func)
-
-    def _refuse_guarded(self) -> None:
-        """An endpoint that exists only where its file is a script."""
-        for guard in filter(is_main_guard, self.module.tree.body):
-            for node in statements_below([guard]):
-                if isinstance(node, DefinitionNode) and any(map(self._is_maker, node.decorator_list)):
-                    raise DiscoveryError(
-                        f"endpoint function {node.name!r} is below `if __name__ == ...`, where no worker sees it",
-                        path=self.module.path,
-                        line=node.lineno,
-                        hint="move it to the top level of the module",
-                    )
-
-    def _refuse_foreign(self, name: str, decorator: ast.expr) -> None:
-        """An endpoint of another file: its manifest entry would depend on what that file is imported by."""
-        parts = [decorator.func] if isinstance(decorator, ast.Call) else [decorator]
-        parts += [part.value for part in parts if isinstance(part, ast.Attribute)]
-        for part in parts:
-            meaning = self.modules.meaning(self.module, part)
-            if (
-                isinstance(meaning, Value)
-                and meaning.module is not self.module
-                and isinstance(meaning.node, ast.Call)
-                and is_endpoint(self.modules, meaning.module, meaning.node.func)
-            ):
-                raise DiscoveryError(
-                    f"{name!r} is decorated with an Endpoint of {meaning.module.path}",
-                    path=self.module.path,
-                    line=decorator.lineno,
-                    hint="decorate in the file that makes the endpoint; its functions may call those of other files",
-                )
-
-    def _refuse_nested(self) -> None:
-        """An endpoint inside a function or class would exist only once that has run."""
-        top = {id(statement) for statement in self.module.body}
-        for node in statements_below(self.module.body):
-            if id(node) in top or not isinstance(node, DefinitionNode):
-                continue
-            for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and self._is_endpoint(decorator.func):
-                    raise DiscoveryError(
-                        f"endpoint function {node.name!r} is inside a function, class or loop",
-                        path=self.module.path,
-                        line=node.lineno,
-                        hint="move it to the top level of the module, where a worker can import it",
-                    )
-
     def _is_endpoint(self, node: ast.expr) -> bool:
         return is_endpoint(self.modules, self.module, node)
 
     def _at(self, node: ast.expr) -> Location:
         return Location(self.module.path, node.lineno)
-
-
-def _is_dynamic(call: ast.Call) -> bool:
-    """Whether what it does is written in no syntax tree: Flash may be imported by it, and a name found."""
-    func = call.func
-    name = func.attr if isinstance(func, ast.Attribute) else func.id if isinstance(func, ast.Name) else ""
-    if name in _IMPORTERS:
-        given = call.args[0] if call.args else None
-        return isinstance(given, ast.Constant) and str(given.value).partition(".")[0] in FLASH_NAMES
-    return isinstance(func, ast.Name) and name in _BY_NAME
 
 
 def endpoint_of(positional: list[Any], keywords: dict[str, Any]) -> Endpoint:
