@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from flash.bundle.audit.statements import Level
@@ -42,34 +43,44 @@ class Reach:
         }
         self._modules: dict[str, Level] = {}
         self._named: dict[str, Level] = {}
+        self._known_as: dict[str, list[Unit]] = defaultdict(list)
+        self._inside: dict[Unit, list[Unit]] = defaultdict(list)
+        self._pending: list[Unit] = []
         self.levels: dict[Unit, Level] = {}
-        self._changed = True
         for function in endpoint.functions:
             self._load(function.module, Level.CERTAIN)
-        while self._changed:
-            self._changed = False
-            for module, level in list(self._modules.items()):
-                for unit in self._units[module][1:]:
-                    self._visit(unit, min(level, self._level(unit)))
+        while self._pending:
+            unit = self._pending.pop()
+            self._visit(unit, min(self._modules[unit.module], self._level(unit)))
 
     def _load(self, name: str, level: Level) -> None:
+        """Note that module *name* is imported, and with it the packages that it is in."""
         parts = name.split(".")
         for count in range(1, len(parts) + 1):
             module = ".".join(parts[:count])
-            if module in self._units and self._modules.get(module, Level.GUARDED) < level:
-                self._modules[module] = level
-                self._changed = True
-                self._visit(self._units[module][0], level)
+            known = self._modules.get(module, Level.GUARDED)
+            if module not in self._units or known >= level:
+                continue
+            self._modules[module] = level
+            top, *functions = self._units[module]
+            if known is Level.GUARDED:
+                for unit in functions:
+                    for alias in {unit.name, unit.owner} - {""}:
+                        self._known_as[alias].append(unit)
+                    if unit.parent is not None:
+                        self._inside[unit.parent].append(unit)
+            self._pending += [*functions, top]
 
     def _visit(self, unit: Unit, level: Level) -> None:
         """Note that *unit* runs, and what that brings about."""
         if level is Level.GUARDED or self.levels.get(unit, Level.GUARDED) >= level:
             return
         self.levels[unit] = level
-        self._changed = True
+        self._pending += self._inside[unit]
         for name in unit.mentions:
             if self._named.get(name, Level.GUARDED) < level:
                 self._named[name] = level
+                self._pending += self._known_as.get(name, ())
         for site in unit.sites:
             inside = min(level, site.level)
             if inside is not Level.GUARDED:
@@ -78,7 +89,9 @@ class Reach:
                     self._load(f"{site.module}.{site.name}", inside)
 
     def _level(self, unit: Unit) -> Level:
-        """How sure it is that a function runs, its module being imported."""
+        """How sure it is that a unit runs, its module being imported."""
+        if not unit.name:
+            return Level.CERTAIN
         if self._is_of_others(unit):
             return Level.GUARDED
         if not self._is_defined(unit):

@@ -321,6 +321,13 @@ class TestPerEndpoint:
         assert (finding.path, finding.is_error) == ("plot.py", False)
 
 
+def test_a_long_way_to_an_import_is_followed(tmp_path: Path) -> None:
+    """However many modules lie between."""
+    files = {f"m{number}.py": f"import m{number + 1}\n" for number in range(1500)}
+    (finding,) = audited(tmp_path, {"app.py": body("import m0"), **files, "m1500.py": "import toml\n"})
+    assert (finding.path, finding.is_error) == ("m1500.py", True)
+
+
 def test_a_setting_says_what_else_an_image_has(tmp_path: Path) -> None:
     """By the name of the distribution or of the module."""
     files = {"app.py": body("import yaml\nimport cv2.dnn")}
