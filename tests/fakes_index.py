@@ -24,6 +24,7 @@ def wheel(
     tag: str = "py3-none-any",
     files: Mapping[str, str | bytes] | None = None,
     entry_points: str | None = None,
+    python: str | None = None,
 ) -> Path:
     """Make a wheel with one module and one script, or with *files*; the same one gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -32,6 +33,7 @@ def wheel(
     contents = {
         **({f"{module}.py": f"VERSION = {version!r}\n"} if files is None else files),
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        + (f"Requires-Python: {python}\n" if python else "")
         + "".join(f"Requires-Dist: {line}\n" for line in requires),
         f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tag}\n",
         f"{info}/entry_points.txt": entry_points or f"[console_scripts]\n{name} = {module}:main\n",

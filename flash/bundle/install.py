@@ -342,9 +342,11 @@ class Uv:
                 try:
                     for line in process.stderr or ():
                         lines.append(line)
-                        begun = _DOWNLOADING.match(line)
+                        begun, extra = _DOWNLOADING.match(line), _NO_EXTRA.search(line)
                         if begun is not None:
                             report(f"downloading {begun[1]} ({begun[2]} {begun[3]})")
+                        if extra is not None:
+                            report(f"! {extra[1].replace('==', ' ')} has no extra {extra[2]!r}")
                 except BaseException:
                     # an interrupted build leaves no uv behind
                     process.kill()
@@ -376,6 +378,7 @@ def child_environment(outer: Mapping[str, str]) -> dict[str, str]:
 
 _PLAIN: Final = ("--no-progress", "--color", "never")
 _DOWNLOADING: Final = re.compile(r"Downloading ([\w.-]+) \(([\d.]+)\s*(\w+)\)")
+_NO_EXTRA: Final = re.compile(r"package `([^`]+)` does not have an extra named `([^`]+)`")
 
 
 def _is_on(environment: Mapping[str, str], *names: str) -> bool:

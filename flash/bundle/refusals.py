@@ -65,6 +65,16 @@ _MEANINGS: Final[tuple[tuple[str, str, str], ...]] = (
         "list what is needed indirectly too, as pip-compile --generate-hashes does",
     ),
     (
+        r"for package `([^`]+)` cause: Package `([^`]+)` was included as a URL dependency.*Consider adding `([^`]+)`",
+        "{0} asks for {1} by a URL, which only the project itself may: {2}",
+        "list that too, if it is a wheel; nothing is built from source",
+    ),
+    (
+        r"([\w.-]+)==(\S+) requires Python (\S+)",
+        "{0} {1} is for Python {2}",
+        "choose another version, or set python in [tool.flash]",
+    ),
+    (
         r"([\w.-]+) was not found in the cache",
         "{0} is in no cache, and UV_OFFLINE is set",
         _OFFLINE,

@@ -214,6 +214,33 @@ def test_a_wheel_is_installed_by_its_url(index: Index, install: Callable[..., di
     assert "the file of lib is not the one that was meant" in error.message
 
 
+def test_a_dependency_that_wants_another_by_url_is_named(wheels: Path, install: Callable[..., dict[str, str]]) -> None:
+    """With the URL, for whoever wants to ask for that."""
+    wheel(wheels, "greedy", requires=["lib @ git+https://a.invalid/lib.git"])
+    error = failure(install, "greedy")
+    assert error.message.endswith(
+        "greedy==1.0 asks for lib by a URL, which only the project itself may: lib @ git+https://a.invalid/lib.git"
+    )
+    assert "nothing is built from source" in error.hint
+
+
+def test_what_is_for_another_python_says_for_which(wheels: Path, install: Callable[..., dict[str, str]]) -> None:
+    """By its metadata, whatever its file is called."""
+    wheel(wheels, "young", python=">=3.13")
+    error = failure(install, "young")
+    assert error.message.endswith("young 1.0 is for Python >=3.13")
+    assert "python in [tool.flash]" in error.hint
+    assert install("young", python="3.13") == {"young": "1.0"}
+
+
+def test_an_extra_that_is_not_there_is_told(index: Index, tmp_path: Path) -> None:
+    """It may be a misspelt one."""
+    lines: list[str] = []
+    uv = Uv({"UV_DEFAULT_INDEX": index.url, "UV_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path)})
+    uv.install(Wanted(("lib[fsat]",), "3.12"), target=tmp_path / "tree", report=lines.append)
+    assert "! lib 2.0 has no extra 'fsat'" in lines
+
+
 def test_a_wheelhouse_needs_no_network(index: Index, wheels: Path, install: Callable[..., dict[str, str]]) -> None:
     """UV_FIND_LINKS and UV_NO_INDEX, or a list's own options; what is not in it is said to be not in it."""
     house = {"UV_FIND_LINKS": str(wheels), "UV_NO_INDEX": "1"}
