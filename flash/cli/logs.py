@@ -20,11 +20,12 @@ from flash.cli.status import DONE
 from flash.errors import NotAuthorized, NotFound, PlatformError, PlatformUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from flash.cli.command import Context
     from flash.cloud.address import PlatformAddress
-    from flash.project import TargetName
+    from flash.cloud.records import LiveEnvironment
+    from flash.project import Project, TargetName
 
 __all__ = ["LOGS"]
 
@@ -65,9 +66,13 @@ def _run(options: argparse.Namespace, context: Context) -> int:
             hint="flash env list shows those that there are",
         )
     endpoints = _chosen(options.name, live.endpoints, environment)
+    hide = _hiding(project, live)
     if options.follow:
-        return _follow(address, endpoints, target, options.tail, context)
-    found = {name: list(_tail(address, endpoint_id, target, options.tail, context)) for name, endpoint_id in endpoints}
+        return _follow(address, endpoints, target, options.tail, context, hide)
+    found = {
+        name: [hide(line) for line in _tail(address, endpoint_id, target, options.tail, context)]
+        for name, endpoint_id in endpoints
+    }
     shown = [_labelled(name, line, len(endpoints)) for name, lines in found.items() for line in lines]
     if target == "runpod":
         _explain_nothing({name: endpoint_id for name, endpoint_id in endpoints if not found[name]}, context)
@@ -79,6 +84,16 @@ def _run(options: argparse.Namespace, context: Context) -> int:
     if shown or context.console.as_json:
         context.console.result("\n".join(shown), data)
     return DONE
+
+
+def _hiding(project: Project, live: LiveEnvironment) -> Callable[[str], str]:
+    """What takes the values of secrets out of a line, as far as they are known here: workers may print them."""
+    from flash.deploy.secrets import Secrets, users_of
+    from flash.project import known_secrets
+
+    if live.manifest is None:
+        return str
+    return Secrets.of(live.manifest, known_secrets(project, users_of(live.manifest))).hide
 
 
 def _chosen(name: str | None, endpoints: Mapping[str, str], environment: str) -> list[tuple[str, str]]:
@@ -131,12 +146,18 @@ def _without_logs(error: PlatformError, target: TargetName) -> PlatformError:
 
 
 def _follow(
-    address: PlatformAddress, endpoints: list[tuple[str, str]], target: TargetName, tail: int, context: Context
+    address: PlatformAddress,
+    endpoints: list[tuple[str, str]],
+    target: TargetName,
+    tail: int,
+    context: Context,
+    hide: Callable[[str], str],
 ) -> int:
     names = {endpoint_id: name for name, endpoint_id in endpoints}
     # Ctrl+C is the way to end it, not an interruption of it
     with suppress(KeyboardInterrupt), interruptible():
-        for name, line in _lines(address, names, target, tail, context):
+        for name, written in _lines(address, names, target, tail, context):
+            line = hide(written)
             if context.console.as_json:
                 context.console.text(json.dumps({"endpoint": name, "line": line}, ensure_ascii=False))
             else:

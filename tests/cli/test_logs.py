@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from fakes_cli import ENDPOINTS, STATE, live
+from fakes_deploy import manifest
+from fakes_secrets import Maker
 
 from flash.cli.main import main
 from flash.errors import PlatformError, PlatformUnreachable
@@ -62,6 +65,25 @@ def test_logs_are_followed_until_ctrl_c(
     assert main(["logs", "--follow", "--tail", "5"], services) == 0
     assert capsys.readouterr().out == "gpu_worker | one\nlb_worker | GET /health\ngpu_worker | two\n"
     assert services.asked[-1] == ("follow", {"names": NAMES, "first": 5})
+
+
+@pytest.mark.parametrize("arguments", [(), ("--follow",), ("--json",), ("--follow", "--json")])
+def test_what_a_worker_prints_of_a_secret_is_hidden(
+    project: Path,
+    services: FakeServices,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    """As far as its value is known where the logs are read: Runpod shows what was printed."""
+    secret = Maker(41).mixed(24)
+    monkeypatch.setenv("HF_TOKEN", secret)
+    services.live = {"local": (replace(live("staging"), manifest=manifest("gpu_worker", secrets={"T": "HF_TOKEN"})),)}
+    services.log_lines = (("gpu_worker", f"using {secret}"),)
+    assert main(["logs", *arguments], services) == 0
+    out = capsys.readouterr().out
+    assert secret not in out
+    assert "using ***" in out
 
 
 def test_followed_lines_are_json_one_object_a_line(
