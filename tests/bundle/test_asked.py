@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from pathlib import Path
 
 import pytest
 from fakes_bundle import project, write
@@ -15,9 +16,6 @@ from flash.bundle.listed import Listed, read_requirements
 from flash.bundle.needs import applies, target_environment
 from flash.errors import DependencyError
 from flash.model.hardware import PYTHON_VERSIONS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ONE, TWO = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
@@ -196,3 +194,37 @@ def test_markers_say_the_same_on_every_machine(marker: str, python: str, world: 
         assert applies(requirement, target_environment(python)) == expected
     finally:
         packaging.markers.default_environment = here
+
+
+requirements = st.builds(
+    lambda name, extras, specifier, marker, hashed: (
+        f"{name}{extras}{specifier}" + (f"; {marker}" if marker else "") + (f" --hash={ONE}" if hashed else "")
+    ),
+    st.sampled_from(["six", "PyYAML", "zope.interface", "ruamel_yaml"]),
+    st.sampled_from(["", "[a]", "[a,b]"]),
+    st.sampled_from(["", "==1.0", ">=1,<2", "~=1.4"]),
+    st.sampled_from(["", "python_version >= '3.12'", "sys_platform == 'win32' or extra == 'x'"]),
+    st.booleans(),
+)
+
+
+@given(st.lists(requirements, max_size=6), st.data())
+def test_how_a_list_is_laid_out_changes_nothing(lines: list[str], data: st.DataObject) -> None:
+    """Comments, blank lines, continued lines, line ends, and files that are included, from folders of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain, laid_out = Path(folder, "plain"), Path(folder, "laid-out")
+        write(plain / "requirements.txt", "".join(f"{line}\n" for line in lines))
+        laid_out.mkdir()
+        text = "# what is needed\r\n\n"
+        for number, line in enumerate(lines):
+            one_of = [" ", " \\\n    ", "  ", " \\\r\n"]
+            laid = line.replace(" ", data.draw(st.sampled_from(one_of)))
+            laid += data.draw(st.sampled_from(["", "  # why", "\n# via six", "\n\n"]))
+            if data.draw(st.booleans()):
+                write(laid_out / f"more/{number}.txt", f"{laid}\n")
+                laid = f"-r{data.draw(st.sampled_from([' ', '']))}more/{number}.txt"
+            text += f"{laid}\n"
+        (laid_out / "requirements.txt").write_bytes(text.encode("utf-8-sig"))
+        one, two = (read_requirements(root / "requirements.txt", root) for root in (plain, laid_out))
+        assert [each.text for each in one.asked] == [each.text for each in two.asked]
+        assert one.hashes_required == two.hashes_required
