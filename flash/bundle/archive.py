@@ -18,7 +18,7 @@ from flash.errors import ArtifactTooLarge, BuildError, ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flash.bundle.deflate import Piece
     from flash.bundle.layers import Layer
@@ -33,7 +33,12 @@ _CHUNK: Final = 2**20
 
 
 def write(
-    out: Path, layers: Iterable[Layer], *, limit_bytes: int | None = None, largest: Sequence[str] = ()
+    out: Path,
+    layers: Iterable[Layer],
+    *,
+    limit_bytes: int | None = None,
+    largest: Sequence[str] = (),
+    table: Callable[[], str] = str,
 ) -> tuple[str, int]:
     """Join *layers* into *out*, which appears complete or not at all.
 
@@ -42,6 +47,7 @@ def write(
         layers: What goes in, in that order.
         limit_bytes: What the archive may come to.
         largest: What to name in the hint when it is more, largest first.
+        table: Of all that is large, for who looks closer.
 
     Returns:
         The sha256 in hexadecimal and the size in bytes.
@@ -60,7 +66,7 @@ def write(
                 stream.write(chunk)
                 size += len(chunk)
             if limit_bytes is not None and size > limit_bytes:
-                raise _too_large(size, limit_bytes, largest)
+                raise _too_large(size, limit_bytes, largest, table())
     except OSError as error:
         raise BuildError(
             f"cannot write the artifact: {error.strerror or error}",
@@ -110,7 +116,7 @@ def _sha256(stream: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _too_large(size: int, limit: int, largest: Sequence[str]) -> ArtifactTooLarge:
+def _too_large(size: int, limit: int, largest: Sequence[str], table: str) -> ArtifactTooLarge:
     hint = "leave packages out with --exclude, or raise size-limit-mib"
     if largest:
         hint += f"; largest: {', '.join(largest)}"
@@ -119,6 +125,7 @@ def _too_large(size: int, limit: int, largest: Sequence[str]) -> ArtifactTooLarg
         size_bytes=size,
         limit_bytes=limit,
         hint=hint,
+        detail=f"largest, unpacked:\n{table}" if table else "",
     )
 
 

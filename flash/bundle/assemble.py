@@ -24,6 +24,7 @@ from flash.bundle.modules import Modules, read_modules
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.bundle.secrets import refuse_secrets
+from flash.bundle.sizes import size_table
 from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
 from flash.bundle.staging import ARTIFACT_NAME, flash_folder, own_members, stage, staged
@@ -125,6 +126,7 @@ class _Build:
                 layers,
                 limit_bytes=request.size_limit_bytes,
                 largest=_largest(own.values(), found.distributions),
+                table=lambda: size_table(found.distributions, {one.name: one.size for one in own.values()}),
             )
             write_text(folder / MANIFEST_NAME, manifest.text())
             if request.keep_build_dir:

@@ -14,7 +14,11 @@ __all__ = ["is_written_by_runs"]
 _HEAD_BYTES: Final = 1024
 _MARKS: Final[Mapping[str, tuple[bytes, ...]]] = {
     # reports and plans; receipts
-    ".json": (b'"generator": "pytest-flash', b'"payloadType": "application/vnd.in-toto+json"'),
+    ".json": (
+        b'"generator": "pytest-flash',
+        b'"payloadType": "application/vnd.in-toto+json"',
+        b'"name": "flash:generator"',
+    ),
     ".html": (b'<meta name="generator" content="pytest-flash',),
     ".env": (b"FLASH_REPORT_OUTCOME=",),
     # JUnit XML; source: pytest 9.2

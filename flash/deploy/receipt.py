@@ -8,7 +8,6 @@ Source: in-toto Attestation Framework, "Statement layer specification v1", read 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -18,11 +17,11 @@ from pydantic.alias_generators import to_camel
 
 from flash.deploy.envelope import HINT, Envelope, Signer, is_envelope, read_envelope, read_json, shown
 from flash.errors import ReceiptError
+from flash.model.intoto import STATEMENT_TYPE, canonical, statement
 from flash.model.manifest import Manifest
 
 __all__ = [
     "PREDICATE_TYPE",
-    "STATEMENT_TYPE",
     "GitState",
     "LockedDistribution",
     "Promoted",
@@ -34,7 +33,6 @@ __all__ = [
     "seal",
 ]
 
-STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "pytest-flash:receipt/v1"
 """A URI of our own scheme: the number changes when a reader of the one before would misunderstand."""
 
@@ -137,16 +135,16 @@ class Receipt(_Part):
         predicate, the fields of this class in camel case, without the digest.
         """
         predicate = self.model_dump(mode="json", by_alias=True, exclude={"digest"})
-        return {
-            "_type": STATEMENT_TYPE,
-            "subject": [{"name": f"{self.app}/artifact.tar.gz", "digest": {"sha256": self.digest}}],
-            "predicateType": PREDICATE_TYPE,
-            "predicate": predicate,
-        }
+        return statement(
+            subject=f"{self.app}/artifact.tar.gz",
+            sha256=self.digest,
+            predicate_type=PREDICATE_TYPE,
+            predicate=predicate,
+        )
 
     def payload(self) -> bytes:
         """The statement as canonical JSON: the same receipt gives the same bytes."""
-        return _canonical(self.statement())
+        return canonical(self.statement())
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +212,4 @@ def manifest_digest(manifest: Manifest) -> str:
     """
     packed = manifest.packed()
     data = packed.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
-    return hashlib.sha256(_canonical(data)).hexdigest()
-
-
-def _canonical(data: object) -> bytes:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return hashlib.sha256(canonical(data)).hexdigest()
