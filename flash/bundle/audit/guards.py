@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 __all__ = ["Guard", "Judge", "catches_missing", "is_suppressing"]
 
@@ -137,24 +137,42 @@ class Judge:
 
 def _flags(tree: ast.Module) -> Iterator[str]:
     """Names that say whether something could be imported: bound where its absence is caught, or by asking."""
-    for node in ast.walk(tree):
-        if isinstance(node, _TRIES):
-            is_about_imports = any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in ast.walk(node))
-            asks = is_about_imports and any(catches_missing(each) is not Guard.NEVER for each in node.handlers)
-        elif isinstance(node, ast.Assign):
-            asks = any(_dotted(each).endswith("find_spec") for each in ast.walk(node.value))
-        else:
-            asks = isinstance(node, ast.With) and is_suppressing(node)
-        if asks:
-            yield from _bound(node)
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        blocks = [getattr(node, name, None) or [] for name in ("body", "orelse", "finalbody", "handlers", "cases")]
+        if isinstance(node, _TRIES) and any(catches_missing(each) is not Guard.NEVER for each in node.handlers):
+            if any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in node.body):
+                yield from _bound([*node.body, *node.orelse, *(each for one in node.handlers for each in one.body)])
+        elif isinstance(node, (ast.With, ast.AsyncWith)) and is_suppressing(node):
+            yield from _bound(node.body)
+        elif isinstance(node, ast.Assign) and _finds(node.value):
+            yield from _bound([node])
+        # statements only: a lambda's body is none
+        pending += [each for block in blocks if isinstance(block, list) for each in block]
 
 
-def _bound(node: ast.AST) -> Iterator[str]:
-    for each in ast.walk(node):
-        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store):
-            yield each.id
-        elif isinstance(each, ast.alias):
-            yield each.asname or each.name.partition(".")[0]
+def _finds(value: ast.expr) -> bool:
+    """Whether it asks for a module's place: ``find_spec(…)``, ``find_spec(…) is not None``, ``bool(find_spec(…))``."""
+    if isinstance(value, ast.Compare):
+        return _finds(value.left)
+    if isinstance(value, ast.UnaryOp):
+        return _finds(value.operand)
+    if not isinstance(value, ast.Call):
+        return False
+    return _dotted(value.func).endswith("find_spec") or any(map(_finds, value.args[:1]))
+
+
+def _bound(statements: Iterable[ast.stmt]) -> Iterator[str]:
+    for statement in statements:
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in statement.names)
+        elif isinstance(statement, ast.Assign):
+            yield from (
+                each.id for target in statement.targets for each in ast.walk(target) if isinstance(each, ast.Name)
+            )
+        elif isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            yield statement.target.id
 
 
 def catches_missing(handler: ast.ExceptHandler) -> Guard:

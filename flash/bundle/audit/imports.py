@@ -84,12 +84,13 @@ def audit_imports(
     found, reached = _by_endpoint(app, units, lacks, provided)
     paths = {module.name: module for module in modules}
     findings = [_about(lack, found[lack], paths[lack.unit.module]) for lack in lacks if lack in found]
-    return ordered(
-        [
-            *(finding for finding in findings if finding is not None),
-            *_about_unreached(lacks, reached, paths, app, provided),
-        ]
-    )
+    first: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        # the same of several lines of a file is told of the first
+        if finding is not None:
+            key = (finding.path, finding.message)
+            first[key] = min(first.get(key, finding), finding, key=lambda one: one.line or 0)
+    return ordered([*first.values(), *_about_unreached(lacks, reached, paths, app, provided)])
 
 
 def imported_names(modules: Modules, python_version: str) -> Container[str]:

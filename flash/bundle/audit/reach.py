@@ -65,8 +65,9 @@ class Reach:
             top, *functions = self._units[module]
             if known is Level.GUARDED:
                 for unit in functions:
-                    for alias in {unit.name, unit.owner} - {""}:
-                        self._known_as[alias].append(unit)
+                    for name_of_it in {unit.name, unit.owner} - {""}:
+                        self._known_as[name_of_it].append(unit)
+                        self._known_as[f"{module}:{name_of_it}"].append(unit)
                     if unit.parent is not None:
                         self._inside[unit.parent].append(unit)
             self._pending += [*functions, top]
@@ -98,10 +99,13 @@ class Reach:
             return Level.GUARDED
         if self._is_own(unit):
             return Level.CERTAIN
-        if unit.is_implicit:
-            return self._named.get(unit.owner, Level.MAYBE)
-        named = self._named.get(unit.name, Level.MAYBE)
-        return min(named, self._named.get(unit.owner, Level.MAYBE)) if unit.owner else named
+        owner = self._naming(unit.module, unit.owner) if unit.owner else Level.CERTAIN
+        return owner if unit.is_implicit else min(owner, self._naming(unit.module, unit.name))
+
+    def _naming(self, module: str, name: str) -> Level:
+        """How sure it is that something that runs names *name* of *module*."""
+        names = self._named
+        return max(names.get(name, Level.MAYBE), names.get(f"{module}:{name}", Level.MAYBE))
 
     def _is_defined(self, unit: Unit) -> bool:
         return unit.parent is None or not unit.parent.name or unit.parent in self.levels

@@ -62,6 +62,8 @@ class Unit:
         owner: The class that it is a method of, or the empty string.
         parent: The unit that it is defined in; None for a top level.
         level: How sure it is that its definition runs.
+        imported: Names that its module imports, which may be functions of others.
+        never: By identity, conditions of its module that never hold in a worker.
     """
 
     module: str
@@ -71,6 +73,8 @@ class Unit:
     level: Level = Level.CERTAIN
     sites: list[Site] = field(default_factory=list)
     statements: list[ast.AST] = field(default_factory=list)
+    imported: set[str] = field(default_factory=set)
+    never: set[int] = field(default_factory=set)
     _mentions: frozenset[str] | None = None
 
     @property
@@ -80,17 +84,21 @@ class Unit:
 
     @property
     def mentions(self) -> frozenset[str]:
-        """Every name and attribute in it, and what its imports call otherwise."""
+        """What it may call: attributes and imported names as they are, other names as ``module:name``."""
         if self._mentions is None:
             found = {site.name for site in self.sites if site.alias}
             pending: list[ast.AST] = list(self.statements)
             while pending:
                 node = pending.pop()
                 if isinstance(node, ast.Name):
-                    found.add(node.id)
+                    is_imported = node.id in self.imported or "*" in self.imported
+                    found.add(node.id if is_imported else f"{self.module}:{node.id}")
                 elif isinstance(node, ast.Attribute):
                     found.add(node.attr)
-                pending += _inside(node)
+                if id(node) not in self.never:
+                    pending += _inside(node)
+                elif isinstance(node, ast.If):
+                    pending += node.orelse
             self._mentions = frozenset(found)
         return self._mentions
 
@@ -108,8 +116,9 @@ def units_of(module: Module, python_version: str) -> list[Unit]:
     """The units of *module*, its top level first."""
     scan = _Scan(module, Judge(module.tree, python_version))
     top = Unit(module.name, statements=list(module.tree.body))
-    scan.units.append(top)
+    scan.add(top)
     scan.block(module.tree.body, top, "", Level.CERTAIN)
+    scan.imported |= {site.alias or site.name for unit in scan.units for site in unit.sites}
     return scan.units
 
 
@@ -118,6 +127,13 @@ class _Scan:
         self._module = module
         self._judge = judge
         self.units: list[Unit] = []
+        self.imported: set[str] = set()
+        self._never: set[int] = set()
+
+    def add(self, unit: Unit) -> None:
+        """Take *unit* up; what is known of the whole module is known of it too, once it is known."""
+        unit.imported, unit.never = self.imported, self._never
+        self.units.append(unit)
 
     def block(self, statements: Iterable[ast.stmt], unit: Unit, owner: str, level: Level) -> None:
         for statement in statements:
@@ -137,7 +153,7 @@ class _Scan:
             inner = Unit(
                 self._module.name, statement.name, owner, parent=unit, level=level, statements=list(statement.body)
             )
-            self.units.append(inner)
+            self.add(inner)
             self.block(statement.body, inner, "", level)
         elif isinstance(statement, ast.ClassDef):
             self.block(statement.body, unit, statement.name, level)
@@ -160,7 +176,9 @@ class _Scan:
             guard = self._judge.of(current.test)
             first = first or guard
             inside = {Guard.ASKED: Level.GUARDED, Guard.UNKNOWN: min(level, Level.MAYBE)}.get(guard, level)
-            if guard is not Guard.NEVER:
+            if guard is Guard.NEVER:
+                self._never.add(id(current))
+            else:
                 self.block(current.body, unit, owner, min(level, inside))
             if guard is Guard.ALWAYS:
                 return first

@@ -271,6 +271,23 @@ class TestPerEndpoint:
         (finding,) = audited(tmp_path, files)
         assert (finding.path, finding.line, finding.is_error) == ("tools.py", 2, True)
 
+    def test_a_function_of_the_same_name_elsewhere_is_another(self, tmp_path: Path) -> None:
+        """Unless it is imported, or an attribute of something."""
+        files = {
+            "tools.py": "import other\n\ndef load():\n    return other\n\ndef plain():\n    return load()\n",
+            "other.py": "def load():\n    import toml\n",
+            "cpu.py": body("from tools import plain\nreturn plain()"),
+        }
+        assert [finding.is_error for finding in audited(tmp_path, files)] == [False]
+
+    def test_what_is_never_run_calls_nothing(self, tmp_path: Path) -> None:
+        """A branch for another system."""
+        files = {
+            "tools.py": "import sys\n\ndef load():\n    import toml\n\nif sys.platform == 'win32':\n    load()\n",
+            "cpu.py": body("import tools\nreturn tools"),
+        }
+        assert [finding.is_error for finding in audited(tmp_path, files)] == [False]
+
     def test_what_nothing_calls_is_a_warning(self, tmp_path: Path) -> None:
         """A worker may never come to it."""
         files = {
@@ -420,6 +437,12 @@ def test_the_examples_are_clean(folder: Path, tmp_path: Path) -> None:
     }
     shipped = (Shipped("python-slugify", ("slugify/__init__.py",)), Shipped("rapidfuzz", ("rapidfuzz/__init__.py",)))
     assert audited(tmp_path, files, *shipped) == []
+
+
+def test_the_same_of_several_lines_is_told_of_the_first(tmp_path: Path) -> None:
+    """A file that imports much of what is missing has one gap."""
+    (finding,) = audited(tmp_path, {"app.py": body("import toml.a\nfrom toml import b\nfrom toml.c import d")})
+    assert finding.line == 5
 
 
 def test_findings_come_in_an_order_of_their_own(tmp_path: Path) -> None:
