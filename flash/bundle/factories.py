@@ -10,6 +10,7 @@ from flash.bundle.modules import (
     Definition,
     DefinitionNode,
     FlashName,
+    Import,
     Module,
     Modules,
     Value,
@@ -20,7 +21,7 @@ from flash.bundle.parsing import children, nodes_below
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from flash.bundle.modules import Import, Meaning
+    from flash.bundle.modules import Meaning
 
 __all__ = ["Factories", "executed", "is_endpoint"]
 
@@ -62,19 +63,22 @@ class Factories:
             for node in module.bindings.values()
             if isinstance(node, DefinitionNode)
         ]
-        fresh = [each for each in definitions if self._makes(each)]
+        leading = {module.name: self._leading(module) for module in reaching}
+        words = {id(each): each.module.words_of(each.node) for each in definitions}
         names = set[str]()
+
+        def may_make(each: Definition) -> bool:
+            leads = leading[each.module.name]
+            # who calls one of them has to name it
+            return leads is None or not words[id(each)].isdisjoint(leads) or not words[id(each)].isdisjoint(names)
+
+        fresh = [each for each in definitions if may_make(each) and self._makes(each)]
         while fresh:
             self._found |= {_key(each) for each in fresh}
             names |= {each.node.name for each in fresh}
             names |= {alias for module in reaching for alias in module.aliases_of(names)}
-            # who calls one of them has to name it
             fresh = [
-                each
-                for each in definitions
-                if _key(each) not in self._found
-                and any(name in each.module.source for name in names)
-                and self._makes(each)
+                each for each in definitions if _key(each) not in self._found and may_make(each) and self._makes(each)
             ]
 
     def makes_endpoints(self, module: Module, call: ast.Call) -> bool:
@@ -98,6 +102,20 @@ class Factories:
             for node in nodes_below(meaning.node)
             if isinstance(node, ast.Name | ast.Attribute)
         )
+
+    def _leading(self, module: Module) -> set[str] | None:
+        """Words of which a function of *module* has one if it makes or serves an endpoint; None where any may do."""
+        if any(self._modules.is_own(star) for star in module.stars):
+            return None
+        # what a function imports itself has no name here
+        leads = {"import", "Endpoint", "remote"}
+        for name, bound in module.bindings.items():
+            if isinstance(bound, Import):
+                if bound.module.partition(".")[0] in FLASH_NAMES or self._modules.is_own(bound.module):
+                    leads.add(name)
+            elif not isinstance(bound, DefinitionNode | ast.Constant):
+                leads.add(name)
+        return leads
 
     def _makes(self, definition: Definition) -> bool:
         module, node = definition.module, definition.node

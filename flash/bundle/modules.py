@@ -50,6 +50,8 @@ _DYNAMIC = frozenset(
 )
 """Names by which a module reaches others that cannot be read in it."""
 _MAY_BE_DYNAMIC = re.compile(rf"\b(?:{'|'.join(sorted(_DYNAMIC))})\b")
+_WORD = re.compile(r"\w+")
+_MOST_TOP_LEVEL = 30
 _IMPORTS_SRC = re.compile(rb"^[ \t]*(from|import)[ \t]+src\b", re.MULTILINE)
 
 
@@ -110,12 +112,20 @@ class Module:
     stars: list[str] = field(default_factory=list)
     _imported: tuple[str, ...] | None = None
     _is_dynamic: bool | None = None
+    _lines: list[str] = field(default_factory=list)
 
     @property
     def imported(self) -> tuple[str, ...]:  # noqa: D102  an attribute, for whoever asks
         if self._imported is None:
             self._imported = tuple(dict.fromkeys(_imported_modules(self)))
         return self._imported
+
+    def words_of(self, node: DefinitionNode) -> set[str]:
+        """The names and keywords that a function or class may have, from its ``def`` to its end."""
+        if not self._lines:
+            # those of the parser: other characters end no line of it
+            self._lines = self.source.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        return set(_WORD.findall("\n".join(self._lines[node.lineno - 1 : node.end_lineno])))
 
     @property
     def is_dynamic(self) -> bool:
@@ -236,8 +246,9 @@ class Modules:
         if self._reaching is None:
             reached = {module.name for module in self if FLASH_NAMES[0] in module.source}
             importers: dict[str, list[str]] = {}
+            own = self._may_import_own()
             for module in self:
-                if module.name not in reached:
+                if module.name not in reached and own.search(module.source):
                     for needed in self._needs(module):
                         importers.setdefault(needed, []).append(module.name)
             pending = [*reached]
@@ -247,6 +258,11 @@ class Modules:
                 pending += fresh
             self._reaching = frozenset(reached)
         return self._reaching
+
+    def _may_import_own(self) -> re.Pattern[str]:
+        """What is in a module that imports another one of the project."""
+        top = sorted(map(re.escape, self.top_level))
+        return re.compile(rf"\bfrom\s+\.|\b(?:{'|'.join(top)})\b" if len(top) <= _MOST_TOP_LEVEL else r"\bimport\b")
 
     def _needs(self, module: Module) -> tuple[str, ...]:
         """Modules of the project that importing *module* runs, by way of its import statements."""
@@ -274,11 +290,12 @@ class Modules:
     def _imported_from_elsewhere(self, module: Module) -> frozenset[str]:
         found = self._foreign.get(module.name)
         if found is None:
-            foreign = {target.split(".")[0] for target in module.imported if not self._is_own(target)}
+            foreign = {target.split(".")[0] for target in module.imported if not self.is_own(target)}
             found = self._foreign[module.name] = frozenset(foreign - {""} - sys.stdlib_module_names)
         return found
 
-    def _is_own(self, target: str) -> bool:
+    def is_own(self, target: str) -> bool:
+        """Whether importing a dotted name imports something of the project."""
         return target in self._folders or bool(self._in_project(target))
 
     def _lookup(self, module: Module, name: str, hops: int) -> Meaning | None:
