@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["Guard", "Judge", "catches_missing", "is_suppressing"]
+__all__ = ["Guard", "Judge", "catches_missing", "inner_statements", "is_suppressing"]
 
 _MISSING: Final = frozenset({"ImportError", "ModuleNotFoundError"})
 _ANYTHING: Final = frozenset({"Exception", "BaseException"})
@@ -18,6 +18,7 @@ _ANYTHING: Final = frozenset({"Exception", "BaseException"})
 _ASKS: Final = re.compile(
     r"(?i)find_(?:spec|loader)|importlib|\w*(?:available|installed)\w*|_?(?:has|have|can|with)_\w+"
 )
+_BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
 _TRIES: Final = (ast.Try, getattr(ast, "TryStar", ast.Try))
 
 
@@ -58,20 +59,25 @@ class Judge:
             "sys.version_info.minor": self._version[1],
         }
 
-    def of(self, test: ast.expr) -> Guard:
-        """What is known of *test*."""
+    def of(self, test: ast.expr, *, is_about_imports: bool = True) -> Guard:
+        """What is known of *test*.
+
+        Args:
+            test: The condition.
+            is_about_imports: Whether imports depend on it; else nobody needs to know whether it asks for one.
+        """
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-            guard = self.of(test.operand)
+            guard = self.of(test.operand, is_about_imports=is_about_imports)
             return _OPPOSITE.get(guard, guard)
         if isinstance(test, ast.BoolOp):
-            return self._joined(test)
+            return self._joined(test, is_about_imports=is_about_imports)
         value = self._value(test)
         if value is not None:
             return Guard.ALWAYS if value else Guard.NEVER
-        return Guard.ASKED if self._asks(test) else Guard.UNKNOWN
+        return Guard.ASKED if is_about_imports and self._asks(test) else Guard.UNKNOWN
 
-    def _joined(self, test: ast.BoolOp) -> Guard:
-        guards = [self.of(value) for value in test.values]
+    def _joined(self, test: ast.BoolOp, *, is_about_imports: bool) -> Guard:
+        guards = [self.of(value, is_about_imports=is_about_imports) for value in test.values]
         decides, else_ = (Guard.NEVER, Guard.ALWAYS) if isinstance(test.op, ast.And) else (Guard.ALWAYS, Guard.NEVER)
         for guard in (decides, Guard.ASKED, Guard.UNKNOWN):
             if guard in guards:
@@ -140,7 +146,6 @@ def _flags(tree: ast.Module) -> Iterator[str]:
     pending: list[ast.AST] = [tree]
     while pending:
         node = pending.pop()
-        blocks = [getattr(node, name, None) or [] for name in ("body", "orelse", "finalbody", "handlers", "cases")]
         if isinstance(node, _TRIES) and any(catches_missing(each) is not Guard.NEVER for each in node.handlers):
             if any(isinstance(each, (ast.Import, ast.ImportFrom)) for each in node.body):
                 yield from _bound([*node.body, *node.orelse, *(each for one in node.handlers for each in one.body)])
@@ -148,8 +153,18 @@ def _flags(tree: ast.Module) -> Iterator[str]:
             yield from _bound(node.body)
         elif isinstance(node, ast.Assign) and _finds(node.value):
             yield from _bound([node])
-        # statements only: a lambda's body is none
-        pending += [each for block in blocks if isinstance(block, list) for each in block]
+        pending += inner_statements(node)
+
+
+def inner_statements(node: ast.AST) -> list[ast.AST]:
+    """The statements, handlers and cases right below *node*."""
+    found: list[ast.AST] = []
+    for name in _BLOCKS:
+        block = getattr(node, name, None)
+        # the body of a lambda is no statement
+        if isinstance(block, list):
+            found += block
+    return found
 
 
 def _finds(value: ast.expr) -> bool:

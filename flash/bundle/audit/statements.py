@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle.audit.guards import Guard, Judge, catches_missing, is_suppressing
+from flash.bundle.audit.guards import Guard, Judge, catches_missing, inner_statements, is_suppressing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from flash.bundle.modules import Module
 
@@ -128,6 +128,7 @@ class _Scan:
         self._judge = judge
         self.units: list[Unit] = []
         self.imported: set[str] = set()
+        self._importing = _importing(module.tree)
         self._never: set[int] = set()
 
     def add(self, unit: Unit) -> None:
@@ -135,12 +136,13 @@ class _Scan:
         unit.imported, unit.never = self.imported, self._never
         self.units.append(unit)
 
-    def block(self, statements: Iterable[ast.stmt], unit: Unit, owner: str, level: Level) -> None:
+    def block(self, statements: Sequence[ast.stmt], unit: Unit, owner: str, level: Level) -> None:
+        has_imports = any(id(statement) in self._importing for statement in statements)
         for statement in statements:
             if isinstance(statement, (ast.Import, ast.ImportFrom)):
                 unit.sites += _sites(self._module, statement, level)
             elif isinstance(statement, ast.If):
-                guard = self._branches(statement, unit, owner, level)
+                guard = self._branches(statement, unit, owner, level, has_imports=has_imports)
                 if guard is Guard.ALWAYS and _ends(statement.body):
                     return
                 if guard is Guard.ASKED and _ends(statement.body):
@@ -168,12 +170,16 @@ class _Scan:
             for case in statement.cases:
                 self.block(case.body, unit, owner, min(level, Level.MAYBE))
 
-    def _branches(self, statement: ast.If, unit: Unit, owner: str, level: Level) -> Guard:
-        """Every branch of a chain of ``elif``; returns what is known of the first."""
+    def _branches(self, statement: ast.If, unit: Unit, owner: str, level: Level, *, has_imports: bool) -> Guard:
+        """Every branch of a chain of ``elif``; returns what is known of the first.
+
+        *has_imports*: whether there are imports among the statements that it stands between.
+        """
         first: Guard | None = None
         current = statement
         while True:
-            guard = self._judge.of(current.test)
+            is_about_imports = id(current) in self._importing or (has_imports and _ends(current.body))
+            guard = self._judge.of(current.test, is_about_imports=is_about_imports)
             first = first or guard
             inside = {Guard.ASKED: Level.GUARDED, Guard.UNKNOWN: min(level, Level.MAYBE)}.get(guard, level)
             if guard is Guard.NEVER:
@@ -213,6 +219,25 @@ class _Scan:
             # whatever goes wrong in a function is answered with something: the import that failed too
             return min(level, Level.MAYBE)
         return level
+
+
+def _importing(tree: ast.Module) -> set[int]:
+    """By identity, the statements that are imports or have one in them."""
+    above: dict[int, ast.AST] = {}
+    found: set[int] = set()
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            current: ast.AST | None = node
+            while current is not None and id(current) not in found:
+                found.add(id(current))
+                current = above.get(id(current))
+            continue
+        for inner in inner_statements(node):
+            above[id(inner)] = node
+            pending.append(inner)
+    return found
 
 
 def _ends(body: list[ast.stmt]) -> bool:
