@@ -60,7 +60,7 @@ _MEANINGS: Final[tuple[tuple[str, str, str], ...]] = (
         "choose another version, or another index",
     ),
     (
-        r"(?:`--require-hashes` mode, all requirements must have|no trusted hash was provided for).*: `?([\w.-]+)",
+        r"(?:`--require-hashes` mode, all requirements must|no trusted hash was provided for).*: `?([\w.-]+)",
         "{0} has no hash, and requirements.txt asks for one of everything",
         "list what is needed indirectly too, as pip-compile --generate-hashes does",
     ),
@@ -70,7 +70,7 @@ _MEANINGS: Final[tuple[tuple[str, str, str], ...]] = (
         "list that too, if it is a wheel; nothing is built from source",
     ),
     (
-        r"([\w.-]+)==(\S+) requires Python (\S+)",
+        r"([\w.-]+)==(\S+) requires Python ([^\s,]+(?:,[^\s,]+)*)",
         "{0} {1} is for Python {2}",
         "choose another version, or set python in [tool.flash]",
     ),
