@@ -23,7 +23,7 @@ from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
-from flash.bundle.secrets import refuse_secrets
+from flash.bundle.secrets import Secrets
 from flash.bundle.sizes import size_table
 from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
@@ -98,14 +98,19 @@ class _Build:
         sources = project_files(request.root)
         snapshot = Snapshot.of(request.root, sources.files)
         key = memo.key(request, sources, snapshot, describer=self._describer.identity)
-        modules = read_modules(request.root, sources.files)
-        app = app_of(modules, request.root, app_name=request.app_name, ignored=sources.ignored, evaluate=self._evaluate)
+        secrets = Secrets(request.allowed_secrets)
+        secrets.look_into(request.root, sources.files)
+        # an error of what follows may quote the line that has one
+        with secrets.told_first():
+            modules = read_modules(request.root, sources.files)
+            app = app_of(
+                modules, request.root, app_name=request.app_name, ignored=sources.ignored, evaluate=self._evaluate
+            )
+        secrets.look_at(app)
         self._tell(f"found {_count(len(app.endpoints), 'endpoint')}: {', '.join(endpoint.name for endpoint in app)}")
-        for line in (*app.notes, *_about_sources(sources)):
+        for line in (*secrets.refuse(), *app.notes, *_about_sources(sources)):
             self._tell(line)
         refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
-        for line in refuse_secrets(request.root, sources.files, app, allowed=request.allowed_secrets):
-            self._tell(line)
         folder = flash_folder(request.root)
         staging = folder / ".build"
         with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:

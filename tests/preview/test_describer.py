@@ -106,3 +106,27 @@ def test_schemas_come_from_the_staged_tree(tmp_path: Path) -> None:
 
     assert schema.input["properties"]["x"]["type"] == "integer"
     assert schema.output == {"items": {"type": "integer"}, "type": "array"}
+
+
+def test_a_module_that_writes_to_a_file_of_the_project_gets_a_copy(tmp_path: Path) -> None:
+    """A build stages links: what a module does when it is imported does not reach the user's own file."""
+    staging = staged(
+        tmp_path,
+        "from pathlib import Path\n"
+        "data = Path(__file__).with_name('data.txt')\n"
+        "data.write_text('changed')\n"
+        "assert data.read_text() == 'changed'\n"
+        "with open('log.txt', 'a') as log:\n    log.write('more')\n"
+        "Path('run.sh').chmod(0o700)\n"
+        "def f(x: int = 1): ...\n",
+    )
+    names = ("data.txt", "log.txt", "run.sh")
+    for name in names:
+        (tmp_path / name).write_text("mine", encoding="utf-8")
+        (tmp_path / name).chmod(0o644)
+        (staging / name).hardlink_to(tmp_path / name)
+
+    assert described(staging)["w"]["f"][""].error is None
+
+    assert [(tmp_path / name).read_text(encoding="utf-8") for name in names] == ["mine"] * 3
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in names] == [0o644] * 3
