@@ -54,6 +54,9 @@ _SECRET_PATTERNS = (
     *("id_ed25519*", "credentials*.json", "service-account*.json", "service_account*.json"),
     *("secrets.json", "secrets.toml", "secrets.yaml", "secrets.yml", ".netrc", "_netrc", ".pypirc"),
     *(".git-credentials", ".htpasswd", ".aws/", ".azure/", ".gnupg/", ".kube/", ".ssh/"),
+    *("*.ppk", "*.p8", "*.keystore", "*.ovpn", "*.tfvars", "terraform.tfstate*", ".terraformrc", ".vault-token"),
+    *("client_secret*.json", "application_default_credentials.json", "gha-creds-*.json", "kubeconfig"),
+    *(".pgpass", ".my.cnf", ".dockercfg", ".docker/config.json", ".s3cfg", ".boto"),
 )
 # No worker needs them either, but they are meant to be seen: nobody has to be warned.
 _EXAMPLE_PATTERNS = (".env*.example", ".env*.sample", ".env*.template")
