@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flash.bundle.secret_search import Found
     from flash.model.app import App
 
-__all__ = ["MARK", "Secrets", "refuse_secrets"]
+__all__ = ["MARK", "Secrets"]
 
 MARK: Final = "flash: allow-secret"
 """A comment with it allows what stands on its line; alone on a line, what stands on the next."""
@@ -42,28 +42,6 @@ _FINGERPRINT: Final = re.compile(r"(?P<path>.+):(?P<digest>[0-9a-f]{12})")
 
 _WRITTEN: Final = re.compile(rb"\\[nrt]|[\s\"'\\+()]")
 _BOMS: Final = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-
-
-def refuse_secrets(root: Path, files: Sequence[str], app: App, *, allowed: Sequence[str] = ()) -> tuple[str, ...]:
-    """Raise if there is a secret in *files*, or in an ``env=`` of *app*.
-
-    Args:
-        root: The project.
-        files: What ships of it, relative.
-        app: What it declares.
-        allowed: Of ``[tool.flash]``: patterns of paths as in ``.gitignore``, and fingerprints.
-
-    Returns:
-        What the user should know: allowances that allow nothing, files of which only the beginning was looked at.
-
-    Raises:
-        SecretFound: Names each by file and line.
-        BuildError: A file cannot be read.
-    """
-    secrets = Secrets(allowed)
-    secrets.look_into(root, files)
-    secrets.look_at(app)
-    return secrets.refuse()
 
 
 class Secrets:
@@ -126,7 +104,10 @@ class Secrets:
                 )
 
     def refuse(self) -> tuple[str, ...]:
-        """Raise if anything was found; see :func:`refuse_secrets`.
+        """Raise if anything was found.
+
+        Returns:
+            What the user should know: allowances that allow nothing, files of which only the beginning was looked at.
 
         Raises:
             SecretFound: Names each by file and line.

@@ -9,11 +9,12 @@ import pytest
 from fakes_secrets import assigned_values, known_shapes, private_keys
 
 from flash.bundle.discover import discover
-from flash.bundle.secrets import MARK, Secrets, refuse_secrets
+from flash.bundle.secrets import MARK, Secrets
 from flash.errors import BuildError, DiscoveryError, SecretFound, SettingsError
 from flash.model.app import App
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 TOKEN = known_shapes()["a GitHub token"]
@@ -27,6 +28,13 @@ def write(root: Path, **files: str) -> tuple[str, ...]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="")
     return tuple(sorted(path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()))
+
+
+def refuse_secrets(root: Path, files: Sequence[str], app: App, *, allowed: Sequence[str] = ()) -> tuple[str, ...]:
+    secrets = Secrets(allowed)
+    secrets.look_into(root, files)
+    secrets.look_at(app)
+    return secrets.refuse()
 
 
 def refused(root: Path, files: tuple[str, ...], app: App = NOTHING, allowed: tuple[str, ...] = ()) -> SecretFound:
