@@ -333,3 +333,58 @@ def test_a_readable_module_beside_one_that_is_run_is_read(tmp_path: Path) -> Non
     other = f"raise SystemExit\n{QUEUE.replace('def work', 'def other')}"
     app = read(tmp_path, computed=f"from flash import Endpoint{COMPUTED}", other=other)
     assert [endpoint.name for endpoint in app] == ["w-w", "worker"]
+
+
+SHARED = "from flash import Endpoint\napi = Endpoint(name='shared')\n@api.get('/x')\ndef served(): ...\n"
+
+
+def test_what_an_imported_file_makes_is_that_files(tmp_path: Path) -> None:
+    """Running a module imports others: their endpoints are found where they are written, once."""
+    app = read(tmp_path, shared=SHARED, worker=f"from shared import api\nfrom flash import Endpoint{COMPUTED}")
+    assert [(endpoint.name, str(endpoint.location)) for endpoint in app] == [
+        ("shared", "shared.py:2"),
+        ("w-w", "worker.py:3"),
+    ]
+
+
+def test_modules_that_import_each_other_are_run_together(tmp_path: Path) -> None:
+    """Each has its own endpoints, whichever of them was imported first."""
+    other = COMPUTED.replace("'w' for _ in range(2)", "'o' for _ in range(2)").replace("work", "other")
+    app = read(
+        tmp_path,
+        a=f"import b\nfrom flash import Endpoint{COMPUTED}",
+        b=f"import a\nfrom flash import Endpoint{other}",
+    )
+    assert {endpoint.name: endpoint.functions[0].module for endpoint in app} == {"w-w": "a", "o-o": "b"}
+
+
+@pytest.mark.parametrize(
+    "puts",
+    [
+        "def put(app): app.get('/y')(own)\nput(api)\n",
+        "for one in [own]:\n    api.post('/y')(one)\n",
+        "shared.register(own)\n",
+        "[api.get(path) for path in ['/y']][0](own)\n",
+    ],
+)
+def test_a_function_that_is_put_on_an_endpoint_of_another_file_is_refused(tmp_path: Path, puts: str) -> None:
+    """What is in the manifest would depend on which file is imported first."""
+    with pytest.raises(
+        DiscoveryError, match=r"^worker\.py:\d+: .*(?:on|with) an Endpoint of shared\.py.*\nhint: decorate"
+    ):
+        read(
+            tmp_path,
+            shared=f"{SHARED}def register(one): api.get('/y')(one)\n",
+            worker=f"import shared\nfrom shared import api\nfrom flash import Endpoint{COMPUTED}def own(): ...\n{puts}",
+        )
+
+
+def test_of_modules_that_are_run_together_the_one_that_fails_is_named(tmp_path: Path) -> None:
+    """Also where it ends the process: those before it have answered."""
+    with pytest.raises(DiscoveryError, match=r"^b\.py:3: .*ended the interpreter with status 5"):
+        read(
+            tmp_path,
+            a=f"from flash import Endpoint{COMPUTED}",
+            b=f"from flash import Endpoint\nimport os; os._exit(5){COMPUTED}",
+            c=f"from flash import Endpoint{COMPUTED}",
+        )
