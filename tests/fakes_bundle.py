@@ -53,17 +53,8 @@ class FakeInstaller:
     def key(self, wanted: Wanted) -> str:
         return wanted.digest({"index": repr(sorted(self.index.items()))})
 
-    def install(
-        self,
-        wanted: Wanted | Sequence[str],
-        *,
-        target: Path,
-        report: Report,
-        python_version: str = "",
-        excluded: Sequence[str] = (),
-    ) -> tuple[Distribution, ...]:
-        requirements: Sequence[str] = wanted.requirements if isinstance(wanted, Wanted) else wanted
-        excluded = wanted.excluded if isinstance(wanted, Wanted) else excluded
+    def install(self, wanted: Wanted, *, target: Path, report: Report) -> tuple[Distribution, ...]:
+        requirements, excluded = wanted.requirements, wanted.excluded
         self.calls.append((tuple(requirements), tuple(excluded)))
         pending, found = [re.split(r"[\[=<>;~! ]", line)[0] for line in requirements], {}
         while pending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from flash.bundle.wanted import Wanted
 from flash.errors import DependencyError, TargetPythonMissing
 
 
@@ -40,14 +41,12 @@ class FakeUv:
             raise DependencyError("cannot install")
         self.installed.append(tuple(requirements))
 
-    def install(
-        self, requirements: Sequence[str], *, target: Path, python_version: str, excluded: Sequence[str], report: object
-    ) -> tuple[()]:
+    def install(self, wanted: Wanted, *, target: Path, report: object) -> tuple[()]:
         if self.refuse_install:
             raise DependencyError("cannot install")
         target.mkdir(parents=True)
         (target / "fastapi.py").touch()
-        self.installed.append(tuple(requirements))
+        self.installed.append(wanted.requirements)
         return ()
 
     def compile(self, interpreter: Path, folder: Path) -> None:

@@ -72,7 +72,7 @@ class Cache:
         if not wanted.requirements:
             return DistributionSet(None, files={}, key=key)
         record = self._folder / "resolved" / f"{key}.json"
-        known = None if renew else self._known(record, report, key, is_fixed=wanted.hashes_required)
+        known = None if renew else self._known(record, report, key, is_fixed=wanted.is_fixed)
         if known is not None:
             return known
         now = self._now()
@@ -97,7 +97,7 @@ class Cache:
                 "files": files,
             },
         )
-        fresh_until = None if wanted.hashes_required else now + _FRESH_S
+        fresh_until = None if wanted.is_fixed else now + _FRESH_S
         return DistributionSet(place, found, files, key=key, fresh_until=fresh_until)
 
     def _known(self, record: Path, report: Report, key: str, *, is_fixed: bool) -> DistributionSet | None:

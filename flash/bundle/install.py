@@ -75,25 +75,15 @@ class Installer(Protocol):
         """
         ...
 
-    def install(
-        self,
-        wanted: Wanted | Sequence[str],
-        *,
-        target: Path,
-        report: Report,
-        python_version: str = "",
-        excluded: Sequence[str] = (),
-    ) -> tuple[Distribution, ...]:
+    def install(self, wanted: Wanted, *, target: Path, report: Report) -> tuple[Distribution, ...]:
         """Install what is *wanted* and what that needs flat into *target*, an empty folder.
 
         Its files may be links into the installer's own cache: nobody may change them where they are.
 
         Args:
-            wanted: All that is to be known; or requirements as PEP 508 has them, whose files may then be changed.
+            wanted: All that is to be known; markers are judged for its Python on Linux x86-64.
             target: Where to.
             report: Takes a line for the user now and then.
-            python_version: For mere requirements: ``"3.12"``; markers are judged for it, on Linux x86-64.
-            excluded: For mere requirements: distributions that are not downloaded, whoever asks for them.
 
         Raises:
             DependencyError: They cannot be installed; ``detail`` is what the installer said.
@@ -131,20 +121,8 @@ class Uv:
             | ({"no-index": True} if self._no_index else {})
         )
 
-    def install(
-        self,
-        wanted: Wanted | Sequence[str],
-        *,
-        target: Path,
-        report: Report,
-        python_version: str = "",
-        excluded: Sequence[str] = (),
-    ) -> tuple[Distribution, ...]:
+    def install(self, wanted: Wanted, *, target: Path, report: Report) -> tuple[Distribution, ...]:
         """Install wheels for the target platform into *target*; see `Installer`."""
-        if isinstance(wanted, Wanted):
-            link_mode = "hardlink"
-        else:
-            link_mode, wanted = "copy", Wanted(tuple(wanted), python_version, excluded=tuple(excluded))
         if not wanted.requirements:
             return ()
         target = target.absolute()
@@ -157,7 +135,7 @@ class Uv:
             status, said = self._follow(
                 [
                     *("pip", "install", "--target", str(target), *wanted.write(Path(scratch))),
-                    *("--no-compile-bytecode", "--link-mode", link_mode, *self._resolving(wanted)),
+                    *("--no-compile-bytecode", "--link-mode", "hardlink", *self._resolving(wanted)),
                 ],
                 cwd=target,
                 report=report,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.claims import claimed_folder
+from flash.bundle.wanted import Wanted
 from flash.errors import DependencyError
 
 if TYPE_CHECKING:
@@ -109,13 +110,8 @@ class Bases:
         self._report(f"installing {', '.join(requirements)} for Python {python_version}")
         with claimed_folder(self._folder, MAKING_PREFIX) as staging:
             library = staging / "library"
-            self._uv.install(
-                requirements,
-                target=library,
-                python_version=python_version,
-                excluded=(),
-                report=lambda _line: None,
-            )
+            wanted = Wanted(tuple(requirements), python_version)
+            self._uv.install(wanted, target=library, report=lambda _line: None)
             if interpreter is not None:
                 self._uv.compile(interpreter, library)
             self._settle(library, home, "")

@@ -55,7 +55,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 def test_wheels_for_the_target_are_installed_flat(uv: Uv, tmp_path: Path) -> None:
     """Markers and tags are the target's; what is excluded is not looked at; scripts and uv's own files are gone."""
     lines: list[str] = []
-    found = uv.install(["app"], target=tmp_path / "out", python_version="3.12", excluded=["heavy"], report=lines.append)
+    found = uv.install(Wanted(("app",), "3.12", excluded=("heavy",)), target=tmp_path / "out", report=lines.append)
     assert [(each.name, each.version) for each in found] == [("app", "1.0"), ("lib", "1.0"), ("new", "1.0")]
     assert sorted(tree(tmp_path / "out")) == sorted(
         f"{name}{suffix}"
@@ -73,20 +73,20 @@ def test_wheels_for_the_target_are_installed_flat(uv: Uv, tmp_path: Path) -> Non
 
 def test_another_target_gets_what_its_markers_say(uv: Uv, tmp_path: Path) -> None:
     """Whatever Python runs this."""
-    found = uv.install(["app"], target=tmp_path / "o", python_version="3.10", excluded=["heavy"], report=lambda _: None)
+    found = uv.install(Wanted(("app",), "3.10", excluded=("heavy",)), target=tmp_path / "o", report=lambda _: None)
     assert [each.name for each in found] == ["app", "lib"]
 
 
 def test_two_installations_are_the_same_bytes(uv: Uv, tmp_path: Path) -> None:
     """From a cold cache and a warm one, into folders of different names."""
     for name in ("one", "another"):
-        uv.install(["lib", "new"], target=tmp_path / name, python_version="3.12", excluded=[], report=lambda _: None)
+        uv.install(Wanted(("lib", "new"), "3.12"), target=tmp_path / name, report=lambda _: None)
     assert tree(tmp_path / "one") == tree(tmp_path / "another")
 
 
 def test_nothing_to_install_runs_nothing(uv: Uv, tmp_path: Path) -> None:
     """Not even uv."""
-    assert uv.install([], target=tmp_path / "o", python_version="3.12", excluded=[], report=lambda _: None) == ()
+    assert uv.install(Wanted((), "3.12"), target=tmp_path / "o", report=lambda _: None) == ()
     assert not (tmp_path / "o").exists()
 
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_installed_is_an_error_with_uvs_words(
 ) -> None:
     """The first line has the reason; the detail has all of it."""
     with pytest.raises(DependencyError) as raised:
-        uv.install(requirements, target=tmp_path / "o", python_version=version, excluded=[], report=lambda _: None)
+        uv.install(Wanted(tuple(requirements), version), target=tmp_path / "o", report=lambda _: None)
     assert message in raised.value.message
     assert "\n" not in raised.value.message
     assert hint in raised.value.hint
