@@ -125,7 +125,8 @@ class Resolver:
                 is_ours=True,
             )
         if self._local.dropped(name) is not None:
-            return self._of_project(name)
+            # a folder of results may have the name of what wrote them, which the image may have
+            return replace(self._of_project(name), is_ours=False)
         removed = removed_in(top, self._python_version)
         if removed is not None:
             if top == _DISTUTILS and self._installed.has("setuptools"):

@@ -351,6 +351,13 @@ def test_a_setting_says_what_else_an_image_has(tmp_path: Path) -> None:
     assert audited(tmp_path, files, provided={"worker": ["PyYAML", "cv2"]}) == []
 
 
+def test_a_folder_that_was_dropped_may_be_named_as_what_the_image_has(tmp_path: Path) -> None:
+    """As caches and results are."""
+    files = {"app.py": body("import requests\nimport wandb"), "requests/log.txt": "", "wandb/log.txt": ""}
+    ignored = {".gitignore": "requests/\nwandb/\n"}
+    assert audited(tmp_path, {**files, **ignored}, provided={"worker": ["wandb"]}) == []
+
+
 def test_what_the_user_left_out_is_a_warning(tmp_path: Path) -> None:
     """They may know that the image has it; the tables do not."""
     (finding,) = audited(tmp_path, {"app.py": body("import sklearn.svm")}, excluded={"scikit-learn": "--exclude"})

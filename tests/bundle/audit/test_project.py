@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_audit import CPU, GPU, Wheel, installed, shared_object
 from fakes_bundle import project
+from journeys.shapes import write_app
 
 from flash.bundle.audit import Finding, refuse, warnings_of
 from flash.bundle.cache import Cache
@@ -160,6 +161,29 @@ def test_a_set_is_audited_once(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / "tree")
         (tmp_path / "tree").mkdir()
         wheel = Wheel(files={NATIVE: b""})
+
+
+class Folder:
+    """Of a shell, what writing an app into it needs."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Write the files of a project."""
+        project(self.root, files)
+
+
+def test_an_app_of_every_shape_is_left_alone(tmp_path: Path) -> None:
+    """Re-exports, src of others, routes, classes, clients, functions of other files."""
+    (tmp_path / "shapes").mkdir()
+    folder = Folder(tmp_path / "shapes/app")
+    write_app(folder, "3.12", image="me/mine:1")  # type: ignore[arg-type]
+    files = {
+        path.relative_to(folder.root).as_posix(): path.read_text(encoding="utf-8") for path in folder.root.rglob("*.py")
+    }
+    assert len(files) > 10
+    assert audited(tmp_path, files, Wheel(name="tiny", files={"tiny.py": b""})) == []
 
 
 class TestRefusing:
