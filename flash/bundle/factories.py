@@ -105,17 +105,12 @@ class Factories:
 
     def _leading(self, module: Module) -> set[str] | None:
         """Words of which a function of *module* has one if it makes or serves an endpoint; None where any may do."""
-        if any(self._modules.is_own(star) for star in module.stars):
+        leads = self._modules.leading(module)
+        if leads is None:
             return None
         # what a function imports itself has no name here
-        leads = {"import", "Endpoint", "remote"}
-        for name, bound in module.bindings.items():
-            if isinstance(bound, Import):
-                if bound.module.partition(".")[0] in FLASH_NAMES or self._modules.is_own(bound.module):
-                    leads.add(name)
-            elif not isinstance(bound, DefinitionNode | ast.Constant):
-                leads.add(name)
-        return leads
+        own = {name for name, bound in module.bindings.items() if isinstance(bound, DefinitionNode)}
+        return {*(leads - own), "import", "remote"}
 
     def _makes(self, definition: Definition) -> bool:
         module, node = definition.module, definition.node

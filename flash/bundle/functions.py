@@ -138,7 +138,7 @@ def uses_of(start: Definition, modules: Modules, owners: Mapping[tuple[str, str]
 def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterator[Definition]:
     module = definition.module
     local = modules.local_imports(module, definition.node)
-    for node in nodes_below(definition.node):
+    for node in _nodes(definition, modules):
         if isinstance(node, ast.Call) and (
             is_endpoint(modules, module, node.func) or _is_named_endpoint(modules.meaning(module, node.func, local))
         ):
@@ -150,6 +150,17 @@ def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterat
                 meaning = _applied(meaning, modules)
             if isinstance(meaning, Definition):
                 yield meaning
+
+
+def _nodes(definition: Definition, modules: Modules) -> Iterator[ast.AST]:
+    """Those of a function that may use something: of one that names nothing of the project, its decorators alone."""
+    leads = modules.leading(definition.module)
+    words = definition.module.words_of(definition.node) - {definition.node.name}
+    if leads is None or "import" in words or not leads.isdisjoint(words):
+        yield from nodes_below(definition.node)
+        return
+    for decorator in definition.node.decorator_list:
+        yield from nodes_below(decorator)
 
 
 def _clients_of(value: Value, modules: Modules) -> set[str]:

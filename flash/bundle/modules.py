@@ -174,6 +174,7 @@ class Modules:
         self._closures: dict[tuple[str, ...], tuple[Module, ...]] = {}
         self._foreign: dict[str, frozenset[str]] = {}
         self._reaching: frozenset[str] | None = None
+        self._leading: dict[str, frozenset[str] | None] = {}
 
     def __iter__(self) -> Iterator[Module]:
         return iter(self._by_name.values())
@@ -239,6 +240,21 @@ class Modules:
             # endpoints of one file share it
             found = self._closures[key] = self._closure(key)
         return found
+
+    def leading(self, module: Module) -> frozenset[str] | None:
+        """Names in *module* that lead to something of the project or of Flash; None where any may."""
+        if module.name not in self._leading:
+            names = {"Endpoint"}
+            for name, bound in module.bindings.items():
+                if isinstance(bound, Import):
+                    leads = bound.module.partition(".")[0] in FLASH_NAMES or self.is_own(bound.module)
+                else:
+                    leads = not isinstance(bound, ast.Constant)
+                if leads:
+                    names.add(name)
+            has_stars = any(self.is_own(star) for star in module.stars)
+            self._leading[module.name] = None if has_stars else frozenset(names)
+        return self._leading[module.name]
 
     @property
     def reaching_flash(self) -> frozenset[str]:
