@@ -151,9 +151,11 @@ class Rules:
             name in self._names
             or name.startswith(self._starts)
             or name.endswith(self._ends)
-            or "\n" in name
-            or any(pattern.match(path[base:]) for base, pattern in self._others)
+            or self._needs_all(name, path)
         )
+
+    def _needs_all(self, name: str, path: str) -> bool:
+        return "\n" in name or any(pattern.match(path[base:]) for base, pattern in self._others)
 
     def verdict(self, name: str, path: str, *, is_below: bool) -> str | None:
         """What hides *path*; None where nothing does.
@@ -163,7 +165,7 @@ class Rules:
             path: Relative to the project; ends with a slash where it is a directory.
             is_below: Whether a pattern spoke of a folder that it lies in.
         """
-        if is_below or self._others or "\n" in name:
+        if is_below or self._needs_all(name, path):
             return verdict_of(self._layers, path)
         found = next((pattern for pattern in reversed(self._names.get(name, ())) if pattern.is_for(name, path)), None)
         for before, after, pattern in self._starred:
