@@ -98,7 +98,6 @@ class Module:
     Attributes:
         path: Relative to the root, with forward slashes.
         name: Dotted, as it is imported from the root.
-        body: Its top-level statements, with those of ``if``, ``try`` and ``with`` blocks.
         imported: Dotted names of what its import statements may mean, wherever in it they stand.
     """
 
@@ -107,12 +106,35 @@ class Module:
     tree: ast.Module
     is_package: bool
     source: str
-    body: tuple[ast.stmt, ...] = ()
-    bindings: dict[str, Import | DefinitionNode | ast.expr | None] = field(default_factory=dict)
-    stars: list[str] = field(default_factory=list)
+    _body: tuple[ast.stmt, ...] | None = None
+    _bindings: dict[str, Import | DefinitionNode | ast.expr | None] | None = None
+    _stars: list[str] = field(default_factory=list)
     _imported: tuple[str, ...] | None = None
     _is_dynamic: bool | None = None
     _lines: list[str] = field(default_factory=list)
+
+    @property
+    def body(self) -> tuple[ast.stmt, ...]:
+        """Its top-level statements, with those of ``if``, ``try`` and ``with`` blocks."""
+        # worked out for whoever asks: of most files of a large tree nobody does
+        if self._body is None:
+            self._body = tuple(_flat(self.tree.body))
+        return self._body
+
+    @property
+    def bindings(self) -> dict[str, Import | DefinitionNode | ast.expr | None]:
+        """What its names are bound to at the top; None where that is not known."""
+        if self._bindings is None:
+            self._bindings = {}
+            for statement in self.body:
+                _bind(self, self._bindings, statement)
+        return self._bindings
+
+    @property
+    def stars(self) -> list[str]:
+        """The modules that it imports all names of."""
+        _ = self.bindings  # which notes them
+        return self._stars
 
     @property
     def imported(self) -> tuple[str, ...]:  # noqa: D102  an attribute, for whoever asks
@@ -393,11 +415,7 @@ def _read(root: Path, path: str, source_folder: str) -> Module:
     parts = within.removesuffix(".py").split("/")
     is_package = parts[-1] == "__init__"
     name = ".".join(parts[:-1] if is_package else parts)
-    module = Module(path=path, name=name, tree=tree, is_package=is_package, source=source)
-    module.body = tuple(_flat(tree.body))
-    for statement in module.body:
-        _bind(module, statement)
-    return module
+    return Module(path=path, name=name, tree=tree, is_package=is_package, source=source)
 
 
 def _source_folder(root: Path, python: tuple[str, ...]) -> str:
@@ -445,36 +463,36 @@ def is_main_guard(statement: ast.stmt) -> bool:
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
-def _bind(module: Module, statement: ast.stmt) -> None:
+def _bind(module: Module, bindings: dict[str, Import | DefinitionNode | ast.expr | None], statement: ast.stmt) -> None:
     if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
-        module.stars.append(module.absolute(statement))
+        module._stars.append(module.absolute(statement))
     elif isinstance(statement, ast.Import | ast.ImportFrom):
         # an import in the other branch of a try is a fallback: the first one says what is meant
         for name, bound in _bound_by_import(module, statement).items():
-            module.bindings.setdefault(name, bound)
+            bindings.setdefault(name, bound)
     elif isinstance(statement, DefinitionNode):
-        module.bindings[statement.name] = statement
+        bindings[statement.name] = statement
     elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
             if isinstance(target, ast.Name):
-                known = target.id in module.bindings
-                module.bindings[target.id] = None if known else statement.value
+                known = target.id in bindings
+                bindings[target.id] = None if known else statement.value
             else:
-                _forget(module, target)
+                _forget(bindings, target)
     elif isinstance(statement, ast.AugAssign | ast.For | ast.AsyncFor):
-        _forget(module, statement.target)
+        _forget(bindings, statement.target)
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
         called = statement.value.func
         if isinstance(called, ast.Attribute) and called.attr in _MUTATORS:
-            _forget(module, called.value)
+            _forget(bindings, called.value)
 
 
-def _forget(module: Module, target: ast.expr) -> None:
+def _forget(bindings: dict[str, Import | DefinitionNode | ast.expr | None], target: ast.expr) -> None:
     """Names in *target* change after their assignment, so their value is not known."""
     for node in ast.walk(target):
         if isinstance(node, ast.Name):
-            module.bindings[node.id] = None
+            bindings[node.id] = None
 
 
 def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[str, Import | None]:
