@@ -21,6 +21,7 @@ from flash.bundle.handlers import handler_name
 from flash.bundle.layers import Compressing, Damaged, Member
 from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
+from flash.bundle.parsing import uncollected
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.bundle.secrets import Secrets
@@ -70,12 +71,14 @@ def build(
         BuildError: The project cannot become an artifact. One that was built before stays.
         DeclarationError: An endpoint's definition is wrong.
     """
-    try:
+    # syntax trees stay as long as the build does: looking for garbage among them finds none
+    with uncollected():
+        try:
+            return _Build(request, installer, describer, cache, report).run()
+        except Damaged as error:
+            report(f"! {error}, and made again")
+            cache.forget(error.place)
         return _Build(request, installer, describer, cache, report).run()
-    except Damaged as error:
-        report(f"! {error}, and made again")
-        cache.forget(error.place)
-    return _Build(request, installer, describer, cache, report).run()
 
 
 class _Build:
@@ -119,9 +122,10 @@ class _Build:
             # while everything else happens, which needs none of it
             packed = aside.submit(self._cache.layers, found, frozenset(sources.files), compressing, self._tell)
             own = own_members(app, snapshot, found.distributions, source_folder=modules.source_folder)
-            manifest = self._manifest(app, modules, snapshot, own, requirements, found, staging)
+            # first: what cannot be imported has its reason there
             for line in audit(request, app, modules, sources, requirements, found, self._cache, self._progress):
                 self._tell(line)
+            manifest = self._manifest(app, modules, snapshot, own, requirements, found, staging)
             own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
             layers = [*packed.result(), *_own_layers(own.values(), self._cache, compressing)]
             # what was read, described and packed was one and the same

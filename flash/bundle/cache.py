@@ -237,8 +237,8 @@ class Cache:
 
 
 def _write(path: Path, data: Mapping[str, Any]) -> None:
-    """Keep *data*, with a checksum in the first line."""
-    text = json.dumps(data, sort_keys=True)
+    """Keep *data*, with a checksum in the first line; in its own order, which is that of a function's parameters."""
+    text = json.dumps(data)
     write_text(path, f"{hashlib.sha256(text.encode()).hexdigest()}\n{text}")
 
 

@@ -120,7 +120,7 @@ def stage(staging: Path, members: Iterable[Member], snapshot: Snapshot) -> None:
             made.add(folder)
         place = os.path.join(staging, member.name)  # noqa: PTH118  20,000 of them
         if isinstance(member.content, Path) or member.content is _content_of(snapshot, member.name):
-            _link(snapshot.root / member.name, place)
+            _link(os.path.join(snapshot.root, member.name), place)  # noqa: PTH118
             continue
         mode = 0o755 if member.is_executable else 0o644
         descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), mode)
@@ -134,10 +134,10 @@ def _content_of(snapshot: Snapshot, path: str) -> bytes | None:
     return None if file is None else file.content
 
 
-def _link(source: Path, place: str) -> None:
+def _link(source: str, place: str) -> None:
     try:
         # a link to a link would be another than the file that it leads to
-        os.link(source.resolve(), place)
+        os.link(os.path.realpath(source) if os.path.islink(source) else source, place)  # noqa: PTH114
     except OSError:
         # another file system, or a file of somebody else's
         shutil.copyfile(source, place)

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
-from flash.bundle.evaluation import end_session
+from flash.bundle.evaluation import end_session, wait_for
 from flash.errors import BuildError, PreviewError
 from flash.model.manifest import CallSchema
 
@@ -119,7 +119,7 @@ class Describer:
                 start_new_session=True,
             )
             try:
-                return child.wait(self._deadline_s)
+                return wait_for(child, self._deadline_s)
             except subprocess.TimeoutExpired:
                 child.send_signal(signal.SIGABRT)
                 with suppress(subprocess.TimeoutExpired):

@@ -29,6 +29,12 @@ def {name}_work(text: str) -> str:
 """
 
 
+# in an order of its own, as parameters have one
+SCHEMA = CallSchema(
+    input={"type": "object", "properties": {"text": {"type": "string", "default": "x"}, "a": {"type": "integer"}}}
+)
+
+
 class Machine:
     """A user's cache, an index, and projects."""
 
@@ -44,7 +50,7 @@ class Machine:
                 "two": Package("2", files={"two/__init__.py": "TWO = 2", "shared/x.py": "from two"}),
             }
         )
-        self.describer = FakeDescriber({"worker": {"worker_work": {"": CallSchema(input={"type": "object"})}}})
+        self.describer = FakeDescriber({"worker": {"worker_work": {"": SCHEMA}}})
         self.lines: list[str] = []
 
     def project(self, name: str = "app", *, endpoint: str = "worker", dependencies: tuple[str, ...] = ("one",)) -> Path:
@@ -88,6 +94,7 @@ def test_an_artifact_is_the_same_with_and_without_a_cache(machine: Machine):
     """Whatever was kept, dropped or made again."""
     root = machine.project(dependencies=("one", "two"))
     first = machine.build(root)
+    assert machine.build(root).sha256 == first.sha256
     for gone in ("layers", "trees", "resolved", "described"):
         shutil.rmtree(machine.folder / "cache" / gone)
         assert machine.build(root).sha256 == first.sha256, gone

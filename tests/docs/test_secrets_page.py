@@ -9,9 +9,8 @@ from fakes_deploy import manifest
 from fakes_secrets import assigned_values, known_shapes
 
 from flash.bundle.secret_kinds import KINDS
-from flash.bundle.secrets import MARK, refuse_secrets
+from flash.bundle.secrets import MARK, Secrets
 from flash.errors import SecretFound
-from flash.model.app import App
 from flash.preview.describer import declared_environment
 
 PAGE = (Path(__file__).parents[2] / "docs/secrets.md").read_text(encoding="utf-8")
@@ -43,8 +42,10 @@ def test_the_error_is_as_shown(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "app.py").write_text(f"\n\n\nS = '{known_shapes()['a Slack token']}'\n")
     (tmp_path / "config/app.toml").write_text(f"[auth]\nclient_secret = '{assigned_values()['client_secret']}'\n")
+    secrets = Secrets(())
+    secrets.look_into(tmp_path, ["app.py", "config/app.toml"])
     with pytest.raises(SecretFound) as caught:
-        refuse_secrets(tmp_path, ["app.py", "config/app.toml"], App("demo", ()))
+        secrets.refuse()
     shown = " ".join(PAGE.split())
     error = caught.value
     assert f"✗ {error.headline} hint: {error.hint} app.py:4: a Slack token allow-secrets" in shown
