@@ -119,9 +119,9 @@ class _Build:
         with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:
             requirements, wanted, found = self._install(app, modules)
             refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
-            # while everything else happens, which needs none of it
-            packed = aside.submit(self._cache.layers, found, frozenset(sources.files), compressing, self._tell)
             own = own_members(app, snapshot, found.distributions, source_folder=modules.source_folder)
+            # while everything else happens, which needs none of it
+            packed = aside.submit(self._cache.layers, found, {*own, MANIFEST_NAME}, compressing, self._tell)
             # first: what cannot be imported has its reason there
             for line in audit(request, app, modules, sources, requirements, found, self._cache, self._progress):
                 self._tell(line)

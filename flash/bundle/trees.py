@@ -64,7 +64,9 @@ class DistributionSet:
         owners = Counter(file for distribution in self.distributions for file in set(distribution.files))
         owned = {file for file, count in owners.items() if count == 1}
         for distribution in self.distributions:
-            yield tuple(file for file in distribution.files if file in owned and file not in hidden)
+            # bytecode that a wheel brings does not ship
+            shipped = (file for file in distribution.files if file in owned and file in self.files)
+            yield tuple(file for file in shipped if file not in hidden)
         yield tuple(sorted(file for file in self.files if file not in owned and file not in hidden))
 
 

@@ -144,6 +144,32 @@ def test_what_the_project_has_hides_what_a_distribution_has(machine: Machine):
         assert content.read() == b"mine"
 
 
+def test_each_path_is_in_the_archive_once(machine: Machine):
+    """A distribution may bring what a build makes, too, or bytecode, which does not ship."""
+    machine.installer = FakeInstaller(
+        {
+            "one": Package(
+                files={
+                    "one/__init__.py": "ONE = 1",
+                    "one/__pycache__/a.pyc": "x",
+                    "one/b.pyc": "x",
+                    "requirements.txt": "theirs",
+                    "handler_worker.py": "theirs",
+                    "flash_manifest.json": "{}",
+                }
+            )
+        }
+    )
+    artifact = machine.build(machine.project())
+    with tarfile.open(artifact.path) as tar:
+        names = tar.getnames()
+        pins = tar.extractfile("requirements.txt")
+        assert pins is not None
+        assert b"one==1.0" in pins.read()
+    assert sorted(names) == sorted(set(names)) == list(artifact.files)
+    assert [name for name in names if name.startswith("one/")] == ["one/__init__.py"]
+
+
 @pytest.mark.parametrize("pattern", ["layers/*/*", "resolved/*", "described/*"])
 @pytest.mark.parametrize("damage", ["flipped", "cut", "empty"])
 def test_a_damaged_entry_is_replaced_and_told(machine: Machine, pattern: str, damage: str):

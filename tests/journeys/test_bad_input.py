@@ -202,7 +202,9 @@ def test_a_dependency_that_does_not_exist_is_named_with_the_endpoint_that_wants_
     done = project.flash("build")
 
     assert_told(
-        done, "greeter.py:3: cannot install 'absent-from-every-index' (endpoint 'greeter')", "put it there: pip download"
+        done,
+        "greeter.py:3: cannot install 'absent-from-every-index' (endpoint 'greeter')",
+        "put it there: pip download",
     )
     assert left_in(project) == set()
 

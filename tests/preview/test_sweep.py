@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from flash.deploy.journal import Journal
 from flash.bundle.claims import claimed_folder
+from flash.deploy.journal import Journal
 from flash.preview.sweep import Swept, sweep
 from flash.project import Project, Settings
 

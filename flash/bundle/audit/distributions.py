@@ -20,8 +20,9 @@ from flash.bundle.audit.shared import (
     read_object,
     read_objects,
 )
-from flash.bundle.audit.targets import Target, extension_of, target_environment
+from flash.bundle.audit.targets import Target, extension_of
 from flash.bundle.audit.wheels import EXTENSION_TAG, OTHER_PYTHON, about_extensions, about_wheel, unloadable
+from flash.bundle.needs import target_environment
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence

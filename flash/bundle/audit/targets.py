@@ -14,7 +14,7 @@ from flash.bundle.audit.images import GLIBC
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Extension", "Target", "extension_of", "target_environment"]
+__all__ = ["Extension", "Target", "extension_of"]
 
 _PLATFORM: Final = re.compile(r"(?P<machine>x86_64|aarch64)-(?:manylinux_(?P<major>\d+)_(?P<minor>\d+)|(?P<other>.+))")
 _OLDER_SPELLINGS: Final = {(2, 17): "manylinux2014", (2, 12): "manylinux2010", (2, 5): "manylinux1"}
@@ -130,16 +130,3 @@ class Target:
     def __str__(self) -> str:
         machine = self.machine.replace("_", "-")
         return f"CPython {self.python_version} on Linux {machine} with glibc"
-
-
-def target_environment(python_version: str) -> dict[str, str]:
-    """What markers are judged by: CPython on Linux x86-64."""
-    return {
-        "implementation_name": "cpython",
-        "os_name": "posix",
-        "platform_machine": "x86_64",
-        "platform_python_implementation": "CPython",
-        "platform_system": "Linux",
-        "python_version": python_version,
-        "sys_platform": "linux",
-    }
