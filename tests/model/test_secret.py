@@ -72,11 +72,10 @@ def test_a_name_is_one_of_a_variable(name: object) -> None:
         Secret(name)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("secret", known_shapes().values())
+# one in upper case could be a name; it is found by its shape in the file that has it
+@pytest.mark.parametrize("secret", [secret for secret in known_shapes().values() if not secret.isupper()])
 def test_a_value_in_place_of_the_name_is_refused_and_not_shown(secret: str) -> None:
     """It would be a reference in the manifest."""
-    if secret.isupper():
-        pytest.skip("found by its shape in the file that has it")
     with pytest.raises(DeclarationError) as caught:
         Secret(secret)
     assert secret not in str(caught.value)
