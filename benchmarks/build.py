@@ -209,9 +209,11 @@ def main() -> int:
         version = peer.install()
         home = {"HOME": str(scratch), "FLASH_HOME": str(scratch / "flash-home")}
         ours = Side(scratch / "ours", [OURS, "build"], "flash", environment(**home, UV_CACHE_DIR=str(scratch / "uv")))
+        # its first builds must not empty the cache of ours
+        apart = {**home, "FLASH_HOME": str(scratch / "none")}
         theirs = Side(
             *(scratch / "theirs", [peer.flash, "build", "--python-version", PYTHON], "runpod_flash"),
-            environment(**home, PATH=peer.path),
+            environment(**apart, PATH=peer.path),
         )
         results: dict[str, object] = {
             "python": platform.python_version(),
