@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from flash.model.app import App
     from flash.model.manifest import Manifest
 
-__all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build", "manifest_of"]
+__all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build"]
 
 
 _MOST_NAMED: Final = 5

@@ -36,7 +36,6 @@ __all__ = [
 FLASH_NAMES: Final = ("flash", "runpod_flash")
 """The spellings under which an app imports Flash."""
 
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 _MUTATORS = frozenset({"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "sort", "update"})

@@ -66,61 +66,30 @@ def carry_out(
     """
     secrets = _secrets(project, release, look.live, client)
     with secrets.hidden():
-        return _carry_out(
-            project,
+        app = project.settings.app
+        steps = plan_release(
+            release, look.live, client, rollout, app=app, environment=environment, rotated=secrets.changed
+        )
+        if planned is not None:
+            live = remembered(look.live, client, rollout)
+            planned.check(live, app=app, environment=environment, target=target, now=steps)
+        _check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete, by=allowed_by)
+        applied = apply(
+            steps,
             release,
-            look,
-            client,
-            rollout,
+            control=client,
+            rollout=rollout,
+            app=app,
             environment=environment,
-            target=target,
+            journal=Journal.of(project),
             report=secrets.telling(report),
-            allow_delete=allow_delete,
-            allowed_by=allowed_by,
-            planned=planned,
+            look=look,
+            deadline_s=project.settings.start_timeout_s,
+            who=who(release.action),
             trial=trial,
             secrets=secrets,
         )
-
-
-def _carry_out(
-    project: Project,
-    release: Release,
-    look: Look,
-    client: PlatformClient,
-    rollout: Rollout,
-    *,
-    environment: str,
-    target: TargetName,
-    report: Report,
-    allow_delete: bool,
-    allowed_by: str,
-    planned: Plan | None,
-    trial: TryBuild | None,
-    secrets: Secrets,
-) -> tuple[Applied, Plan]:
-    app = project.settings.app
-    steps = plan_release(release, look.live, client, rollout, app=app, environment=environment, rotated=secrets.changed)
-    if planned is not None:
-        live = remembered(look.live, client, rollout)
-        planned.check(live, app=app, environment=environment, target=target, now=steps)
-    _check_deletions(steps, look.live, environment=environment, allow_delete=allow_delete, by=allowed_by)
-    applied = apply(
-        steps,
-        release,
-        control=client,
-        rollout=rollout,
-        app=app,
-        environment=environment,
-        journal=Journal.of(project),
-        report=report,
-        look=look,
-        deadline_s=project.settings.start_timeout_s,
-        who=who(release.action),
-        trial=trial,
-        secrets=secrets,
-    )
-    return applied, steps
+        return applied, steps
 
 
 def _secrets(project: Project, release: Release, live: LiveEnvironment | None, client: PlatformClient) -> Secrets:
