@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
@@ -274,7 +274,7 @@ class FakePipeline:
         names = self.scenario.data.get("live")
         if names is None:
             return None
-        before = manifest({}).model_copy(update={"digest": BEFORE, "source_fingerprint": "before"})
+        before = replace(manifest({}), digest=BEFORE, source_fingerprint="before")
         return LiveEnvironment(
             id="env",
             name=environment,

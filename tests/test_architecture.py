@@ -60,6 +60,8 @@ EVERYWHERE: dict[str, set[str]] = {
     "flash.model.hardware": set(),
     "flash.model.app": set(),
     "flash.model.dispatch": set(),
+    "flash.model.manifest": set(),
+    "flash.model.wire": set(),
     "flash.model.": PYDANTIC,
     "flash.runtime.routes": PYDANTIC | {"fastapi"},
     "flash.runtime.": PYDANTIC,

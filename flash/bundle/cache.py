@@ -134,7 +134,7 @@ class Cache:
         for names in found.parts(hidden):
             if not names:
                 continue
-            key = Layers.key((name, found.files[name]) for name in names)
+            key = Layers.key((f"{found.folder}{name}", found.files[name]) for name in names)
             try:
                 layer = self._layers.get(key)
             except Damaged as error:
@@ -172,7 +172,7 @@ class Cache:
         try:
             data = _read(path)
             schemas = {
-                function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
+                function: {method: CallSchema.of(schema) for method, schema in methods.items()}
                 for function, methods in data.items()
             }
             os.utime(path)
@@ -186,7 +186,7 @@ class Cache:
     def keep_description(self, key: str, schemas: Schemas) -> None:
         """Keep what an endpoint was described as."""
         data = {
-            function: {method: schema.model_dump(mode="json", by_alias=True) for method, schema in methods.items()}
+            function: {method: schema.as_json() for method, schema in methods.items()}
             for function, methods in schemas.items()
         }
         _write(self._folder / "described" / f"{key}.json", data)

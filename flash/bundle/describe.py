@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from flash import __version__
@@ -62,23 +64,22 @@ def describe(
     contracts = {name: schemas for name, schemas in known.items() if schemas is not None}
     unknown = {name: resource for name, resource in manifest.resources.items() if name not in contracts}
     if any(resource.functions for resource in unknown.values()):
-        found = describer(stage(manifest), manifest.model_copy(update={"resources": unknown}), packages)
+        found = describer(stage(manifest), replace(manifest, resources=unknown), packages)
         for name in unknown:
             contracts[name] = found.get(name, {})
             if (key := keys[name]) is not None:
                 cache.keep_description(key, contracts[name])
     resources = {
-        name: resource.model_copy(
-            update={
-                "functions": [
-                    entry.model_copy(update={"contract": dict(contracts.get(name, {}).get(entry.name, {}))})
-                    for entry in resource.functions
-                ]
-            }
+        name: replace(
+            resource,
+            functions=[
+                replace(entry, contract=dict(contracts.get(name, {}).get(entry.name, {})))
+                for entry in resource.functions
+            ],
         )
         for name, resource in manifest.resources.items()
     }
-    return manifest.model_copy(update={"resources": resources})
+    return replace(manifest, resources=resources)
 
 
 def _description_key(name: str, manifest: Manifest, describer: Describer) -> str | None:
@@ -86,7 +87,7 @@ def _description_key(name: str, manifest: Manifest, describer: Describer) -> str
     resource = manifest.resources[name]
     if not resource.fingerprint or not resource.functions:
         return None
-    parts = (__version__, describer.identity, resource.fingerprint, resource.model_dump_json())
+    parts = (__version__, describer.identity, resource.fingerprint, json.dumps(resource.as_json()))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

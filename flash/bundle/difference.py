@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from flash.model.manifest import MANIFEST_NAME
 
@@ -179,7 +179,7 @@ def _settings(before: Resource, after: Resource) -> tuple[Changed, ...]:
 
 
 def _flat(resource: Resource) -> dict[str, str]:
-    data: dict[str, Any] = resource.model_dump(mode="json", by_alias=True, exclude_none=True)
+    data = resource.as_json()
     words: dict[str, str] = {}
     for function in data.pop("functions", []):
         name = function.pop("name", "")

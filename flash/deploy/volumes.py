@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flash.errors import DeployError
@@ -30,7 +31,7 @@ def with_volume_ids(manifest: Manifest, control: ControlPlane, report: Callable[
         return manifest
     known = list(control.workers.volumes())
     resources = {name: _resolved(one, known, control, report) for name, one in manifest.resources.items()}
-    return manifest.model_copy(update={"resources": resources})
+    return replace(manifest, resources=resources)
 
 
 def _resolved(
@@ -38,7 +39,7 @@ def _resolved(
 ) -> Resource:
     given = resource.network_volumes
     volumes = [volume if volume.get("id") else _found(volume, known, control, report) for volume in given]
-    return resource.model_copy(update={"network_volumes": volumes})
+    return replace(resource, network_volumes=volumes)
 
 
 def _found(

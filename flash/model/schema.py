@@ -236,13 +236,12 @@ def _named(schema: CallSchema, names: Sequence[str]) -> CallSchema:
         if "required" in data:
             data["required"] = [names[int(number)] for number in data["required"]]
         example = renamed(example) if isinstance(example, dict) else example
-    return schema.model_copy(
-        update={
-            "input": data,
-            "example": example,
-            "parameter": None if schema.parameter is None else names[int(schema.parameter)],
-            "untyped": [names[int(each)] if each.isdecimal() else each for each in schema.untyped],
-        }
+    return replace(
+        schema,
+        input=data,
+        example=example,
+        parameter=None if schema.parameter is None else names[int(schema.parameter)],
+        untyped=[names[int(each)] if each.isdecimal() else each for each in schema.untyped],
     )
 
 

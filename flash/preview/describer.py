@@ -197,7 +197,7 @@ def read_description(data: Mapping[str, Any]) -> dict[str, Mapping[str, Mapping[
         raise BuildError(**data["failure"])
     return {
         endpoint: {
-            function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
+            function: {method: CallSchema.of(schema) for method, schema in methods.items()}
             for function, methods in functions.items()
         }
         for endpoint, functions in data["endpoints"].items()

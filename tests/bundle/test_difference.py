@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fakes_artifact import MANIFEST, demo, packed, wheel
@@ -30,8 +31,8 @@ def between(folder: Path, before: Mapping[str, str | bytes], after: Mapping[str,
 
 def changed(**of_gpu: object) -> Manifest:
     """The manifest, with another configuration of one endpoint."""
-    endpoint = MANIFEST.resources["gpu_worker"].model_copy(update=of_gpu)
-    return MANIFEST.model_copy(update={"resources": {**MANIFEST.resources, "gpu_worker": endpoint}})
+    endpoint = replace(MANIFEST.resources["gpu_worker"], **of_gpu)
+    return replace(MANIFEST, resources={**MANIFEST.resources, "gpu_worker": endpoint})
 
 
 def without(files: Mapping[str, str], start: str) -> dict[str, str]:
@@ -78,7 +79,7 @@ def test_distributions_are_told_by_version(tmp_path: Path) -> None:
 
 def test_endpoints_come_go_and_change(tmp_path: Path) -> None:
     """Of one that is in both, each setting that differs."""
-    gone = MANIFEST.model_copy(update={"resources": {"gpu_worker": MANIFEST.resources["gpu_worker"]}})
+    gone = replace(MANIFEST, resources={"gpu_worker": MANIFEST.resources["gpu_worker"]})
     found = between(tmp_path, demo(), demo(manifest=gone))
     assert found.endpoints == (Changed("lb_worker", "load-balanced", None),)
     found = between(tmp_path, demo(), demo(manifest=changed(workers_max=3, gpu_ids="ADA_24", fingerprint="ef" * 32)))
@@ -116,7 +117,7 @@ def test_values_of_variables_are_never_shown(tmp_path: Path) -> None:
 
 def test_what_the_manifest_says_besides_counts_too(tmp_path: Path) -> None:
     """Nothing in it is nobody's business."""
-    other = MANIFEST.model_copy(update={"python_version": "3.13", "excluded": {}, "version": "1.1"})
+    other = replace(MANIFEST, python_version="3.13", excluded={}, version="1.1")
     found = between(tmp_path, demo(), demo(manifest=other, **{"flash/__init__.py": '__version__ = "0.2.0"\n'}))
     assert [one.name for one in found.about] == ["flash", "python", "version"]
     assert found.excluded == (Changed("torch", "every image ships it", None),)

@@ -174,7 +174,7 @@ def test_what_the_peer_has_deployed_is_taken_over_in_place(desk: Desk, runpod: R
     template = runpod.templates[endpoint.given["templateId"]]
     template["env"] = [{"key": key, "value": value} for key, value in variables.items()]
     what = manifest("lb_worker", fingerprint="f2")
-    what.resources["lb_worker"].makes_remote_calls = False
+    what.resources["lb_worker"] = replace(what.resources["lb_worker"], makes_remote_calls=False)
 
     desk.deploy(what, TWO)
 
@@ -208,9 +208,8 @@ def test_only_what_changes_is_tried_and_rolled(desk: Desk, runpod: Runpod):
 
 def with_fingerprints(**fingerprints: str) -> Manifest:
     what = manifest(*fingerprints)
-    for name, fingerprint in fingerprints.items():
-        what.resources[name].fingerprint = fingerprint
-    return what
+    resources = {name: replace(what.resources[name], fingerprint=given) for name, given in fingerprints.items()}
+    return replace(what, resources={**what.resources, **resources})
 
 
 def env_id(runpod: Runpod, name: str = "production") -> str:
@@ -645,7 +644,7 @@ def test_an_endpoint_cannot_become_load_balanced_in_place(desk: Desk, runpod: Ru
     """Told before anything is made."""
     desk.deploy(manifest("gpu_worker"), ONE)
     again = manifest("lb_worker")
-    again = again.model_copy(update={"resources": {"gpu_worker": again.resources["lb_worker"]}})
+    again = replace(again, resources={"gpu_worker": again.resources["lb_worker"]})
     before = snapshot(runpod)
 
     with pytest.raises(DeployError, match="Runpod cannot do that in place"):

@@ -338,8 +338,7 @@ def _stored_digest(case: Case) -> list[str | bytes]:
 
 def _stored_manifest(case: Case) -> list[str | bytes]:
     resources = {
-        name: {**one.model_dump(by_alias=True), "imageName": "evil:latest"}
-        for name, one in case.artifact.manifest.resources.items()
+        name: {**one.as_json(), "imageName": "evil:latest"} for name, one in case.artifact.manifest.resources.items()
     }
     case.store(resources=resources)
     return [case.receipt()]
@@ -378,7 +377,7 @@ def _source(case: Case, **changes: Any) -> list[str | bytes]:
         manifest = client.build_manifest(case.promotion.deployment.build_id)
     assert manifest is not None
     assert manifest.deployment is not None
-    case.store(deployment={**manifest.deployment.model_dump(), **changes})
+    case.store(deployment={**manifest.deployment.as_json(), **changes})
     return ["--from", "staging"]
 
 
