@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from flash.bundle.calls import Calls
 from flash.bundle.declared import check_served
 from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.factories import Factories
@@ -92,7 +93,8 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
     if not declared:
         raise _nothing_found(modules, root, ignored)
     owners = {function.key: function.name for endpoint in declared for function in endpoint.functions}
-    return App(app_name, tuple(endpoint.finished(modules, owners) for endpoint in declared), tuple(notes))
+    calls = Calls(modules, {key: served for endpoint in declared for key, served in endpoint.served.items()})
+    return App(app_name, tuple(endpoint.finished(modules, owners, calls) for endpoint in declared), tuple(notes))
 
 
 def _notes_on_notebooks(modules: Modules, root: Path) -> Iterator[str]:

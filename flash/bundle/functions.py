@@ -15,7 +15,7 @@ from flash.model.app import Function, Location
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Uses", "function_of", "uses_of"]
+__all__ = ["Uses", "client_keywords", "clients_of", "function_of", "held", "uses_of"]
 
 _CLIENT_KEYWORDS: Final = frozenset({"id", "image"})
 
@@ -142,13 +142,13 @@ def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterat
         if isinstance(node, ast.Call) and (
             is_endpoint(modules, module, node.func) or _is_named_endpoint(modules.meaning(module, node.func, local))
         ):
-            clients |= _client_keywords(node)
+            clients |= client_keywords(node)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             meaning = modules.meaning(module, node, local)
             if isinstance(meaning, Value):
-                clients |= _clients_of(meaning, modules)
-                meaning = _applied(meaning, modules)
-            if isinstance(meaning, Definition):
+                clients |= clients_of(meaning, modules)
+                yield from held(meaning, modules)
+            elif isinstance(meaning, Definition):
                 yield meaning
 
 
@@ -163,7 +163,7 @@ def _nodes(definition: Definition, modules: Modules) -> Iterator[ast.AST]:
         yield from nodes_below(decorator)
 
 
-def _clients_of(value: Value, modules: Modules) -> set[str]:
+def clients_of(value: Value, modules: Modules) -> set[str]:
     """As what a module's variable knows endpoints: one itself, several in a dict, or what a function has made."""
     found: set[str] = set()
     pending, seen = [value], {id(value.node)}
@@ -171,7 +171,7 @@ def _clients_of(value: Value, modules: Modules) -> set[str]:
         current = pending.pop()
         for node in nodes_below(current.node):
             if isinstance(node, ast.Call) and is_endpoint(modules, current.module, node.func):
-                found |= _client_keywords(node)
+                found |= client_keywords(node)
             elif isinstance(node, ast.Name):
                 meaning = modules.meaning(current.module, node)
                 if isinstance(meaning, Definition):
@@ -187,7 +187,7 @@ def _made_in(function: Definition, modules: Modules) -> set[str]:
         keyword
         for node in nodes_below(function.node)
         if isinstance(node, ast.Call) and is_endpoint(modules, function.module, node.func)
-        for keyword in _client_keywords(node)
+        for keyword in client_keywords(node)
     }
 
 
@@ -195,16 +195,22 @@ def _is_named_endpoint(meaning: Meaning | None) -> bool:
     return isinstance(meaning, FlashName) and meaning.name == "Endpoint"
 
 
-def _client_keywords(call: ast.Call) -> set[str]:
+def client_keywords(call: ast.Call) -> set[str]:
+    """Of a call of ``Endpoint``, which of ``id`` and ``image`` make a client of it."""
     if any(keyword.arg is None for keyword in call.keywords):
         # what it unpacks is not read here: it may be either
         return set(_CLIENT_KEYWORDS)
     return {keyword.arg for keyword in call.keywords if keyword.arg in _CLIENT_KEYWORDS}
 
 
-def _applied(value: Value, modules: Modules) -> Meaning | None:
-    """The function of ``served = Endpoint(…)(function)``."""
-    call = value.node
-    if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords:
-        return modules.meaning(value.module, call.args[0])
-    return None
+def held(value: Value, modules: Modules) -> Iterator[Definition]:
+    """What a module's variable holds, ``Endpoint(…)(function)``, ``{"name": function}``; of an instance, its class."""
+    called = set[int]()
+    for node in nodes_below(value.node):
+        if isinstance(node, ast.Call):
+            called.add(id(node.func))
+        if isinstance(node, ast.Name | ast.Attribute):
+            meaning = modules.meaning(value.module, node)
+            # what a function has given, when the module was imported, is not the function
+            if isinstance(meaning, Definition) and (id(node) not in called or isinstance(meaning.node, ast.ClassDef)):
+                yield meaning

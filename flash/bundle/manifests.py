@@ -97,6 +97,7 @@ def _entry(function: Function) -> FunctionEntry:
         class_methods=list(function.methods),
         http_method=function.http_method,
         http_path=function.http_path,
+        calls=list(function.edges),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 from flash.errors import ManifestError
+from flash.model.calls import CallEdge
 from flash.model.wire import Wire, indented
 
 __all__ = [
@@ -74,6 +75,8 @@ class FunctionEntry(Wire):
     http_path: str | None = None
     contract: dict[str, CallSchema] = field(default_factory=dict)
     """By method name for a class; ``{"": schema}`` for a function or route. Empty until the artifact is described."""
+    calls: list[CallEdge] = field(default_factory=list)
+    """What it calls of other endpoints, as its source and that of what it uses say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
