@@ -152,6 +152,7 @@ class Building:
             keep_build_dir=keep_build_dir,
             upgrade=upgrade,
             allowed_secrets=project.settings.allow_secrets,
+            one_set=project.settings.one_set,
         )
         cache = Cache(flash_home() / "cache")
         return build(request, installer=self.installer, describer=self.describer, cache=cache, report=report)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from flash.bundle import archive, memo
 from flash.bundle.archive import mebibytes
 from flash.bundle.checks import audit
-from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
+from flash.bundle.clashes import hidden_in_sets, refuse_clashes, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
 from flash.bundle.evaluation import evaluate_modules
@@ -25,11 +25,11 @@ from flash.bundle.parsing import uncollected
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.bundle.secrets import Secrets
+from flash.bundle.sets import EndpointSets, endpoint_sets
 from flash.bundle.sizes import size_table
 from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
 from flash.bundle.staging import ARTIFACT_NAME, flash_folder, own_members, stage, staged
-from flash.errors import DependencyError
 from flash.model.manifest import MANIFEST_NAME, Artifact
 
 if TYPE_CHECKING:
@@ -117,15 +117,17 @@ class _Build:
         folder = flash_folder(request.root)
         staging = folder / ".build"
         with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:
-            requirements, wanted, found = self._install(app, modules)
-            refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
-            own = own_members(app, snapshot, found.distributions, source_folder=modules.source_folder)
+            sets = self._install(app, modules)
+            for found in sets.installed:
+                refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
+            own = own_members(app, snapshot, sets, source_folder=modules.source_folder)
+            hidden = {*own, MANIFEST_NAME, *hidden_in_sets(sources.files, sets.installed)}
             # while everything else happens, which needs none of it
-            packed = aside.submit(self._cache.layers, found, {*own, MANIFEST_NAME}, compressing, self._tell)
+            packed = aside.submit(self._layers, sets, hidden, compressing)
             # first: what cannot be imported has its reason there
-            for line in audit(request, app, modules, sources, requirements, found, self._cache, self._progress):
+            for line in audit(request, app, modules, sources, sets, self._cache, self._progress):
                 self._tell(line)
-            manifest = self._manifest(app, modules, snapshot, own, requirements, found, staging)
+            manifest = self._manifest(app, modules, snapshot, own, sets, staging)
             own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
             layers = [*packed.result(), *_own_layers(own.values(), self._cache, compressing)]
             # what was read, described and packed was one and the same
@@ -134,23 +136,23 @@ class _Build:
                 folder / ARTIFACT_NAME,
                 layers,
                 limit_bytes=request.size_limit_bytes,
-                largest=_largest(own.values(), found.distributions),
-                table=lambda: size_table(found.distributions, {one.name: one.size for one in own.values()}),
+                largest=_largest(own.values(), sets.distributions),
+                table=lambda: size_table(sets.distributions, {one.name: one.size for one in own.values()}),
             )
             write_text(folder / MANIFEST_NAME, manifest.text())
             if request.keep_build_dir:
-                self._keep(staging, own, found)
-        files = tuple(sorted({*found.files, *own}))
+                self._keep(staging, own, sets, hidden)
+        files = tuple(sorted({*(path for path in sets.contents if path not in hidden), *own}))
         self._progress(f"packed {_count(len(files), 'file')} ({mebibytes(size)}), sha256 {digest[:12]}")
         artifact = Artifact(folder / ARTIFACT_NAME, digest, size, manifest, files)
         if not self._has_evaluated:
             memo.remember(
                 artifact,
                 key=key,
-                wanted=wanted,
-                installs=found.key,
-                beside=requirements.files,
-                fresh_until=found.fresh_until,
+                wanted=[each.wanted for each in sets.sets],
+                installs=[each.found.key for each in sets.sets],
+                beside=sets.files,
+                fresh_until=sets.fresh_until,
                 notes=self._notes,
             )
         return artifact
@@ -164,13 +166,13 @@ class _Build:
         self._has_evaluated = True
         return evaluate_modules(root, wanted, modules)
 
-    def _install(self, app: App, modules: Modules) -> tuple[Requirements, Wanted, DistributionSet]:
+    def _install(self, app: App, modules: Modules) -> EndpointSets:
         request = self._request
         imports = _imports(app, modules)
 
-        def plan(*besides: str) -> Requirements:
+        def plan(part: App, besides: tuple[str, ...]) -> Requirements:
             return plan_requirements(
-                app,
+                part,
                 request.root,
                 exclude=request.exclude,
                 bundle=(*request.bundle, *besides),
@@ -179,30 +181,27 @@ class _Build:
                 dependency_group=request.dependency_group,
             )
 
-        def install(requirements: Requirements) -> tuple[Wanted, DistributionSet]:
-            wanted = requirements.wanted()
-            try:
-                return wanted, self._cache.distributions(wanted, self._installer, self._progress, renew=request.upgrade)
-            except DependencyError as error:
-                raise requirements.blame(error) from error
+        def install(wanted: Wanted) -> DistributionSet:
+            return self._cache.distributions(wanted, self._installer, self._progress, renew=request.upgrade)
 
-        requirements = plan()
-        refuse_contradictions(requirements)
-        wanted, found = install(requirements)
-        lacking = requirements.lacking(found.distributions)
-        if lacking:
-            # known only now, from what was installed: the CPU image of one endpoint lacks what GPU images ship
-            requirements = plan(*lacking)
-            wanted, found = install(requirements)
-        if found.is_reused:
-            self._progress(f"{_count(len(found.distributions), 'distribution')} as in the build before")
-        requirements = requirements.settled(found.distributions)
-        refuse_old_pydantic(found.distributions)
+        sets = endpoint_sets(app, plan=plan, install=install, is_one=request.one_set)
+        for found in sets.installed:
+            refuse_old_pydantic(found.distributions)
+        if all(found.is_reused for found in sets.installed):
+            self._progress(f"{_count(len(sets.distributions), 'distribution')} as in the build before")
+        for line in sets.about():
+            self._tell(line)
+        requirements = sets.requirements
         for name, reason in sorted(requirements.excluded.items()):
             self._tell(f"left out {name}: {reason}")
         for note in (*requirements.notes, *_about_images(app)):
             self._tell(note)
-        return requirements, wanted, found
+        return sets
+
+    def _layers(self, sets: EndpointSets, hidden: Collection[str], compressing: Compressing) -> list[Layer]:
+        return [
+            layer for found in sets.installed for layer in self._cache.layers(found, hidden, compressing, self._tell)
+        ]
 
     def _manifest(
         self,
@@ -210,16 +209,14 @@ class _Build:
         modules: Modules,
         snapshot: Snapshot,
         own: Members,
-        requirements: Requirements,
-        found: DistributionSet,
+        sets: EndpointSets,
         staging: Path,
     ) -> Manifest:
         python_version = self._request.python_version
         files = {path: file.sha256 for path, file in snapshot.files.items()}
-        loaded = requirements.endpoint_distributions(found.distributions)
         manifest = manifest_of(
             app,
-            requirements,
+            sets.requirements,
             python_version=python_version,
             source_fingerprint=source_fingerprint(files.items()),
             fingerprints=endpoint_fingerprints(
@@ -227,10 +224,12 @@ class _Build:
                 modules,
                 own=own,
                 files=files,
-                distributions={name: [file for one in loaded[name] for file in one.files] for name in loaded},
-                contents=found.files,
+                distributions=sets.loadable(),
+                contents=sets.contents,
+                visible=lambda name: (path for found in sets.visible(name) for path in found.contents),
                 python_version=python_version,
             ),
+            packages=sets.folders,
         )
 
         def staged_tree(manifest: Manifest) -> Path:
@@ -240,16 +239,20 @@ class _Build:
             stage(staging, (*members, Member.of_text(MANIFEST_NAME, manifest.text())), snapshot)
             return staging
 
-        manifest = describe(manifest, staged_tree, found.tree, self._describer, self._cache, self._tell)
+        manifest = describe(manifest, staged_tree, sets.trees, self._describer, self._cache, self._tell)
         for line in about_undescribed(manifest):
             self._tell(line)
         return manifest
 
-    def _keep(self, staging: Path, own: Members, found: DistributionSet) -> None:
+    def _keep(self, staging: Path, own: Members, sets: EndpointSets, hidden: Collection[str]) -> None:
         """The tree as a worker has it, for whoever wants to look at it: a copy, whatever is done to it."""
         shutil.rmtree(staging)
-        hidden = (name for name in found.files if name not in own)
-        for member in (*own.values(), *found.members(tuple(hidden))):
+        brought = (
+            member
+            for found in sets.installed
+            for member in found.members(tuple(path for path in found.files if f"{found.folder}{path}" not in hidden))
+        )
+        for member in (*own.values(), *brought):
             content = member.content if isinstance(member.content, bytes) else member.content.read_bytes()
             place = staging / member.name
             place.parent.mkdir(parents=True, exist_ok=True)

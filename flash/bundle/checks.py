@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from flash.bundle.audit import (
@@ -18,11 +18,14 @@ from flash.bundle.audit import (
 from flash.bundle.install import TARGET_PLATFORM
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
     from flash.bundle.cache import Cache
     from flash.bundle.install import Report
+    from flash.bundle.installed import Distribution
     from flash.bundle.modules import Modules
     from flash.bundle.request import BuildRequest
-    from flash.bundle.requirements import Requirements
+    from flash.bundle.sets import EndpointSet, EndpointSets
     from flash.bundle.sources import Sources
     from flash.bundle.trees import DistributionSet
     from flash.model.app import App
@@ -35,8 +38,7 @@ def audit(
     app: App,
     modules: Modules,
     sources: Sources,
-    requirements: Requirements,
-    found: DistributionSet,
+    sets: EndpointSets,
     cache: Cache,
     report: Report,
 ) -> list[str]:
@@ -49,41 +51,74 @@ def audit(
         AuditFailed: Something is certain to fail.
     """
     version = request.python_version
-    images = frozenset("gpu" if endpoint.spec.is_gpu else "cpu" for endpoint in app if not endpoint.spec.is_client)
-    findings = list(_of_distributions(request, images, found, cache, report))
+    images = _images(app)
+    findings = [finding for each in sets.sets for finding in _of_set(each, request, app, cache, report)]
     findings += audit_files(
         request.root,
         sources.files,
-        distributions=found.distributions,
+        distributions=sets.distributions,
         imported=imported_names(modules, version),
         python_version=version,
         platform=TARGET_PLATFORM,
         images=images,
         provided=request.provided,
     )
-    findings += audit_imports(
-        app,
-        modules,
-        distributions=found.distributions,
-        provided={endpoint.name: request.provided for endpoint in app},
-        excluded=requirements.excluded,
-        ignored=sources.ignored,
-        python_version=version,
-        files=sources.files,
-        platform=TARGET_PLATFORM,
-    )
-    present = {
-        *requirements.excluded,
-        *request.provided,
-        *(name for names in requirements.provided.values() for name in names),
-    }
-    findings += audit_requirements(found.distributions, present=present, python_version=version)
+
+    def of_imports(
+        distributions: Sequence[Distribution], excluded: Mapping[str, str], only: Collection[str] | None
+    ) -> tuple[Finding, ...]:
+        return audit_imports(
+            app,
+            modules,
+            distributions=distributions,
+            provided={endpoint.name: request.provided for endpoint in app},
+            excluded=excluded,
+            ignored=sources.ignored,
+            python_version=version,
+            files=sources.files,
+            platform=TARGET_PLATFORM,
+            only=only,
+        )
+
+    if len(sets.sets) == 1:
+        (only,) = sets.sets
+        findings += of_imports(only.found.distributions, only.requirements.excluded, None)
+    else:
+        # what an endpoint with a set of its own would find at the artifact's top was not chosen to go with it
+        for each in sets.sets:
+            findings += of_imports(each.found.distributions, each.requirements.excluded, each.endpoints)
+        everything = [one for each in sets.sets for one in each.found.distributions]
+        findings += of_imports(everything, sets.requirements.excluded, ())
     refuse(findings)
     return warnings_of(findings)
 
 
-def _of_distributions(
-    request: BuildRequest, images: frozenset[str], found: DistributionSet, cache: Cache, report: Report
+def _images(app: App, endpoints: Collection[str] | None = None) -> frozenset[str]:
+    return frozenset(
+        "gpu" if endpoint.spec.is_gpu else "cpu"
+        for endpoint in app
+        if not endpoint.spec.is_client and (endpoints is None or endpoint.name in endpoints)
+    )
+
+
+def _of_set(each: EndpointSet, request: BuildRequest, app: App, cache: Cache, report: Report) -> Iterator[Finding]:
+    """What is wrong with the distributions themselves, and what they lack."""
+    present = {
+        *each.requirements.excluded,
+        *request.provided,
+        *(name for names in each.requirements.provided.values() for name in names),
+    }
+    images = _images(app, each.endpoints)
+    version = request.python_version
+    for finding in (
+        *_of_tree(each.found, images, request, cache, report),
+        *audit_requirements(each.found.distributions, present=present, python_version=version),
+    ):
+        yield replace(finding, path=f"{each.found.folder}{finding.path}")
+
+
+def _of_tree(
+    found: DistributionSet, images: frozenset[str], request: BuildRequest, cache: Cache, report: Report
 ) -> tuple[Finding, ...]:
     if found.tree is None:
         return ()

@@ -44,7 +44,7 @@ class Describer(Protocol):
 def describe(
     manifest: Manifest,
     stage: Callable[[Manifest], Path],
-    packages: Path | None,
+    packages: Mapping[str, Path | None],
     describer: Describer,
     cache: Cache,
     report: Report,
@@ -54,7 +54,7 @@ def describe(
     Args:
         manifest: That of the artifact, without schemas.
         stage: Makes the tree to describe, with that manifest, and returns it.
-        packages: The folder of the distributions.
+        packages: By endpoint, the folder of its distributions; they may share it.
         describer: Who imports.
         cache: What was described before.
         report: Takes lines for the user.
@@ -64,11 +64,14 @@ def describe(
     contracts = {name: schemas for name, schemas in known.items() if schemas is not None}
     unknown = {name: resource for name, resource in manifest.resources.items() if name not in contracts}
     if any(resource.functions for resource in unknown.values()):
-        found = describer(stage(manifest), replace(manifest, resources=unknown), packages)
-        for name in unknown:
-            contracts[name] = found.get(name, {})
-            if (key := keys[name]) is not None:
-                cache.keep_description(key, contracts[name])
+        staging = stage(manifest)
+        for folder in dict.fromkeys(packages.get(name) for name in unknown):
+            part = {name: resource for name, resource in unknown.items() if packages.get(name) == folder}
+            found = describer(staging, replace(manifest, resources=part), folder)
+            for name in part:
+                contracts[name] = found.get(name, {})
+                if (key := keys[name]) is not None:
+                    cache.keep_description(key, contracts[name])
     resources = {
         name: replace(
             resource,

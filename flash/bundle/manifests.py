@@ -24,10 +24,11 @@ def manifest_of(
     python_version: str,
     source_fingerprint: str = "",
     fingerprints: Mapping[str, str] | None = None,
+    packages: Mapping[str, str] | None = None,
 ) -> Manifest:
     """The manifest of *app*, without schemas. The same app gives the same manifest.
 
-    *fingerprints* are the endpoints' own, by name.
+    *fingerprints* are the endpoints' own, by name, and *packages* the folders of those that have a set of their own.
     """
     own = fingerprints or {}
     return Manifest(
@@ -40,6 +41,7 @@ def manifest_of(
                 requirements,
                 python_version=python_version,
                 fingerprint=own.get(endpoint.name, ""),
+                packages=(packages or {}).get(endpoint.name) or None,
             )
             for endpoint in app
         },
@@ -51,7 +53,13 @@ def manifest_of(
 
 
 def _resource(
-    app: App, endpoint: DeclaredEndpoint, requirements: Requirements, *, python_version: str, fingerprint: str
+    app: App,
+    endpoint: DeclaredEndpoint,
+    requirements: Requirements,
+    *,
+    python_version: str,
+    fingerprint: str,
+    packages: str | None,
 ) -> Resource:
     spec = endpoint.spec
     by_default = "REQUEST_COUNT" if endpoint.is_load_balanced else "QUEUE_DELAY"
@@ -83,6 +91,7 @@ def _resource(
         client_mode=spec.is_client,
         target_python_version=python_version,
         provided=list(requirements.provided.get(endpoint.name, ())),
+        packages=packages,
         fingerprint=fingerprint,
     )
 

@@ -22,7 +22,7 @@ from flash.errors import BuildError, ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from flash.bundle.request import BuildRequest
     from flash.bundle.sources import Sources
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MEMO_NAME", "Memo", "key", "recall", "remember"]
 
 MEMO_NAME: Final = "build.json"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def recall(
             return None
         if request.upgrade or request.keep_build_dir or (data["fresh_until"] or now) < now:
             return None
-        wanted = _wanted(data["wanted"], request.root)
-        if key_of(wanted) != data["installs"] or _beside(data["beside"]) != data["beside"]:
+        wanted = [_wanted(each, request.root) for each in data["wanted"]]
+        if [key_of(each) for each in wanted] != data["installs"] or _beside(data["beside"]) != data["beside"]:
             return None
         sources = project_files(request.root)
         if key(request, sources, Snapshot.of(request.root, sources.files), describer=describer) != data["key"]:
@@ -90,8 +90,8 @@ def remember(
     artifact: Artifact,
     *,
     key: str,
-    wanted: Wanted,
-    installs: str,
+    wanted: Sequence[Wanted],
+    installs: Sequence[str],
     beside: Collection[Path],
     fresh_until: float | None,
     notes: Collection[str],
@@ -101,8 +101,8 @@ def remember(
     Args:
         artifact: What came of it.
         key: What it was made of; see :func:`key`.
-        wanted: What was installed.
-        installs: What decided which distributions that was.
+        wanted: What was installed, set by set.
+        installs: What decided which distributions that was, of each.
         beside: Files that were read and do not ship.
         fresh_until: When versions that nobody has pinned are asked for again; None: never.
         notes: What the user was told.
@@ -115,8 +115,8 @@ def remember(
         "sha256": artifact.sha256,
         "manifest": digest_of(out.with_name(MANIFEST_NAME)),
         "files": list(artifact.files),
-        "wanted": {name: value for name, value in asdict(wanted).items() if name != "folder"},
-        "installs": installs,
+        "wanted": [{name: value for name, value in asdict(each).items() if name != "folder"} for each in wanted],
+        "installs": list(installs),
         "beside": _beside(map(str, beside)),
         "fresh_until": fresh_until,
         "notes": list(notes),

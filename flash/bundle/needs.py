@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -13,7 +14,13 @@ if TYPE_CHECKING:
 
     from flash.bundle.installed import Distribution
 
-__all__ = ["Needs", "applies", "target_environment"]
+__all__ = ["OF_TORCH", "Needs", "applies", "target_environment"]
+
+OF_TORCH: Final = re.compile(
+    r"nvidia-(?:cublas|cuda-(?:cupti|nvrtc|runtime)|cudnn|cufft|cufile|curand|cusolver|cusparse|cusparselt|nccl|nvjitlink"
+    r"|nvshmem|nvtx)(?:-cu\d+)?|cuda-(?:bindings|pathfinder|toolkit)|pytorch-triton"
+)
+"""What torch requires, its image has, and a list may name by itself. Source: metadata of torch 2.0 to 2.10."""
 
 
 def target_environment(python_version: str) -> dict[str, str]:

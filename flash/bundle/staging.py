@@ -17,9 +17,9 @@ from flash.errors import BuildError
 from flash.model.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from flash.bundle.installed import Distribution
+    from flash.bundle.sets import EndpointSets
     from flash.bundle.snapshot import Snapshot
     from flash.model.app import App
 
@@ -80,7 +80,7 @@ def flash_folder(root: Path) -> Path:
     return folder
 
 
-def own_members(app: App, snapshot: Snapshot, distributions: Sequence[Distribution], *, source_folder: str) -> Members:
+def own_members(app: App, snapshot: Snapshot, sets: EndpointSets, *, source_folder: str) -> Members:
     """What an artifact holds besides distributions and its manifest, by path."""
     members = {
         file.path: Member(file.path, file.content or snapshot.root / file.path, file.size, file.is_executable)
@@ -90,10 +90,21 @@ def own_members(app: App, snapshot: Snapshot, distributions: Sequence[Distributi
     for endpoint in app:
         if not endpoint.spec.is_client:
             name = handler_name(endpoint.name)
-            members[name] = Member.of_text(name, handler_text(endpoint, source_folder=source_folder))
-    pins = sorted(f"{distribution.name}=={distribution.version}\n" for distribution in distributions)
-    members[REQUIREMENTS_NAME] = Member.of_text(REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
+            text = handler_text(endpoint, source_folder=source_folder, packages=sets.folders.get(endpoint.name, ""))
+            members[name] = Member.of_text(name, text)
+    members[REQUIREMENTS_NAME] = Member.of_text(REQUIREMENTS_NAME, "".join(_pins(sets)))
     return members
+
+
+def _pins(sets: EndpointSets) -> Iterator[str]:
+    """What is at the top as a list that can be installed; sets of endpoints' own, which contradict it, as comments."""
+    yield "# What this artifact holds.\n"
+    for found in sets.installed:
+        if found.folder:
+            names = sorted(name for name, folder in sets.folders.items() if folder == found.folder)
+            yield f"# In {found.folder}, for {', '.join(names)}:\n"
+        lead = "#   " if found.folder else ""
+        yield from sorted(f"{lead}{each.name}=={each.version}\n" for each in found.distributions)
 
 
 def _runtime() -> Iterator[Member]:

@@ -31,6 +31,7 @@ class DistributionSet:
         is_reused: Whether they are those of an earlier build.
         key: What decided which they are.
         fresh_until: When they are asked for again, in seconds since the epoch; None: never.
+        folder: Where they lie in an artifact: at its top, or in a folder, with a slash at its end.
     """
 
     tree: Path | None
@@ -39,9 +40,15 @@ class DistributionSet:
     is_reused: bool = False
     key: str = ""
     fresh_until: float | None = None
+    folder: str = ""
+
+    @property
+    def contents(self) -> dict[str, str]:
+        """What tells a file's content and mode, by its path in an artifact."""
+        return {f"{self.folder}{path}": identity for path, identity in self.files.items()}
 
     def members(self, names: Sequence[str]) -> Iterator[Member]:
-        """Files of the tree, for an archive.
+        """Files of the tree, for an archive, where they lie there.
 
         Raises:
             Damaged: One is gone.
@@ -54,20 +61,21 @@ class DistributionSet:
                 size = path.stat().st_size
             except OSError as error:
                 raise Damaged(path, error.strerror or str(error)) from error
-            yield Member(name, path, size, self.files[name].endswith("x"))
+            yield Member(f"{self.folder}{name}", path, size, self.files[name].endswith("x"))
 
     def parts(self, hidden: Collection[str]) -> Iterator[tuple[str, ...]]:
         """The files of one distribution after another, each file once; those that several have come last.
 
-        *hidden* are paths that something else in the archive has.
+        *hidden* are paths of an archive that something else in it has, or nobody needs.
         """
         owners = Counter(file for distribution in self.distributions for file in set(distribution.files))
         owned = {file for file, count in owners.items() if count == 1}
         for distribution in self.distributions:
             # bytecode that a wheel brings does not ship
             shipped = (file for file in distribution.files if file in owned and file in self.files)
-            yield tuple(file for file in shipped if file not in hidden)
-        yield tuple(sorted(file for file in self.files if file not in owned and file not in hidden))
+            yield tuple(file for file in shipped if f"{self.folder}{file}" not in hidden)
+        rest = (file for file in self.files if file not in owned and f"{self.folder}{file}" not in hidden)
+        yield tuple(sorted(rest))
 
 
 def identities(tree: Path, distributions: Sequence[Distribution]) -> dict[str, str]:

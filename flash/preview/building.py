@@ -72,6 +72,7 @@ def build(
         exclude=project.settings.exclude,
         bundle=project.settings.bundle,
         dependency_group=project.settings.dependency_group,
+        one_set=project.settings.one_set,
         provided=project.settings.provided,
         allowed_secrets=project.settings.allow_secrets,
         size_limit_bytes=project.settings.size_limit_bytes,

@@ -59,6 +59,7 @@ def audit_imports(
     python_version: str,
     files: Collection[str] = (),
     platform: str = _PLATFORM,
+    only: Collection[str] | None = None,
 ) -> tuple[Finding, ...]:
     """Check every import of the project's code against what ships, what images provide and the standard library.
 
@@ -72,6 +73,7 @@ def audit_imports(
         python_version: The workers'.
         files: All files of the project that ship.
         platform: As uv spells it.
+        only: Of which endpoints, where others have other distributions; of none: modules that no endpoint imports.
     """
     local = Local(modules, files, ignored, Target(python_version, platform))
     resolver = Resolver(local, _importable(distributions), excluded, python_version)
@@ -81,7 +83,7 @@ def audit_imports(
     lacks = [lack for lack in _lacks(units, resolver) if not all(_is_among(lack.missing, image) for image in images)]
     if not lacks:
         return ()
-    found, reached = _by_endpoint(app, units, lacks, provided)
+    found, reached = _by_endpoint(app, units, lacks, provided, only)
     paths = {module.name: module for module in modules}
     findings = [_about(lack, found[lack], paths[lack.unit.module]) for lack in lacks if lack in found]
     first: dict[tuple[str, str], Finding] = {}
@@ -90,7 +92,8 @@ def audit_imports(
         if finding is not None:
             key = (finding.path, finding.message)
             first[key] = min(first.get(key, finding), finding, key=lambda one: one.line or 0)
-    return ordered([*first.values(), *_about_unreached(lacks, reached, paths, app, provided)])
+    unreached = () if only else _about_unreached(lacks, reached, paths, app, provided)
+    return ordered([*first.values(), *unreached])
 
 
 def imported_names(modules: Modules, python_version: str) -> Container[str]:
@@ -147,6 +150,7 @@ def _by_endpoint(
     units: Mapping[str, list[Unit]],
     lacks: Sequence[_Lack],
     provided: Mapping[str, Collection[str]],
+    only: Collection[str] | None,
 ) -> tuple[dict[_Lack, _Found], set[str]]:
     """What comes of each import in the workers that reach it, and the modules that any worker may import."""
     found: dict[_Lack, _Found] = defaultdict(_Found)
@@ -160,7 +164,7 @@ def _by_endpoint(
         levels = Reach(endpoint, units, functions).levels
         for unit, level in levels.items():
             reached.add(unit.module)
-            for lack in by_unit.get(unit, ()):
+            for lack in by_unit.get(unit, ()) if only is None or endpoint.name in only else ():
                 outcome = found[lack]
                 if _is_among(lack.missing, image):
                     outcome.served.append(endpoint)
