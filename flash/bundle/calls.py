@@ -49,11 +49,13 @@ class Calls:
         if not function.calls and not function.clients:
             return ()
         served = self._served[key]
-        found: dict[str, tuple[tuple[str, str, int, int], CallEdge]] = {}
+        found: dict[tuple[object, ...], tuple[tuple[str, str, int, int, str], CallEdge]] = {}
         here = set[str]()
         for edge, order in self._edges(served, here):
-            found.setdefault(repr(edge), ((edge.caller_method, edge.at.rpartition(":")[0], *order), edge))
-        edges = [edge for _, edge in sorted(found.values(), key=lambda one: (one[0], one[1].callee, one[1].why))]
+            place = (edge.caller_method, edge.at.rpartition(":")[0], *order, edge.callee)
+            # of what a line hands on, once is enough
+            found.setdefault((edge.caller_method, edge.at, edge.callee) if edge.why else place, (place, edge))
+        edges = [edge for _, edge in sorted(found.values(), key=lambda one: one[0])]
         return (*edges, *self._overlooked(served, function, edges, here))
 
     def _overlooked(
