@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -130,18 +131,19 @@ class Cache:
             Damaged: The set's tree has lost something.
             BuildError: The cache cannot be written.
         """
-        layers = []
-        for names in found.parts(hidden):
-            if not names:
-                continue
+
+        def layer_of(names: Sequence[str]) -> Layer:
             key = Layers.key((f"{found.folder}{name}", found.files[name]) for name in names)
             try:
                 layer = self._layers.get(key)
             except Damaged as error:
                 report(f"! {error.message}, and made again")
                 layer = None
-            layers.append(layer or self._layers.make(key, found.members(names), compressing))
-        return layers
+            return layer or self._layers.make(key, found.members(names), compressing)
+
+        # while the end of one is compressed, another is read
+        with ThreadPoolExecutor(2, thread_name_prefix="layer") as pool:
+            return list(pool.map(layer_of, filter(None, found.parts(hidden))))
 
     def layer_of(self, member: Member, compressing: Compressing) -> Layer:
         """The layer of one file, by its content."""

@@ -33,6 +33,7 @@ _MAGIC: Final = b"flash-layer"
 _FIELDS: Final = struct.Struct("<11sBIIQQ")
 _HEADER_BYTES: Final = _FIELDS.size + 4  # and the CRC-32 of these
 _CHUNK: Final = 2**20
+_READ: Final = 2**18
 # 1980-01-01: the first moment that a zip file can hold, for workers that zip up their own files
 _MTIME: Final = 315_532_800
 _BLOCK: Final = 512
@@ -135,7 +136,8 @@ class Compressing:
         try:
             for content in contents:
                 waiting.append(self._pool.submit(compressed, content))
-                if len(waiting) > 2 * self._workers:
+                # one more than there are workers: they find something to do while this is asked for the next
+                if len(waiting) > self._workers + 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -231,18 +233,28 @@ def tar_stream(members: Iterable[Member]) -> Iterator[bytes]:
     Raises:
         BuildError: A file cannot be read, or changes while it is.
     """
-    buffer = bytearray()
+    parts: list[bytes] = []
+    filled = 0
+    for part in _parts(members):
+        rest = part
+        while filled + len(rest) >= PIECE_BYTES:
+            room = PIECE_BYTES - filled
+            parts.append(rest[:room])
+            yield b"".join(parts)
+            parts, filled, rest = [], 0, rest[room:]
+        if rest:
+            parts.append(rest)
+            filled += len(rest)
+    if parts:
+        yield b"".join(parts)
+
+
+def _parts(members: Iterable[Member]) -> Iterator[bytes]:
     for member in members:
-        buffer += _header(member)
-        for chunk in _content(member):
-            buffer += chunk
-            while len(buffer) >= PIECE_BYTES:
-                yield bytes(buffer[:PIECE_BYTES])
-                del buffer[:PIECE_BYTES]
-        buffer += bytes(-member.size % _BLOCK)
-    while buffer:
-        yield bytes(buffer[:PIECE_BYTES])
-        del buffer[:PIECE_BYTES]
+        yield _header(member)
+        yield from _content(member)
+        if padding := -member.size % _BLOCK:
+            yield bytes(padding)
 
 
 def _content(member: Member) -> Iterator[bytes]:
@@ -252,7 +264,7 @@ def _content(member: Member) -> Iterator[bytes]:
     left = member.size
     try:
         with member.content.open("rb", buffering=0) as stream:
-            while chunk := stream.read(min(_CHUNK, left + 1)):
+            while chunk := stream.read(min(_READ, left + 1)):
                 left -= len(chunk)
                 if left < 0:
                     break
