@@ -137,7 +137,7 @@ class _Build:
                 layers,
                 limit_bytes=request.size_limit_bytes,
                 largest=_largest(own.values(), sets.distributions),
-                table=lambda: size_table(sets.distributions, {one.name: one.size for one in own.values()}),
+                table=lambda: size_table(sets.weighed, {one.name: one.size for one in own.values()}),
             )
             write_text(folder / MANIFEST_NAME, manifest.text())
             if request.keep_build_dir:

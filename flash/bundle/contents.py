@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flash.bundle.reading import Entry, Read
 
-__all__ = ["Contents", "Locked", "Part", "locked", "read"]
+__all__ = ["Contents", "Locked", "Part", "having", "locked", "read"]
 
 _GENERATED: Final = frozenset({MANIFEST_NAME, "requirements.txt"})
 _OURS: Final = "flash/__init__.py"
@@ -37,6 +37,7 @@ class Part:
         version: A distribution's, else the empty string.
         size_bytes: Unpacked.
         packed_bytes: Of the archive, about; 0 where that is not known.
+        only: Of a distribution in a set of its own, the endpoints that have that; of all others, none.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Part:
     size_bytes: int
     version: str = ""
     packed_bytes: int = field(default=0, compare=False)
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,9 @@ def _manifest(path: Path, found: Read) -> Manifest:
 
 def _contents(artifact: Artifact, found: Read) -> Contents:
     shipped = shipped_in(found.files, found.kept)
-    distributions = [_part(one.name, one.files, found.files, one.version) for one in shipped]
+    distributions = [
+        _part(one.name, one.files, found.files, one.version, having(artifact.manifest, one.folder)) for one in shipped
+    ]
     brought = {path for one in shipped for path in one.files}
     left = [path for path in found.files if path not in brought]
     made = _GENERATED | _handlers(artifact.manifest)
@@ -193,7 +197,16 @@ def _handlers(manifest: Manifest) -> frozenset[str]:
     return frozenset(resource.handler_file or f"handler_{name}.py" for name, resource in manifest.resources.items())
 
 
-def _part(name: str, paths: Iterable[str], files: Mapping[str, Entry], version: str = "") -> Part:
+def having(manifest: Manifest, folder: str) -> tuple[str, ...]:
+    """The endpoints that have a set of distributions in *folder*; of the artifact's top, none: it is not their own."""
+    return tuple(
+        name for name, resource in sorted(manifest.resources.items()) if folder and resource.packages == folder
+    )
+
+
+def _part(
+    name: str, paths: Iterable[str], files: Mapping[str, Entry], version: str = "", only: tuple[str, ...] = ()
+) -> Part:
     entries = [files[path] for path in paths]
     return Part(
         name,
@@ -201,6 +214,7 @@ def _part(name: str, paths: Iterable[str], files: Mapping[str, Entry], version: 
         sum(entry.size_bytes for entry in entries),
         version,
         sum(entry.packed_bytes for entry in entries),
+        only,
     )
 
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import flash
+from flash.bundle.contents import having
 from flash.bundle.install import TARGET_PLATFORM
 from flash.bundle.licences import SPDX_IDS
 from flash.bundle.needs import target_environment
@@ -82,7 +83,9 @@ def _bom(contents: Contents, timestamp: datetime | None) -> Bom:
     artifact = contents.artifact
     root, runtime = _application(contents), _runtime(contents)
     tool = Component(type=ComponentType.APPLICATION, name=OWN_NAME, version=flash.__version__)
-    components = {one.info: _library(one, ref) for one, ref in _refs(contents.shipped)}
+    components = {
+        one.info: _library(one, ref, having(artifact.manifest, one.folder)) for one, ref in _refs(contents.shipped)
+    }
     metadata = BomMetaData(component=root, tools=ToolRepository(components=[tool]))
     # the library puts the present moment where none is given
     metadata.timestamp = timestamp  # type: ignore[assignment]  # None is written as nothing
@@ -144,7 +147,7 @@ def _runtime(contents: Contents) -> Component:
     )
 
 
-def _library(one: Shipped, ref: str) -> Component:
+def _library(one: Shipped, ref: str, only: Sequence[str]) -> Component:
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
@@ -159,7 +162,14 @@ def _library(one: Shipped, ref: str) -> Component:
         purl=PackageURL(type="pypi", name=one.name, version=one.version or None),
         licenses=_licences(one.licence_expression, one.licences),
         components=[Component(type=ComponentType.FILE, name=record, bom_ref=record, hashes=hashed)] if hashed else [],
-        properties=_properties({"flash:dirHash": one.tree_sha256, "flash:files": str(len(one.files))}),
+        properties=_properties(
+            {
+                "flash:dirHash": one.tree_sha256,
+                "flash:files": str(len(one.files)),
+                "flash:set": printable(one.folder),
+                "flash:only": ", ".join(only),
+            }
+        ),
     )
 
 

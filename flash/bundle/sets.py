@@ -93,6 +93,15 @@ class EndpointSets:
             for each in found.distributions
         )
 
+    @property
+    def weighed(self) -> tuple[Distribution, ...]:
+        """The same, for a table of what is large."""
+        return tuple(
+            replace(one, version=f"{one.version} in {found.folder}") if found.folder else one
+            for found in self.installed
+            for one in found.distributions
+        )
+
     @cached_property
     def contents(self) -> dict[str, str]:
         """By path in an artifact, what tells the content of a distribution's file."""

@@ -80,7 +80,7 @@ def size_text(size_bytes: int) -> str:
 def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
     """What ``flash build`` made."""
     manifest = artifact.manifest
-    distributions = _distributions(artifact.files)
+    distributions = _distributions(artifact)
     lines = [
         "✓ Build Complete",
         "",
@@ -94,7 +94,7 @@ def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
         *table((name, kind(resource), serves(resource)) for name, resource in manifest.resources.items()),
     ]
     if distributions:
-        lines += ["", f"Distributions ({len(distributions)}):", *table(distributions.items())]
+        lines += ["", f"Distributions ({len(distributions)}):", *table(map(_row, distributions))]
     if manifest.excluded:
         lines += ["", "Left out:", *table(sorted(manifest.excluded.items()))]
     return "\n".join(lines)
@@ -115,7 +115,8 @@ def build_data(artifact: Artifact, *, app: str) -> dict[str, object]:
             for name, resource in manifest.resources.items()
         ],
         "distributions": [
-            {"name": name, "version": version} for name, version in _distributions(artifact.files).items()
+            {"name": name, "version": version, **({"only": list(only)} if only else {})}
+            for name, version, only in _distributions(artifact)
         ],
         "excluded": dict(manifest.excluded),
     }
@@ -136,15 +137,25 @@ def serves(resource: Resource) -> str:
     )
 
 
-def _distributions(files: Iterable[str]) -> dict[str, str]:
-    """Names and versions of the distributions that lie at the top, from the folders of their metadata."""
-    found: dict[str, str] = {}
-    for path in files:
-        folder, _, file = path.partition("/")
-        if file == "METADATA" and folder.endswith(".dist-info"):
-            name, _, version = folder.removesuffix(".dist-info").partition("-")
-            found[name.replace("_", "-").lower()] = version
-    return dict(sorted(found.items()))
+def _row(distribution: tuple[str, str, tuple[str, ...]]) -> tuple[str, str]:
+    name, version, only = distribution
+    return name, f"{version}  only {', '.join(only)}" if only else version
+
+
+def _distributions(artifact: Artifact) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Names and versions of the distributions, from the folders of their metadata, and the endpoints with their own."""
+    own: dict[str, list[str]] = {}
+    for endpoint, resource in artifact.manifest.resources.items():
+        if resource.packages:
+            own.setdefault(resource.packages, []).append(endpoint)
+    found: list[tuple[str, str, tuple[str, ...]]] = []
+    for path in artifact.files:
+        folder, _, file = path.rpartition("/")
+        place, slash, info = folder.rpartition("/")
+        if file == "METADATA" and info.endswith(".dist-info") and (not place or f"{place}{slash}" in own):
+            name, _, version = info.removesuffix(".dist-info").partition("-")
+            found.append((name.replace("_", "-").lower(), version, tuple(sorted(own.get(f"{place}{slash}", ())))))
+    return sorted(found)
 
 
 # ---------------------------------------------------------------------------------------------------------------------
