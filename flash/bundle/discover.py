@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.calls import Calls
+from flash.bundle.changes import Changes
 from flash.bundle.declared import check_served
 from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.factories import Factories
@@ -78,7 +79,8 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
     declared: list[Declared] = []
     notes: list[str] = []
     factories = Factories(modules)
-    readers = [Reader(module, modules, factories) for module in modules]
+    changes = Changes(modules)
+    readers = [Reader(module, modules, factories, changes) for module in modules]
     for reader in readers:
         reader.read()
     unread = [reader.module for reader in readers if reader.unread]
@@ -160,7 +162,7 @@ def _declares(root: Path, path: str) -> bool:
         if not _mentions_flash(module):
             return False
         modules = Modules([module])
-        reader = Reader(module, modules, Factories(modules))
+        reader = Reader(module, modules, Factories(modules), Changes(modules))
         reader.read()
     except DeclarationError:
         return True

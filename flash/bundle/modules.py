@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.parsing import content_of, nodes_below, parsed, parsing, statements_below
+from flash.bundle.scopes import bound_beside
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ FLASH_NAMES: Final = ("flash", "runpod_flash")
 
 DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
-_MUTATORS = frozenset({"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "sort", "update"})
 _HOPS = 50
 _SRC = "src"
 _DYNAMIC = frozenset(
@@ -90,6 +90,10 @@ class Import:
     name: str
 
 
+Bound = Import | DefinitionNode | ast.expr
+"""What a statement at the top of a module gives a name."""
+
+
 @dataclass(eq=False, slots=True)
 class Module:
     """A file of the project.
@@ -106,7 +110,8 @@ class Module:
     is_package: bool
     source: str
     _body: tuple[ast.stmt, ...] | None = None
-    _bindings: dict[str, Import | DefinitionNode | ast.expr | None] | None = None
+    _bindings: dict[str, Bound | None] | None = None
+    _several: dict[str, list[Bound]] = field(default_factory=dict)
     _stars: list[str] = field(default_factory=list)
     _imported: tuple[str, ...] | None = None
     _is_dynamic: bool | None = None
@@ -121,13 +126,21 @@ class Module:
         return self._body
 
     @property
-    def bindings(self) -> dict[str, Import | DefinitionNode | ast.expr | None]:
+    def bindings(self) -> dict[str, Bound | None]:
         """What its names are bound to at the top; None where that is not known."""
         if self._bindings is None:
             self._bindings = {}
             for statement in self.body:
                 _bind(self, self._bindings, statement)
+            for name in bound_beside(self.tree, self.source):
+                _forget(self, self._bindings, name)
         return self._bindings
+
+    @property
+    def several(self) -> Mapping[str, Sequence[Bound]]:
+        """Of names whose binding is not known: what it may be."""
+        _ = self.bindings  # which notes them
+        return self._several
 
     @property
     def stars(self) -> list[str]:
@@ -195,6 +208,7 @@ class Modules:
         self._closures: dict[tuple[str, ...], tuple[Module, ...]] = {}
         self._foreign: dict[str, frozenset[str]] = {}
         self._reaching: frozenset[str] | None = None
+        self._importers: dict[str, list[str]] | None = None
         self._leading: dict[str, frozenset[str] | None] = {}
 
     def __iter__(self) -> Iterator[Module]:
@@ -237,6 +251,22 @@ class Modules:
             meaning = self._member(meaning, part, _HOPS)
         return meaning
 
+    def possible(
+        self, module: Module, node: ast.expr, local: Mapping[str, Import | None] | None = None
+    ) -> Iterator[Meaning]:
+        """What a name or dotted name may stand for in *module*: its meaning, or those of several bindings."""
+        known = self.meaning(module, node, local)
+        if known is not None:
+            yield known
+        elif module.several:
+            first, *rest = _parts(node) or [""]
+            for bound in () if first in (local or ()) else module.several.get(first, ()):
+                meaning = self._bound(module, bound, _HOPS)
+                for part in rest:
+                    meaning = self._member(meaning, part, _HOPS)
+                if meaning is not None:
+                    yield meaning
+
     def local_imports(self, module: Module, function: DefinitionNode) -> dict[str, Import | None]:
         """What the imports inside a function bind; its parameters are bound to nothing that is known."""
         local: dict[str, Import | None] = {}
@@ -276,6 +306,24 @@ class Modules:
             has_stars = any(self.is_own(star) for star in module.stars)
             self._leading[module.name] = None if has_stars else frozenset(names)
         return self._leading[module.name]
+
+    def importers(self, name: str) -> tuple[Module, ...]:
+        """The modules that import *name*, directly or by way of others."""
+        if self._importers is None:
+            self._importers = {}
+            own = self._may_import_own()
+            for module in self:
+                if own.search(module.source):
+                    for needed in self._needs(module):
+                        self._importers.setdefault(needed, []).append(module.name)
+        found = dict[str, Module]()
+        pending = [*self._importers.get(name, ())]
+        while pending:
+            importer = pending.pop()
+            if importer not in found and importer != name:
+                found[importer] = self._by_name[importer]
+                pending += self._importers.get(importer, ())
+        return tuple(found.values())
 
     @property
     def reaching_flash(self) -> frozenset[str]:
@@ -338,16 +386,24 @@ class Modules:
     def _lookup(self, module: Module, name: str, hops: int) -> Meaning | None:
         if name in module.bindings:
             bound = module.bindings[name]
-            if bound is None:
-                return None
-            if isinstance(bound, Import):
-                return self._imported(bound, hops - 1)
-            return Definition(module, bound) if isinstance(bound, DefinitionNode) else Value(module, bound)
+            return None if bound is None else self._bound(module, bound, hops)
+        found: Meaning | None = None
         for star in module.stars:
             meaning = self._imported(Import(star, name), hops - 1)
-            if meaning is not None:
-                return meaning
-        return None
+            if isinstance(found, Value) and (meaning not in (None, found) or not self._is_known(star)):
+                # the last one counts, if it has the name, and is imported
+                return None
+            found = found or meaning
+        return found
+
+    def _bound(self, module: Module, bound: Bound, hops: int) -> Meaning | None:
+        if isinstance(bound, Import):
+            return self._imported(bound, hops - 1)
+        return Definition(module, bound) if isinstance(bound, DefinitionNode) else Value(module, bound)
+
+    def _is_known(self, star: str) -> bool:
+        """Whether it can be told which names a module has."""
+        return star.partition(".")[0] in FLASH_NAMES or star in self._by_name
 
     def _imported(self, bound: Import, hops: int) -> Meaning | None:
         if hops <= 0:
@@ -462,36 +518,52 @@ def is_main_guard(statement: ast.stmt) -> bool:
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
-def _bind(module: Module, bindings: dict[str, Import | DefinitionNode | ast.expr | None], statement: ast.stmt) -> None:
+def _bind(module: Module, bindings: dict[str, Bound | None], statement: ast.stmt) -> None:
     if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
         module._stars.append(module.absolute(statement))
     elif isinstance(statement, ast.Import | ast.ImportFrom):
-        # an import in the other branch of a try is a fallback: the first one says what is meant
         for name, bound in _bound_by_import(module, statement).items():
-            bindings.setdefault(name, bound)
+            known = bindings.setdefault(name, bound)
+            if known is not bound and known != bound and _is_other(module, known, bound, statement):
+                _forget(module, bindings, name, bound)
     elif isinstance(statement, DefinitionNode):
         bindings[statement.name] = statement
     elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
-            if isinstance(target, ast.Name):
-                known = target.id in bindings
-                bindings[target.id] = None if known else statement.value
+            if not isinstance(target, ast.Name):
+                _forget_below(module, bindings, target)
+            elif target.id in bindings:
+                _forget(module, bindings, target.id, statement.value)
             else:
-                _forget(bindings, target)
-    elif isinstance(statement, ast.AugAssign | ast.For | ast.AsyncFor):
-        _forget(bindings, statement.target)
-    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        called = statement.value.func
-        if isinstance(called, ast.Attribute) and called.attr in _MUTATORS:
-            _forget(bindings, called.value)
+                bindings[target.id] = statement.value
+    elif isinstance(statement, ast.AugAssign):
+        _forget_below(module, bindings, statement.target)
 
 
-def _forget(bindings: dict[str, Import | DefinitionNode | ast.expr | None], target: ast.expr) -> None:
-    """Names in *target* change after their assignment, so their value is not known."""
+def _is_other(module: Module, known: Bound | None, bound: Import | None, statement: ast.stmt) -> bool:
+    """Whether importing a name that is bound already may give it another meaning."""
+    if not isinstance(known, Import) or bound is None:
+        return not isinstance(known, DefinitionNode)
+    if {known.module.partition(".")[0], bound.module.partition(".")[0]} <= {*FLASH_NAMES}:
+        return False
+    # an import for where another one fails is a fallback: the first one says what is meant
+    handlers = (each.handlers for each in statements_below(module.tree.body) if isinstance(each, ast.Try))
+    fallbacks = (id(inner) for each in handlers for handler in each for inner in statements_below(handler.body))
+    return id(statement) not in fallbacks
+
+
+def _forget(module: Module, bindings: dict[str, Bound | None], name: str, other: Bound | None = None) -> None:
+    """A name is bound again, or changes after its assignment, so that its value is not known."""
+    candidates = module._several.setdefault(name, [])
+    candidates += [each for each in (bindings.get(name), other) if each is not None]
+    bindings[name] = None
+
+
+def _forget_below(module: Module, bindings: dict[str, Bound | None], target: ast.expr) -> None:
     for node in ast.walk(target):
-        if isinstance(node, ast.Name):
-            bindings[node.id] = None
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            _forget(module, bindings, node.id)
 
 
 def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[str, Import | None]:

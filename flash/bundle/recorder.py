@@ -27,16 +27,17 @@ class Made:
         self.endpoint = endpoint
         self.path = path
         self.line = line
-        self.args = args
-        self.kwargs = kwargs
+        # as they are now: what it was given may change later, and it does not
+        self.args = [encoded(value) for value in args]
+        self.kwargs = {key: encoded(value) for key, value in kwargs.items()}
         self.functions: list[tuple[Any, str | None, object]] = []
 
     def as_json(self) -> dict[str, Any]:
         """As the answer has it."""
         return {
             "line": self.line,
-            "args": [encoded(value) for value in self.args],
-            "kwargs": {key: encoded(value) for key, value in self.kwargs.items()},
+            "args": self.args,
+            "kwargs": self.kwargs,
             "functions": [
                 {
                     "module": getattr(function, "__module__", None),
