@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import os
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flash.bundle.files import digest_of
 from flash.bundle.layers import Damaged, Member
 
 if TYPE_CHECKING:
@@ -86,27 +87,28 @@ def identities(tree: Path, distributions: Sequence[Distribution]) -> dict[str, s
         with record.open(encoding="utf-8", newline="") as lines:
             recorded |= {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1 and row[1]}
     found = {}
-    for path in sorted(file for file in _files(tree, "") if not file.endswith((".pyc", ".pyo"))):
-        mode = (tree / path).lstat().st_mode
+    for path, entry in sorted(_files(tree, ""), key=itemgetter(0)):
+        if path.endswith((".pyc", ".pyo")):
+            continue
         known = recorded.get(path) if owners[path] == 1 else None
-        content = known or f"sha256={hashlib.sha256((tree / path).read_bytes()).hexdigest()}"
-        found[path] = f"{content} {'x' if mode & stat.S_IXUSR else '-'}"
+        content = known or f"sha256={digest_of(Path(entry.path))}"
+        found[path] = f"{content} {'x' if entry.stat(follow_symlinks=False).st_mode & stat.S_IXUSR else '-'}"
     return found
 
 
-def _files(folder: Path, base: str) -> Iterator[str]:
+def _files(folder: Path | str, base: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != "__pycache__":
-                    yield from _files(Path(entry.path), f"{base}{entry.name}/")
+                    yield from _files(entry.path, f"{base}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
-                yield f"{base}{entry.name}"
+                yield f"{base}{entry.name}", entry
 
 
 def is_whole(tree: Path, files: Mapping[str, str]) -> bool:
     """Whether a tree is there with all that it had."""
-    return tree.is_dir() and set(_files(tree, "")) >= files.keys()
+    return tree.is_dir() and {path for path, _ in _files(tree, "")} >= files.keys()
 
 
 def moved(tree: Path, place: Path) -> None:
