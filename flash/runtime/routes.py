@@ -199,10 +199,19 @@ async def _body(request: Request) -> object:
     if not text:
         return {}
     try:
-        return json.loads(text)
-    except ValueError as error:
+        value: object = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
         problem: dict[str, object] = {"loc": [], "msg": f"the body is not JSON: {error}", "type": "json_invalid"}
         raise InvalidInput("the body is not JSON", problems=[problem]) from error
+    if value is None:
+        # no body is an empty object; null is something else
+        problem = {"loc": [], "msg": "should be an object, not null", "type": "dict_type"}
+        raise InvalidInput("the body is null", problems=[problem])
+    return value
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _located(source: str, error: InvalidInput) -> Iterable[dict[str, object]]:

@@ -169,7 +169,7 @@ def test_a_wrong_body_is_a_422_that_names_the_field(client: AsgiClient, body: ob
     assert set(problem) == {"loc", "msg", "type"}
 
 
-@pytest.mark.parametrize("text", ["{", "[1]", '"a"'])
+@pytest.mark.parametrize("text", ["{", "[1]", '"a"', "null", '{"prompt": NaN}', "[" * 100_000])
 def test_a_body_that_is_no_object_is_a_422(client: AsgiClient, text: str) -> None:
     """JSON or not."""
     response = client.post("/generate", content=text)
