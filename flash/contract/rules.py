@@ -140,13 +140,19 @@ _TABLE: Final = (
         "FLASH-C501",
         "breaking",
         "an old caller fails on the new callee",
-        "workers of the version before still run, and call what has changed",
+        "workers of what is live call until the last of them is replaced: expand and contract, in steps that each fit",
     ),
     Rule(
         "FLASH-C502",
         "breaking",
         "a new caller fails on the old callee",
-        "the new version calls endpoints that have not been replaced yet",
+        "new workers call endpoints that are not replaced yet, or were put back: expand and contract, callee first",
+    ),
+    Rule(
+        "FLASH-C503",
+        "note",
+        "a new caller calls an endpoint that is not live yet",
+        "where endpoints are made one by one, such calls fail until it is there; deploy the callee first to avoid that",
     ),
 )
 
