@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flash.model.calls import CallEdge
     from flash.model.manifest import Manifest
 
-__all__ = ["EXPAND_AND_CONTRACT", "judge_callers"]
+__all__ = ["EXPAND_AND_CONTRACT", "callers_of", "judge_callers"]
 
 EXPAND_AND_CONTRACT: Final = (
     "expand and contract: let the callee take the old way and the new one, and deploy it; then let its callers use the "
@@ -118,6 +118,23 @@ def _common(pointers: Iterable[str]) -> str:
         return several.pop()
     sides = {one.partition("/")[0] for one in several}
     return sides.pop() if len(sides) == 1 else ""
+
+
+def callers_of(manifest: Manifest, endpoint: str, operation: str = "") -> tuple[str, ...]:
+    """Who calls an endpoint, each with its place: ``app.py:7: prep calls infer(data=…)``.
+
+    Args:
+        manifest: Of the callers' build.
+        endpoint: The callee.
+        operation: Its function, the method of its class, or its route; all of them where it is empty.
+    """
+    found = []
+    for call in _calls(manifest):
+        edge = call.edge
+        names = {"", edge.route, edge.callee, edge.method or edge.function}
+        if edge.endpoint == endpoint and operation in names:
+            found.append(f"{edge.where}: {call.caller} calls {edge.text}")
+    return tuple(dict.fromkeys(found))
 
 
 def _calls(manifest: Manifest) -> Iterator[_Call]:

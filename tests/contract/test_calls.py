@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from flash.bundle.discover import discover
 from flash.bundle.sources import project_files
-from flash.contract.calls import judge_callers
+from flash.contract.calls import callers_of, judge_callers
 from flash.contract.resolving import problems, unresolved
 from flash.contract.rules import RULES
 from flash.model.calls import CallEdge
@@ -350,6 +350,16 @@ def test_a_build_of_which_no_calls_are_known_has_none(tmp_path: Path) -> None:
         for name, one in old.resources.items()
     }
     assert {one.rule for one in judge_callers(replace(old, resources=bare), new)} == {"FLASH-C502"}
+
+
+def test_who_calls_an_operation_is_told(tmp_path: Path) -> None:
+    """For whoever changes it."""
+    model = '@Endpoint(name="model", cpu="cpu3c-1-2")\nclass Model:\n    def predict(self, text: str): ...\n'
+    found = manifest(tmp_path, queue("(data: str)") + model, prep("return infer(data=Model().predict(x))"))
+    assert callers_of(found, "infer", "infer") == ("app.py:5: prep calls infer(data=…)",)
+    assert callers_of(found, "infer") == callers_of(found, "infer", "infer")
+    assert callers_of(found, "model", "predict") == ("app.py:5: prep calls Model.predict(text=…)",)
+    assert callers_of(found, "model", "embed") == callers_of(found, "prep") == ()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
