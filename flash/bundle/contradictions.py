@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from flash.bundle.asked import Asked
     from flash.bundle.requirements import Requirements
 
-__all__ = ["Contradictions", "refuse_contradictions"]
+__all__ = ["ONE_SET", "Contradictions", "refuse_contradictions"]
 
-_ONE_SET: Final = (
+ONE_SET: Final = (
     "one-set in [tool.flash] asks for one set of distributions for all endpoints: choose versions that agree, or leave"
     " it out, and each gets a set of its own"
 )
+"""What to do about endpoints that contradict one another, where they are to share a set."""
 
 
 class Contradictions:
@@ -48,16 +49,16 @@ class Contradictions:
         """The reasons, for the user."""
         return tuple(dict.fromkeys((*self._written.values(), *self._found)))
 
-    def is_contested(self, name: str) -> bool:
-        """Whether an endpoint cannot have the common set."""
-        return name in self._apart or not self._asked[name].isdisjoint(self._enemies)
+    def is_common(self, names: tuple[str, ...]) -> bool:
+        """Whether a group of endpoints has the common set."""
+        return not any(map(self._is_contested, names))
 
     def groups(self) -> list[tuple[str, ...]]:
         """Endpoints that share a set, those with the common one first."""
-        common = tuple(name for name in self._asked if not self.is_contested(name))
+        common = tuple(name for name in self._asked if not self._is_contested(name))
         own: list[tuple[list[str], set[tuple[str, str]]]] = []
         for name in self._asked:
-            if not self.is_contested(name):
+            if not self._is_contested(name):
                 continue
             for members, asked in own:
                 if self._agrees(name, members, asked):
@@ -68,6 +69,9 @@ class Contradictions:
                 own.append(([name], set(self._asked[name])))
         groups = [tuple(members) for members, _ in own]
         return [common, *groups] if common or not groups else groups
+
+    def _is_contested(self, name: str) -> bool:
+        return name in self._apart or not self._asked[name].isdisjoint(self._enemies)
 
     def _agrees(self, name: str, members: Collection[str], asked: Collection[tuple[str, str]]) -> bool:
         return all(self._enemies.get(one, set()).isdisjoint(asked) for one in self._asked[name]) and not any(
@@ -83,7 +87,7 @@ class Contradictions:
         for asked in mentioned:
             guilty.setdefault(str(asked.endpoint), set()).add(asked.text)
         pairs = {frozenset({one, other}) for one in guilty for other in guilty if guilty[one] != guilty[other]}
-        if not pairs and self.is_contested(names[0]):
+        if not pairs and not self.is_common(names):
             pairs = {frozenset({one, other}) for one in guilty for other in names if one != other}
         is_new = bool(pairs - self._pairs or guilty.keys() - self._apart)
         self._pairs |= pairs
@@ -101,7 +105,7 @@ def refuse_contradictions(requirements: Requirements) -> None:
         is_between = None not in (pinned.endpoint, other.endpoint) and pinned.endpoint != other.endpoint
         raise DependencyError(
             f"{_words(other)} contradicts {_words(pinned, place)}",
-            hint=_ONE_SET if is_between else "choose versions that agree: every set of distributions has both",
+            hint=ONE_SET if is_between else "choose versions that agree: every set of distributions has both",
             path=other.path,
             line=other.line,
         )

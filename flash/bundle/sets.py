@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle.contradictions import Contradictions, refuse_contradictions
+from flash.bundle.contradictions import ONE_SET, Contradictions, refuse_contradictions
 from flash.errors import DependencyError
 from flash.model.app import App
 from flash.model.manifest import SETS_FOLDER
@@ -186,14 +186,17 @@ def endpoint_sets(app: App, *, plan: Plan, install: Install, is_one: bool) -> En
         groups = known.groups()
         try:
             # those that may fail come first: nothing of the others is installed in vain
-            for names in reversed(groups):
+            for names in sorted(groups, key=known.is_common):
                 if names not in done:
                     is_all = len(groups) == 1
                     part = app if is_all else _part(app, names)
                     done[names] = _installed(names, part, whole if is_all else plan(part, ()), plan, install)
         except _FailedError as failure:
-            if is_one or not known.learn(names, failure.requirements, failure.error):
-                raise failure.requirements.blame(failure.error) from failure.error
+            has_learnt = known.learn(names, failure.requirements, failure.error)
+            if is_one or not has_learnt:
+                error = failure.requirements.blame(failure.error)
+                error.hint = ONE_SET if has_learnt else error.hint
+                raise error from failure.error
             continue
         return EndpointSets(tuple(_settled(_placed([done[names] for names in groups], known))), known.lines)
 
@@ -232,7 +235,7 @@ def _installed(
 
 def _placed(sets: Iterable[EndpointSet], known: Contradictions) -> Iterator[EndpointSet]:
     for each in sets:
-        is_own = bool(each.endpoints) and known.is_contested(each.endpoints[0]) and bool(each.found.files)
+        is_own = bool(each.found.files) and not known.is_common(each.endpoints)
         yield replace(each, found=replace(each.found, folder=_folder(each.found))) if is_own else each
 
 
