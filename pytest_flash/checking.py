@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flash.cloud.jobs import RemoteCaller
 from flash.contract.checks import CheckTarget, Reply, check_function
+from flash.contract.resolving import check_calls
 from flash.errors import InvalidInput, ManifestError, RemoteError
 from flash.model.dispatch import Target
 from flash.model.job import JobState
@@ -29,10 +30,11 @@ def check(subject: Subject, connection: Connection) -> str:
         What was left out, because it has no type; empty where all was checked.
 
     Raises:
-        ContractViolation: The endpoint broke its contract.
+        ContractViolation: The endpoint broke its contract, or calls another one in a way that breaks that one's.
         ManifestError: The artifact does not describe the function.
     """
     entry, schema = _described(subject, connection)
+    check_calls(connection.artifact.manifest, subject.endpoint, subject.function, subject.method)
     client = connection.endpoint(subject.endpoint)
     call = _Route(subject, entry, client) if entry.http_method else _Job(subject, client)
     report = check_function(

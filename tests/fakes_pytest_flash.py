@@ -66,11 +66,12 @@ def app() -> App:
     )
 
 
-def manifest(schemas: dict[str, Any]) -> Manifest:
+def manifest(schemas: dict[str, Any], calls: dict[str, Any] | None = None) -> Manifest:
     """The manifest of :func:`app`."""
 
     def function(name: str, **more: Any) -> dict[str, Any]:
-        return {"name": name, "module": "app", "contract": {"": {**SCHEMA, **schemas.get(name, {})}}, **more}
+        contract = {"": {**SCHEMA, **schemas.get(name, {})}}
+        return {"name": name, "module": "app", "contract": contract, "calls": (calls or {}).get(name, []), **more}
 
     return Manifest.parse(
         {
@@ -197,7 +198,7 @@ def artifact(scenario: Scenario) -> Artifact:
         path=path,
         sha256=hashlib.sha256(PACKED).hexdigest(),
         size_bytes=len(PACKED),
-        manifest=manifest(scenario.data.get("schemas", {})),
+        manifest=manifest(scenario.data.get("schemas", {}), scenario.data.get("calls")),
         files=("app.py",),
     )
 

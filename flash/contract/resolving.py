@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flash.contract.reading import Document, NotUnderstood, escaped, types_of, wide, words
 from flash.contract.validate import validate
+from flash.errors import ContractViolation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,17 @@ if TYPE_CHECKING:
     from flash.model.calls import CallEdge
     from flash.model.manifest import CallSchema, FunctionEntry, Manifest, Resource
 
-__all__ = ["Operation", "Problem", "problems", "reached", "signature", "strangers", "unresolved"]
+__all__ = [
+    "Operation",
+    "Problem",
+    "Unresolved",
+    "check_calls",
+    "problems",
+    "reached",
+    "signature",
+    "strangers",
+    "unresolved",
+]
 
 _BRACES: Final = re.compile(r"\{([^{}:]*)(?::[^{}]*)?\}")
 _NO_BODY: Final = frozenset({"GET", "DELETE"})
@@ -42,6 +53,25 @@ class Problem(NamedTuple):
     said: str
 
 
+class Unresolved(NamedTuple):
+    """A call that its own build's contracts would refuse.
+
+    Attributes:
+        place: ``path:line``.
+        where: The same, with the way to it.
+        text: The call.
+        said: Why.
+    """
+
+    place: str
+    where: str
+    text: str
+    said: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}: {self.said}"
+
+
 class Operation(NamedTuple):
     """An operation of an endpoint; no schema where it has none."""
 
@@ -49,8 +79,29 @@ class Operation(NamedTuple):
     schema: CallSchema | None
 
 
-def unresolved(manifest: Manifest, endpoint: str, function: str, method: str = "") -> list[str]:
-    """The calls of a function that its own build's contracts would refuse, a line each, with their places.
+def check_calls(manifest: Manifest, endpoint: str, function: str, method: str = "") -> None:
+    """Check that every call of another endpoint that a function makes would be taken; arguments as of `unresolved`.
+
+    Raises:
+        ContractViolation: One would not; names all, and is about the place of the first.
+    """
+    found = unresolved(manifest, endpoint, function, method)
+    if not found:
+        return
+    path, _, line = found[0].place.rpartition(":")
+    name = f"{function}.{method}" if method else function
+    more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+    raise ContractViolation(
+        f"endpoint {endpoint!r}: {name} calls {found[0].text}, which is not taken: {found[0].said}{more}",
+        hint="mend the call, or what the endpoint that it calls accepts",
+        path=path or None,
+        line=int(line) if line.isdigit() else None,
+        detail="\n".join(str(one) for one in found),
+    )
+
+
+def unresolved(manifest: Manifest, endpoint: str, function: str, method: str = "") -> list[Unresolved]:
+    """The calls of a function that its own build's contracts would refuse.
 
     Args:
         manifest: The build's.
@@ -66,7 +117,7 @@ def unresolved(manifest: Manifest, endpoint: str, function: str, method: str = "
         methods = {method, ""} if not entry.class_methods or entry.class_methods[0] == method else {method}
         for edge in entry.calls:
             if edge.caller_method in methods:
-                found += [f"{edge.where}: {edge.text}: {one.said}" for one in problems(edge, manifest)]
+                found += [Unresolved(edge.at, edge.where, edge.text, one.said) for one in problems(edge, manifest)]
     return found
 
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from flash.bundle.discover import discover
 from flash.bundle.sources import project_files
 from flash.contract.calls import callers_of, judge_callers
-from flash.contract.resolving import problems, unresolved
+from flash.contract.resolving import check_calls, problems, unresolved
 from flash.contract.rules import RULES
+from flash.errors import ContractViolation
 from flash.model.calls import CallEdge
 from flash.model.endpoint import bound
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest, Resource
@@ -132,8 +133,8 @@ def test_a_call_that_cannot_be_taken_is_found(tmp_path: Path, callee: str, line:
     """With the line that it is on."""
     found = unresolved(manifest(tmp_path, queue(callee), prep(line)), "prep", "prep")
     for one, words in zip(found, said, strict=True):
-        assert one.startswith("app.py:5: infer(")
-        assert words in one
+        assert str(one).startswith("app.py:5: infer(")
+        assert words in one.said
 
 
 @pytest.mark.parametrize(
@@ -167,15 +168,27 @@ def test_calls_of_methods_are_told_with_the_method_that_makes_them(tmp_path: Pat
         "    def one(self): ...\n    def two(self):\n        infer(2)\n"
     )
     found = manifest(tmp_path, queue("(data: str)"), caller)
-    assert [one.partition(":")[2][:2] for one in unresolved(found, "prep", "prep", "one")] == ["6:"]
-    assert [one.partition(":")[2][:2] for one in unresolved(found, "prep", "prep", "two")] == ["9:"]
+    assert [one.place for one in unresolved(found, "prep", "prep", "one")] == ["app.py:6"]
+    assert [one.place for one in unresolved(found, "prep", "prep", "two")] == ["app.py:9"]
 
 
 def test_a_method_that_there_is_not_is_found(tmp_path: Path) -> None:
     """Whichever arguments it would have."""
     callee = f"{INFER}class Model:\n    def predict(self, x: str): ...\n"
     found = unresolved(manifest(tmp_path, callee, prep("return Model().predikt(x)")), "prep", "prep")
-    assert found == ["app.py:5: Model.predikt(…): class 'Model' has no method 'predikt'"]
+    assert [str(one) for one in found] == ["app.py:5: Model.predikt(…): class 'Model' has no method 'predikt'"]
+
+
+def test_the_check_names_the_first_and_tells_all(tmp_path: Path) -> None:
+    """With the place, for editors and annotations."""
+    found = manifest(tmp_path, queue("(data: str)"), prep("return infer(1), infer(y=x)"))
+    with pytest.raises(ContractViolation) as raised:
+        check_calls(found, "prep", "prep")
+    assert (raised.value.path, raised.value.line) == ("app.py", 5)
+    assert raised.value.message.startswith("endpoint 'prep': prep calls infer(data=1), which is not taken: 'data'")
+    assert raised.value.message.endswith(", and 2 more")
+    assert len(raised.value.detail.splitlines()) == 3
+    check_calls(found, "infer", "infer")
 
 
 # ---------------------------------------------------------------------------------------------------------------------
