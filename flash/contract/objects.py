@@ -124,7 +124,7 @@ def _default(comparison: Comparing, given: Any, wanted: Any, at: str) -> list[Di
         return []
     if "default" not in given or "default" not in wanted or text_of(given["default"]) == text_of(wanted["default"]):
         return []
-    return comparison.say("default", at, given["default"], wanted["default"])
+    return comparison.say("default", at, text_of(given["default"]), text_of(wanted["default"]))
 
 
 def _others(comparison: Comparing, one: _Keys, two: _Keys, at: str) -> list[Difference]:

@@ -17,13 +17,16 @@ __all__ = [
     "Document",
     "NotUnderstood",
     "Shown",
+    "assertions",
     "escaped",
     "is_anything",
     "limits",
     "multiple",
     "plain",
+    "same",
     "tags",
     "text_of",
+    "type_of",
     "types_of",
     "wide",
     "words",
@@ -102,6 +105,16 @@ class Document:
             schema = self._target(schema["$ref"])
         raise NotUnderstood("a $ref leads to itself")
 
+    def reference_to(self, schema: Any) -> Any:
+        """*schema*; where it is one of the document's definitions, written out, the reference to that."""
+        definitions = schema.get("$defs", {}) if isinstance(schema, Mapping) else {}
+        if not isinstance(definitions, Mapping) or not isinstance(schema, Mapping) or "$ref" in schema:
+            return schema
+        itself = text_of(plain({key: value for key, value in schema.items() if key != "$defs"}, with_defaults=True))
+        fitting = (name for name, one in definitions.items() if text_of(plain(one, with_defaults=True)) == itself)
+        name = next(fitting, None)
+        return schema if name is None else {"$ref": f"#/$defs/{escaped(name)}"}
+
     def _target(self, pointer: object) -> Any:
         if not isinstance(pointer, str) or not pointer.startswith("#"):
             raise NotUnderstood(f"$ref {pointer!r} leaves the document")
@@ -145,6 +158,27 @@ def plain(schema: Any, *, with_defaults: bool = False) -> Any:
         for key, value in schema.items()
         if key not in ANNOTATIONS or key in ("$defs", "definitions") or (with_defaults and key == "default")
     }
+
+
+def assertions(schema: Schema) -> Schema:
+    """What it says of values."""
+    return {key: value for key, value in schema.items() if key not in ANNOTATIONS}
+
+
+def same(one: Any, two: Any) -> int:
+    """2 where they mean the same, 1 where only defaults differ, else 0; what is said about them does not count."""
+    for level, with_defaults in ((2, True), (1, False)):
+        if text_of(plain(one, with_defaults=with_defaults)) == text_of(plain(two, with_defaults=with_defaults)):
+            return level
+    return 0
+
+
+def type_of(value: Any) -> str:
+    """The type of a JSON value; of numbers the wider one."""
+    if isinstance(value, bool):
+        return "boolean"
+    names = {dict: "object", float: "number", int: "number", list: "array", str: "string"}
+    return names.get(type(value), "null")
 
 
 def types_of(schema: Schema) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ readers skip what they do not know. A field of an output that has a default is a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
@@ -21,9 +22,13 @@ from flash.contract.reading import (
     Document,
     NotUnderstood,
     Shown,
+    assertions,
+    escaped,
     is_anything,
-    plain,
+    same,
+    tags,
     text_of,
+    type_of,
     types_of,
     wide,
     words,
@@ -71,7 +76,7 @@ _UNDERSTOOD: Final = frozenset(
         *("minProperties", "maxProperties"),
     }
 )
-_BROKEN: Final = (TypeError, ValueError, KeyError, AttributeError, RecursionError, NotUnderstood)
+_BROKEN: Final = (re.error, TypeError, ValueError, KeyError, AttributeError, RecursionError, NotUnderstood)
 """What a schema raises that somebody has edited, or that is nested deeper than anybody means."""
 
 
@@ -99,15 +104,21 @@ def differences(
         >>> differences(old, new, direction="output")
         (Difference(rule='FLASH-C304', pointer='', old='integer', new='number'),)
     """
-    before = Document(old if old_root is None else old_root)
-    after = Document(new if new_root is None else new_root)
-    comparison = Comparison(direction, before, after)
-    sub, sup = (old, new) if direction == "input" else (new, old)
     try:
-        found = comparison.compare(sub, sup, "")
+        found = _differences(direction, old, new, Document(_or(old_root, old)), Document(_or(new_root, new)))
     except _BROKEN as error:
         return (Difference("FLASH-C001", "", None, f"not understood: {error}" if str(error) else "nested too deep"),)
     return tuple({text_of([one.rule, one.pointer, one.old, one.new]): one for one in found}.values())
+
+
+def _differences(direction: Direction, old: Any, new: Any, before: Document, after: Document) -> list[Difference]:
+    comparison = Comparison(direction, before, after)
+    one, two = before.reference_to(old), after.reference_to(new)
+    return comparison.compare(one, two, "") if direction == "input" else comparison.compare(two, one, "")
+
+
+def _or(root: Any, schema: Any) -> Any:
+    return schema if root is None else root
 
 
 class Comparison:
@@ -121,7 +132,7 @@ class Comparison:
     def __init__(self, direction: Direction, old: Document, new: Document) -> None:
         self.direction = direction
         self.sub, self.sup = (old, new) if direction == "input" else (new, old)
-        self._same = _same(_definitions(old.root), _definitions(new.root))
+        self._same = same(_definitions(old.root), _definitions(new.root))
         self._open: set[str] = set()
 
     def say(self, kind: str, at: str, sub: Any, sup: Any) -> list[Difference]:
@@ -134,7 +145,7 @@ class Comparison:
         """What keeps *sub* from lying within *sup*, and notes."""
         if isinstance(sub, Mapping) and isinstance(sup, Mapping) and ("$ref" in sub or "$ref" in sup):
             # a value that holds values of its own kind is finite: what is asked again further down is answered above
-            key = text_of([sub, sup])
+            key = text_of([assertions(sub), assertions(sup)])
             if key in self._open:
                 return []
             self._open.add(key)
@@ -162,7 +173,7 @@ class Comparison:
         return found if level == "different" else [one for one in found if one.is_note]
 
     def _sameness(self, sub: Any, sup: Any) -> Literal["defaults too", "but for defaults", "different"]:
-        level = min(_same(sub, sup), self._same if '"$ref"' in text_of([sub, sup]) else 2)
+        level = min(same(sub, sup), self._same if '"$ref"' in text_of([sub, sup]) else 2)
         return ("different", "but for defaults", "defaults too")[level]
 
     def _parted(self, sub: Any, sup: Any, at: str, shown: Shown) -> list[Difference]:
@@ -178,7 +189,7 @@ class Comparison:
             return self._all_at_once(sub, sup, at, shown)
         for keyword in ("anyOf", "oneOf"):
             if keyword in sub:
-                return [one for branch in self._branches(sub, keyword) for one in self.compare(branch, sup, at, shown)]
+                return self._each_branch(sub, sup, keyword, at, shown)
         if "const" in sub or "enum" in sub:
             values = [sub["const"]] if "const" in sub else list(sub["enum"])
             return self._values(values, sup, at, shown)
@@ -205,7 +216,7 @@ class Comparison:
                 return compare_unions(self, sub, sup, keyword, at, shown)
         fixed = self._fixed(sup)
         if fixed is not None:
-            is_kin = any(_type_of(one) in wide(types) for one in fixed)
+            is_kin = any(type_of(one) in wide(types) for one in fixed)
             return self.say("values" if is_kin else "types", at, words(shown.sub), fixed if is_kin else words(sup))
         return self._typed(sub, sup, at, shown)
 
@@ -223,7 +234,7 @@ class Comparison:
         whole: dict[str, Any] = {}
         for part in parts:
             one = self.sub.resolved(part)
-            said = {} if isinstance(one, bool) else {key: one[key] for key in one if key not in ANNOTATIONS}
+            said = {} if isinstance(one, bool) else assertions(one)
             if one is False or any(key in whole and text_of(whole[key]) != text_of(said[key]) for key in said):
                 return self.say("unjudged", at, words(shown.sub), "several parts that hold at once are not understood")
             whole |= said
@@ -241,6 +252,18 @@ class Comparison:
             ]
         rest = _without(sub, keyword)
         return list(sub[keyword]) if is_anything(rest) else [{"allOf": [rest, one]} for one in sub[keyword]]
+
+    def _each_branch(self, sub: Schema, sup: Schema, keyword: str, at: str, shown: Shown) -> list[Difference]:
+        found: list[Difference] = []
+        tag = sub.get("discriminator", {}).get("propertyName", "")
+        known = tags(sup, tag, self.sup)
+        for branch in self._branches(sub, keyword):
+            own = tags(branch, tag, self.sub) if known else ()
+            if {text_of(one) for one in own} <= {text_of(one) for one in known}:
+                found += self.compare(branch, sup, at, shown)
+            else:
+                found += self.say("kind", f"{at}/{escaped(tag)}", list(own), list(known))
+        return found
 
     def _values(self, values: list[Any], sup: Schema, at: str, shown: Shown) -> list[Difference]:
         missing = [value for value in values if not self._takes(sup, value)]
@@ -268,6 +291,9 @@ class Comparison:
 
     def _takes(self, sup: Any, value: Any) -> bool:
         """Whether a single value is valid under *sup*; formats are believed only where they are nobody's."""
+        from jsonschema.exceptions import UnknownType
+        from referencing.exceptions import Unresolvable
+
         from flash.contract.validate import is_valid
 
         sup = self.sup.resolved(sup)
@@ -277,7 +303,10 @@ class Comparison:
             return any(self._takes(branch, value) for branch in sup["anyOf"])
         if any(part in text_of(sup) for part in ('"format"', '"content')) and isinstance(value, (str, list, dict)):
             return False
-        return is_valid(sup, value, root=self.sup.root)
+        try:
+            return is_valid(sup, value, root=self.sup.root)
+        except (UnknownType, Unresolvable) as error:
+            raise NotUnderstood(str(error)) from error
 
     # -- types ---------------------------------------------------------------------------------------------------------
 
@@ -307,19 +336,3 @@ def _definitions(root: Schema | bool) -> Any:
 
 def _without(schema: Schema, *keys: str) -> Schema:
     return {key: value for key, value in schema.items() if key not in keys}
-
-
-def _same(one: Any, two: Any) -> int:
-    """2 where they mean the same, 1 where only defaults differ, else 0; what is said about them does not count."""
-    for level, with_defaults in ((2, True), (1, False)):
-        if text_of(plain(one, with_defaults=with_defaults)) == text_of(plain(two, with_defaults=with_defaults)):
-            return level
-    return 0
-
-
-def _type_of(value: Any) -> str:
-    """The type of a JSON value; of numbers the wider one."""
-    if isinstance(value, bool):
-        return "boolean"
-    names = {dict: "object", float: "number", int: "number", list: "array", str: "string"}
-    return names.get(type(value), "null")
