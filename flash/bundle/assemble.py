@@ -31,6 +31,7 @@ from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
 from flash.bundle.staging import ARTIFACT_NAME, flash_folder, own_members, stage, staged
 from flash.model.manifest import MANIFEST_NAME, Artifact
+from flash.model.openapi import OPENAPI_NAME, openapi, openapi_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -121,13 +122,15 @@ class _Build:
             for found in sets.installed:
                 refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
             own = own_members(app, snapshot, sets, source_folder=modules.source_folder)
-            hidden = {*own, MANIFEST_NAME, *hidden_in_sets(sources.files, sets.installed)}
+            hidden = {*own, MANIFEST_NAME, OPENAPI_NAME, *hidden_in_sets(sources.files, sets.installed)}
             # while everything else happens, which needs none of it
             packed = aside.submit(self._layers, sets, hidden, compressing)
             # first: what cannot be imported has its reason there
             for line in audit(request, app, modules, sources, sets, self._cache, self._progress):
                 self._tell(line)
             manifest = self._manifest(app, modules, snapshot, own, sets, staging)
+            described = openapi_text(openapi(manifest))
+            own[OPENAPI_NAME] = Member.of_text(OPENAPI_NAME, described)
             own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
             layers = [*packed.result(), *_own_layers(own.values(), self._cache, compressing)]
             # what was read, described and packed was one and the same
@@ -140,6 +143,7 @@ class _Build:
                 table=lambda: size_table(sets.weighed, {one.name: one.size for one in own.values()}),
             )
             write_text(folder / MANIFEST_NAME, manifest.text())
+            write_text(request.root / OPENAPI_NAME, described)
             if request.keep_build_dir:
                 self._keep(staging, own, sets, hidden)
         files = tuple(sorted({*(path for path in sets.contents if path not in hidden), *own}))

@@ -14,6 +14,7 @@ from flash.bundle.reading import printable, read_archive
 from flash.bundle.shipped import Shipped, is_metadata, shipped_in, tree_digest
 from flash.errors import ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
+from flash.model.openapi import OPENAPI_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "Locked", "Part", "having", "locked", "read"]
 
-_GENERATED: Final = frozenset({MANIFEST_NAME, "requirements.txt"})
+_GENERATED: Final = frozenset({MANIFEST_NAME, OPENAPI_NAME, "requirements.txt"})
 _OURS: Final = "flash/__init__.py"
 _FOREIGN: Final = "runpod-flash built it; `flash build` makes an artifact of the same project that can be looked into"
 _VERSION: Final = re.compile(rb"^__version__(?:\s*:[^=\n]+)?\s*=\s*(\"[^\"\n]{1,60}\"|'[^'\n]{1,60}')", re.MULTILINE)
@@ -68,7 +69,7 @@ class Contents:
     Attributes:
         sizes: Unpacked sizes by path.
         project: The project's own files, by the top of their paths: ``gpu_worker.py``, ``data/``.
-        generated: Handlers, manifest, requirements.
+        generated: Handlers, manifest, requirements, OpenAPI document.
         runtime: Flash's own part.
         distributions: What was installed, largest first.
         entries: The files, by path.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from flash.model.manifest import MANIFEST_NAME
+from flash.model.openapi import OPENAPI_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -243,8 +244,8 @@ def _files(
     def states(contents: Contents, owners: Mapping[str, str]) -> dict[str, dict[str, tuple[str, bool]]]:
         found: dict[str, dict[str, tuple[str, bool]]] = defaultdict(dict)
         for path, entry in contents.entries.items():
-            # it differs whenever anything else does, and says no more than what is told of that
-            if path != MANIFEST_NAME:
+            # they differ whenever anything else does, and say no more than what is told of that
+            if path not in {MANIFEST_NAME, OPENAPI_NAME}:
                 found[owners[path]][path] = (entry.sha256, entry.is_executable)
         return found
 

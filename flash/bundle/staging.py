@@ -15,6 +15,7 @@ from flash.bundle.layers import Member
 from flash.bundle.requirements import REQUIREMENTS_NAME
 from flash.errors import BuildError
 from flash.model.manifest import MANIFEST_NAME
+from flash.model.openapi import OPENAPI_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,7 +40,8 @@ def staged(folder: Path, staging: Path, *, keep: bool) -> Iterator[None]:
     try:
         try:
             # a build that was killed left them
-            halves = (f".{ARTIFACT_NAME}.*", f".{MANIFEST_NAME}.*", f"{staging.name}-*")
+            files = (ARTIFACT_NAME, MANIFEST_NAME, Path(OPENAPI_NAME).name)
+            halves = (*(f".{name}.*" for name in files), f"{staging.name}-*")
             for stale in (staging, *(path for half in halves for path in folder.glob(half))):
                 _remove(stale)
             staging.mkdir()

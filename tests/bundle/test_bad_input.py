@@ -225,7 +225,7 @@ def test_pipes_secrets_and_what_nested_ignore_files_hide_are_not_packed(
     assert flash_build(root) == 0
     assert packed(root) == {
         *("flash_manifest.json", "handler_worker.py", "pyproject.toml", "requirements.txt", "worker.py"),
-        "data/kept.bin",
+        *("data/kept.bin", ".flash/openapi.json"),
     }
     said = capsys.readouterr().err
     assert "left out, as it may hold a secret: .env.production, id_rsa, keys/credentials.json" in said
