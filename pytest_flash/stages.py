@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flash.errors import DeployError, FlashError, Unverified
+from flash.preview.attached import NO_TESTS, SMOKE_MARKS
 from pytest_flash import smoke
 from pytest_flash.canary import Notes, notes_path
 from pytest_flash.connection import LOG_SECTION
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 __all__ = ["Stages"]
 
 _TAIL_LINES: Final = 60
-_NO_TESTS: Final = 5
 _STOP_S: Final = 10.0
 _DIGEST: Final = 12
 
@@ -244,8 +244,8 @@ class Stages:
         def run() -> Skip | str:
             status, output = self._run_pytest(smoke.arguments(config, path), cwd=config.invocation_params.dir)
             results = self.smoke_results = smoke.read_results(smoke.results_path(path))
-            if status == _NO_TESTS:
-                return Skip("no test is marked flash_smoke or flash_deployed_only")
+            if status == NO_TESTS:
+                return Skip(f"no test is marked {SMOKE_MARKS}")
             failed = [result for result in results if result.outcome == "failed"]
             if failed:
                 names = ", ".join(result.id for result in failed)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from flash.cli.command import (
     Command,
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from flash.project import Project, TargetName
 
 __all__ = ["PROMOTE", "add_release_options", "find_release", "smoke_arguments"]
-
-_PYTEST_NO_TESTS: Final = 5
-_SMOKE_MARKS: Final = "flash_smoke or flash_deployed_only"
 
 
 def _configure(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +156,8 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
     Raises:
         DeployError: One failed, or they could not be run.
     """
+    from flash.preview.attached import NO_TESTS
+
     with tempfile.TemporaryDirectory(prefix="flash-promote-") as folder:
         attachment = Path(folder, "deployment.json")
         promotion.attachment.write(attachment)
@@ -173,7 +172,7 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
         raise KeyboardInterrupt
     if ended.status == DONE:
         return "passed"
-    if ended.status == _PYTEST_NO_TESTS:
+    if ended.status == NO_TESTS:
         return "no tests"
     raise DeployError(
         f"the smoke tests failed: pytest ended with status {ended.status}",
@@ -192,10 +191,9 @@ def _withheld(project: Project, environment: str) -> list[str]:
 
 def smoke_arguments(root: Path, attachment: Path) -> list[str]:
     """What Python is called with to run the smoke tests of the project in *root*."""
-    return [
-        *("-m", "pytest", str(root), "-m", _SMOKE_MARKS),
-        *(f"--flash-root={root}", f"--flash-attach={attachment}", "-o", "addopts="),
-    ]
+    from flash.preview.attached import attached_arguments
+
+    return ["-m", "pytest", str(root), f"--flash-root={root}", *attached_arguments(attachment)]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -236,10 +234,11 @@ def _roll_back(promotion: Promotion, found: Found, error: DeployError, context: 
 
 def _tell(promotion: Promotion, found: Found, smoke: str, context: Context) -> int:
     from flash.deploy.summary import deployed_block
+    from flash.preview.attached import SMOKE_MARKS
     from flash.project import program
 
     if smoke != "passed":
-        why = "--no-smoke" if smoke == "not run" else "no test here is marked flash_smoke or flash_deployed_only"
+        why = "--no-smoke" if smoke == "not run" else f"no test here is marked {SMOKE_MARKS}"
         context.console.progress(f"! what is live was not smoke-tested: {why}")
     text = deployed_block(promotion.deployment, is_local=promotion.is_local, program=program())
     data = _data(promotion, found, outcome="deployed", smoke=smoke, with_endpoints=True)
