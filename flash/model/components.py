@@ -132,7 +132,7 @@ class Components:
         """All that have a name, sorted by it."""
         self._name()
         ones = sorted(self._types.values(), key=lambda one: one.name)
-        return {one.name: self._written(one.schema, one.used) for one in ones}
+        return {one.name: self._titled(one) for one in ones}
 
     def _definitions(self, definitions: Mapping[str, Any], owner: str) -> dict[str, _Type]:
         text = json.dumps(definitions) if definitions else "{}"
@@ -154,6 +154,11 @@ class Components:
     def _reference(self, one: _Type) -> Schema:
         self._name()
         return reference(one.name)
+
+    def _titled(self, one: _Type) -> Schema:
+        written = self._written(one.schema, one.used)
+        # generators of clients go by titles rather than by names
+        return written if written.get("title", one.name) == one.name else {**written, "title": one.name}
 
     def _written(self, schema: Schema, used: Mapping[str, _Type]) -> Schema:
         self._name()
