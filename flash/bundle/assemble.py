@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle import archive, memo
@@ -18,9 +16,10 @@ from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.handlers import handler_name
-from flash.bundle.layers import Compressing, Damaged, Member
+from flash.bundle.layers import Damaged, Member
 from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
+from flash.bundle.packing import Packing
 from flash.bundle.parsing import uncollected
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
@@ -53,7 +52,6 @@ __all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build"]
 
 
 _MOST_NAMED: Final = 5
-_LARGE: Final = archive.MEBIBYTE
 
 
 def build(
@@ -117,14 +115,16 @@ class _Build:
         refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
         folder = flash_folder(request.root)
         staging = folder / ".build"
-        with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:
+        packing = Packing(self._cache, tell=self._tell, progress=self._progress)
+        with staged(folder, staging, keep=request.keep_build_dir), packing:
             sets = self._install(app, modules)
             for found in sets.installed:
                 refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
             own = own_members(app, snapshot, sets, source_folder=modules.source_folder)
             hidden = {*own, MANIFEST_NAME, OPENAPI_NAME, *hidden_in_sets(sources.files, sets.installed)}
             # while everything else happens, which needs none of it
-            packed = aside.submit(self._layers, sets, hidden, compressing)
+            digests = {path: file.sha256 for path, file in snapshot.files.items()}
+            packing.start(sets.installed, tuple(own.values()), hidden=hidden, digests=digests)
             # first: what cannot be imported has its reason there
             for line in audit(request, app, modules, sources, sets, self._cache, self._progress):
                 self._tell(line)
@@ -132,12 +132,9 @@ class _Build:
             described = openapi_text(openapi(manifest))
             own[OPENAPI_NAME] = Member.of_text(OPENAPI_NAME, described)
             own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
-            layers = [*packed.result(), *_own_layers(own.values(), self._cache, compressing)]
-            # what was read, described and packed was one and the same
-            snapshot.check()
             digest, size = archive.write(
                 folder / ARTIFACT_NAME,
-                layers,
+                _checked(packing.layers(own.values()), snapshot),
                 limit_bytes=request.size_limit_bytes,
                 largest=_largest(own.values(), sets.distributions),
                 table=lambda: size_table(sets.weighed, {one.name: one.size for one in own.values()}),
@@ -201,11 +198,6 @@ class _Build:
         for note in (*requirements.notes, *_about_images(app)):
             self._tell(note)
         return sets
-
-    def _layers(self, sets: EndpointSets, hidden: Collection[str], compressing: Compressing) -> list[Layer]:
-        return [
-            layer for found in sets.installed for layer in self._cache.layers(found, hidden, compressing, self._tell)
-        ]
 
     def _manifest(
         self,
@@ -271,19 +263,10 @@ def _about_sources(sources: Sources) -> Iterator[str]:
         yield f"left out, as it is neither a file nor a folder: {', '.join(sources.special)}"
 
 
-@contextmanager
-def _aside() -> Iterator[ThreadPoolExecutor]:
-    """One thread, which is waited for; what it does not get is an error of its own, and nobody asks for that then."""
-    with ThreadPoolExecutor(1, thread_name_prefix="layers") as pool:
-        yield pool
-
-
-def _own_layers(members: Collection[Member], cache: Cache, compressing: Compressing) -> Iterator[Layer]:
-    """Large files each by itself and kept, as they seldom change; all others together."""
-    for member in members:
-        if member.size >= _LARGE:
-            yield cache.layer_of(member, compressing)
-    yield compressing.layer(member for member in members if member.size < _LARGE)
+def _checked(layers: Iterable[Layer], snapshot: Snapshot) -> Iterator[Layer]:
+    yield from layers
+    # what was read, described and packed was one and the same
+    snapshot.check()
 
 
 def _imports(app: App, modules: Modules) -> dict[str, frozenset[str]]:

@@ -11,24 +11,24 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from flash import __version__
 from flash.bundle.claims import claimed_folder, remove_abandoned
-from flash.bundle.files import digest_of, write_text
+from flash.bundle.files import write_text
 from flash.bundle.installed import Distribution
-from flash.bundle.layers import Compressing, Damaged, Layer, Layers, Member
+from flash.bundle.layers import Compressing, Layer, Layers, Member
 from flash.bundle.trees import DistributionSet, identities, is_whole, moved
+from flash.errors import BuildError
 from flash.model.manifest import CallSchema
 
 if TYPE_CHECKING:
     from flash.bundle.install import Installer, Report, Wanted
 
-__all__ = ["Cache"]
+__all__ = ["Cache", "Schemas"]
 
 _FORMAT: Final = 1
 _MAKING: Final = ".making-"
@@ -122,40 +122,32 @@ class Cache:
         os.utime(record)
         return DistributionSet(tree, distributions, files, is_reused=True, key=key, fresh_until=fresh_until)
 
-    def layers(
-        self, found: DistributionSet, hidden: Collection[str], compressing: Compressing, report: Report
-    ) -> list[Layer]:
-        """The compressed layers of a set, made where they are not kept.
+    # -----------------------------------------------------------------------------------------------------------------
+    # Layers
+
+    def layer(self, key: str) -> Layer | None:
+        """A compressed layer, if it is kept.
 
         Raises:
-            Damaged: The set's tree has lost something.
-            BuildError: The cache cannot be written.
+            Damaged: It is not what it was.
         """
+        return self._layers.get(key)
 
-        def layer_of(names: Sequence[str]) -> Layer:
-            key = Layers.key((f"{found.folder}{name}", found.files[name]) for name in names)
-            try:
-                layer = self._layers.get(key)
-            except Damaged as error:
-                report(f"! {error.message}, and made again")
-                layer = None
-            return layer or self._layers.make(key, found.members(names), compressing)
+    def make_layer(self, key: str, members: Iterable[Member], compressing: Compressing) -> Layer:
+        """Compress *members*, and keep that.
 
-        # while the end of one is compressed, another is read
-        with ThreadPoolExecutor(2, thread_name_prefix="layer") as pool:
-            return list(pool.map(layer_of, filter(None, found.parts(hidden))))
-
-    def layer_of(self, member: Member, compressing: Compressing) -> Layer:
-        """The layer of one file, by its content."""
-        content = member.content
-        if isinstance(content, bytes):
-            return compressing.layer([member])
-        key = Layers.key([(member.name, f"sha256={digest_of(content)} {'x' if member.is_executable else '-'}")])
+        Raises:
+            Damaged: A set's tree has lost something.
+            BuildError: A file cannot be read, or the cache not be written.
+        """
         try:
-            layer = self._layers.get(key)
-        except Damaged:
-            layer = None
-        return layer or self._layers.make(key, [member], compressing)
+            return self._layers.make(key, members, compressing)
+        except OSError as error:
+            raise BuildError(
+                f"cannot keep what was compressed: {error.strerror or error}",
+                path=str(self._folder),
+                hint="the folder has to be writable, and its disk not full",
+            ) from error
 
     def forget(self, path: Path) -> None:
         """Drop what a damaged file belongs to: a layer, or the tree of a set. It is made again when it is asked for."""

@@ -22,7 +22,7 @@ from flash.bundle.files import replacing
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
 __all__ = ["Compressing", "Damaged", "Layer", "Layers", "Member", "tar_stream"]
@@ -118,9 +118,15 @@ class Layer:
 
 @final
 class Compressing:
-    """Compresses on all cores, a bounded part of the content at a time. A context manager."""
+    """Compresses on all cores, a bounded part of the content at a time. A context manager.
 
-    def __init__(self, workers: int | None = None) -> None:
+    Args:
+        workers: As many threads.
+        told: Is told the bytes of each part of the content, by whichever thread brings it.
+    """
+
+    def __init__(self, workers: int | None = None, *, told: Callable[[int], object] = int) -> None:
+        self._told = told
         self._workers = workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="compress")
 
@@ -136,6 +142,7 @@ class Compressing:
         try:
             for content in contents:
                 waiting.append(self._pool.submit(compressed, content))
+                self._told(len(content))
                 # one more than there are workers: they find something to do while this is asked for the next
                 if len(waiting) > self._workers + 1:
                     yield waiting.popleft().result()
