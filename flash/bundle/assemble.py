@@ -10,12 +10,14 @@ from flash.bundle import archive, memo
 from flash.bundle.archive import mebibytes
 from flash.bundle.checks import audit
 from flash.bundle.clashes import hidden_in_sets, refuse_clashes, refuse_old_pydantic, refuse_taken_names
+from flash.bundle.derived import derived_schemas
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
 from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.handlers import handler_name
+from flash.bundle.importable import Importable
 from flash.bundle.layers import Damaged, Member
 from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from flash.bundle.cache import Cache
+    from flash.bundle.cache import Cache, Schemas
     from flash.bundle.evaluation import Evaluation
     from flash.bundle.install import Distribution, Installer, Report
     from flash.bundle.layers import Layer
@@ -235,10 +237,23 @@ class _Build:
             stage(staging, (*members, Member.of_text(MANIFEST_NAME, manifest.text())), snapshot)
             return staging
 
-        manifest = describe(manifest, staged_tree, sets.trees, self._describer, self._cache, self._tell)
+        derived = self._derived(app, modules, own, sets)
+        manifest = describe(manifest, staged_tree, sets.trees, self._describer, self._cache, self._tell, derived)
         for line in about_undescribed(manifest):
             self._tell(line)
         return manifest
+
+    def _derived(self, app: App, modules: Modules, own: Members, sets: EndpointSets) -> Mapping[str, Schemas]:
+        if self._has_evaluated:
+            # what was not read may raise
+            return {}
+        importable = Importable(
+            modules,
+            taken=_first_names(own),
+            installed=_first_names(path for found in sets.installed for path in found.files),
+            python_version=self._request.python_version,
+        )
+        return derived_schemas(app, modules, importable)
 
     def _keep(self, staging: Path, own: Members, sets: EndpointSets, hidden: Collection[str]) -> None:
         """The tree as a worker has it, for whoever wants to look at it: a copy, whatever is done to it."""
@@ -254,6 +269,11 @@ class _Build:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
             place.chmod(0o755 if member.is_executable else 0o644)
+
+
+def _first_names(paths: Iterable[str]) -> set[str]:
+    """Of paths, under which names Python might find a module there."""
+    return {path.partition("/")[0].partition(".")[0] for path in paths}
 
 
 def _about_sources(sources: Sources) -> Iterator[str]:

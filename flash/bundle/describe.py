@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from flash import __version__
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from flash.bundle.cache import Cache
+    from flash.bundle.cache import Cache, Schemas
     from flash.bundle.install import Report
     from flash.model.manifest import CallSchema, Manifest
 
@@ -48,8 +49,9 @@ def describe(
     describer: Describer,
     cache: Cache,
     report: Report,
+    derived: Mapping[str, Schemas] = MappingProxyType({}),
 ) -> Manifest:
-    """The manifest with the schemas that *describer* finds, or has found before.
+    """The manifest with the schemas that are known already, or that *describer* finds, or has found before.
 
     Args:
         manifest: That of the artifact, without schemas.
@@ -58,10 +60,11 @@ def describe(
         describer: Who imports.
         cache: What was described before.
         report: Takes lines for the user.
+        derived: The schemas of endpoints that need not be imported for them.
     """
-    keys = {name: _description_key(name, manifest, describer) for name in manifest.resources}
+    keys = {name: _description_key(name, manifest, describer) for name in manifest.resources if name not in derived}
     known = {name: cache.described(key, report) for name, key in keys.items() if key is not None}
-    contracts = {name: schemas for name, schemas in known.items() if schemas is not None}
+    contracts = {**derived, **{name: schemas for name, schemas in known.items() if schemas is not None}}
     unknown = {name: resource for name, resource in manifest.resources.items() if name not in contracts}
     if any(resource.functions for resource in unknown.values()):
         staging = stage(manifest)

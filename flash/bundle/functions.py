@@ -15,7 +15,7 @@ from flash.model.app import Function, Location
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Uses", "client_keywords", "clients_of", "function_of", "held", "uses_of"]
+__all__ = ["Uses", "client_keywords", "clients_of", "function_of", "held", "uses_of", "yields"]
 
 _CLIENT_KEYWORDS: Final = frozenset({"id", "image"})
 
@@ -58,7 +58,7 @@ def function_of(
         location=location,
         is_async=isinstance(node, ast.AsyncFunctionDef),
         # looked for where the word occurs at all
-        is_generator=not isinstance(node, ast.ClassDef) and "yield" in definition.module.source and _yields(node),
+        is_generator=not isinstance(node, ast.ClassDef) and "yield" in definition.module.source and yields(node),
         is_class=is_class,
         methods=methods,
         http_method=method,
@@ -87,7 +87,8 @@ def _methods(definition: Definition, modules: Modules, depth: int = 20) -> dict[
     return names
 
 
-def _yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Whether it yields its result."""
     pending: list[ast.AST] = list(function.body)
     while pending:
         node = pending.pop()

@@ -125,6 +125,8 @@ def test_the_manifest_says_what_was_declared(tmp_path: Path) -> None:
     assert gpu["template"] == {"containerDiskInGb": 100, "env": [{"key": "A", "value": "1"}]}
     assert web["template"] == {"containerDiskInGb": 30}
     assert (gpu["env"], gpu["max_concurrency"], gpu["handler_file"]) == ({"MODE": "fast"}, 2, "handler_gpu_worker.py")
+    known = {"additionalProperties": True, "type": "object"}
+    anything = {"input": known, "output": known}
     assert gpu["functions"] == [
         {
             "name": "gpu_hello",
@@ -133,7 +135,8 @@ def test_the_manifest_says_what_was_declared(tmp_path: Path) -> None:
             "is_class": True,
             "is_generator": False,
             "class_methods": ["run"],
-            "contract": {},
+            "contract": {"run": {**anything, "untyped": [], "example": {}, "parameter": "data"}},
+            "calls": [],
         }
     ]
 
@@ -235,7 +238,7 @@ def test_a_dependency_that_does_not_exist_names_who_asked(tmp_path: Path) -> Non
     before = run(tmp_path)
     project(tmp_path, {"worker.py": QUEUE.replace('cpu="cpu3c-1-2"', 'cpu="cpu3c-1-2", dependencies=["nope-nope"]')})
     with pytest.raises(
-        DependencyError, match=r"^worker\.py:4: cannot install 'nope-nope' \(endpoint 'worker'\): .*\nhint"
+        DependencyError, match=r"^worker\.py:9: cannot install 'nope-nope' \(endpoint 'worker'\): .*\nhint"
     ):
         run(tmp_path)
     assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json", "openapi.json"]

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 DAY_S = 24 * 3600
 WORKER = """
+import os
+
 from flash import Endpoint
+
+# not known without importing it, so that the describer is asked
+HOME = os.path.expanduser("~")
 
 @Endpoint(name="{name}", cpu="cpu3c-1-2", dependencies={dependencies})
 def {name}_work(text: str) -> str:
