@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flash.bundle.reading import Entry, Read
 
-__all__ = ["Contents", "Locked", "Part", "having", "locked", "read"]
+__all__ = ["Contents", "Locked", "Part", "locked", "read"]
 
 _GENERATED: Final = frozenset({MANIFEST_NAME, OPENAPI_NAME, "requirements.txt"})
 _OURS: Final = "flash/__init__.py"
@@ -171,7 +171,7 @@ def _manifest(path: Path, found: Read) -> Manifest:
 def _contents(artifact: Artifact, found: Read) -> Contents:
     shipped = shipped_in(found.files, found.kept)
     distributions = [
-        _part(one.name, one.files, found.files, one.version, having(artifact.manifest, one.folder)) for one in shipped
+        _part(one.name, one.files, found.files, one.version, artifact.manifest.having(one.folder)) for one in shipped
     ]
     brought = {path for one in shipped for path in one.files}
     left = [path for path in found.files if path not in brought]
@@ -196,13 +196,6 @@ def _contents(artifact: Artifact, found: Read) -> Contents:
 
 def _handlers(manifest: Manifest) -> frozenset[str]:
     return frozenset(resource.handler_file or f"handler_{name}.py" for name, resource in manifest.resources.items())
-
-
-def having(manifest: Manifest, folder: str) -> tuple[str, ...]:
-    """The endpoints that have a set of distributions in *folder*; of the artifact's top, none: it is not their own."""
-    return tuple(
-        name for name, resource in sorted(manifest.resources.items()) if folder and resource.packages == folder
-    )
 
 
 def _part(

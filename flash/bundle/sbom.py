@@ -11,7 +11,6 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import flash
-from flash.bundle.contents import having
 from flash.bundle.install import TARGET_PLATFORM
 from flash.bundle.licences import SPDX_IDS
 from flash.bundle.needs import target_environment
@@ -84,7 +83,7 @@ def _bom(contents: Contents, timestamp: datetime | None) -> Bom:
     root, runtime = _application(contents), _runtime(contents)
     tool = Component(type=ComponentType.APPLICATION, name=OWN_NAME, version=flash.__version__)
     components = {
-        one.info: _library(one, ref, having(artifact.manifest, one.folder)) for one, ref in _refs(contents.shipped)
+        one.info: _library(one, ref, artifact.manifest.having(one.folder)) for one, ref in _refs(contents.shipped)
     }
     metadata = BomMetaData(component=root, tools=ToolRepository(components=[tool]))
     # the library puts the present moment where none is given

@@ -81,6 +81,7 @@ def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
     """What ``flash build`` made."""
     manifest = artifact.manifest
     distributions = _distributions(artifact)
+    rows = [(name, f"{version}  only {', '.join(only)}" if only else version) for name, version, only in distributions]
     lines = [
         "✓ Build Complete",
         "",
@@ -94,7 +95,7 @@ def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
         *table((name, kind(resource), serves(resource)) for name, resource in manifest.resources.items()),
     ]
     if distributions:
-        lines += ["", f"Distributions ({len(distributions)}):", *table(map(_row, distributions))]
+        lines += ["", f"Distributions ({len(distributions)}):", *table(rows)]
     if manifest.excluded:
         lines += ["", "Left out:", *table(sorted(manifest.excluded.items()))]
     return "\n".join(lines)
@@ -137,24 +138,16 @@ def serves(resource: Resource) -> str:
     )
 
 
-def _row(distribution: tuple[str, str, tuple[str, ...]]) -> tuple[str, str]:
-    name, version, only = distribution
-    return name, f"{version}  only {', '.join(only)}" if only else version
-
-
 def _distributions(artifact: Artifact) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Names and versions of the distributions, from the folders of their metadata, and the endpoints with their own."""
-    own: dict[str, list[str]] = {}
-    for endpoint, resource in artifact.manifest.resources.items():
-        if resource.packages:
-            own.setdefault(resource.packages, []).append(endpoint)
+    """Names and versions of the distributions, from the folders of their metadata, and whose alone they are."""
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for path in artifact.files:
-        folder, _, file = path.rpartition("/")
+        folder, is_metadata, rest = path.partition(".dist-info/METADATA")
         place, slash, info = folder.rpartition("/")
-        if file == "METADATA" and info.endswith(".dist-info") and (not place or f"{place}{slash}" in own):
-            name, _, version = info.removesuffix(".dist-info").partition("-")
-            found.append((name.replace("_", "-").lower(), version, tuple(sorted(own.get(f"{place}{slash}", ())))))
+        only = artifact.manifest.having(f"{place}{slash}")
+        if is_metadata and not rest and (only or not place):
+            name, _, version = info.partition("-")
+            found.append((name.replace("_", "-").lower(), version, only))
     return sorted(found)
 
 

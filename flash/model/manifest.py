@@ -216,6 +216,10 @@ class Manifest(Wire):
                 del data["deployment"]
         return data
 
+    def having(self, folder: str) -> tuple[str, ...]:
+        """The endpoints with distributions of their own in *folder*, sorted; of the artifact's top, none."""
+        return tuple(name for name, one in sorted(self.resources.items()) if folder and one.packages == folder)
+
     def packed(self) -> Manifest:
         """Without what only a build's manifest has: digest, URLs, and the ledger's entry."""
         return replace(self, digest=None, resources_endpoints=None, deployment=None)
