@@ -65,7 +65,10 @@ def audit(
     )
 
     def of_imports(
-        distributions: Sequence[Distribution], excluded: Mapping[str, str], only: Collection[str] | None
+        distributions: Sequence[Distribution],
+        excluded: Mapping[str, str],
+        only: Collection[str] | None,
+        common: Sequence[Distribution] = (),
     ) -> tuple[Finding, ...]:
         return audit_imports(
             app,
@@ -78,6 +81,7 @@ def audit(
             files=sources.files,
             platform=TARGET_PLATFORM,
             only=only,
+            common=common,
         )
 
     if len(sets.sets) == 1:
@@ -85,8 +89,9 @@ def audit(
         findings += of_imports(only.found.distributions, only.requirements.excluded, None)
     else:
         # what an endpoint with a set of its own would find at the artifact's top was not chosen to go with it
+        common = () if sets.common is None else sets.common.distributions
         for each in sets.sets:
-            findings += of_imports(each.found.distributions, each.requirements.excluded, each.endpoints)
+            findings += of_imports(each.found.distributions, each.requirements.excluded, each.endpoints, common)
         everything = [one for each in sets.sets for one in each.found.distributions]
         findings += of_imports(everything, sets.requirements.excluded, ())
     refuse(findings)

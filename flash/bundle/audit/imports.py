@@ -60,6 +60,7 @@ def audit_imports(
     files: Collection[str] = (),
     platform: str = _PLATFORM,
     only: Collection[str] | None = None,
+    common: Sequence[Shipped] = (),
 ) -> tuple[Finding, ...]:
     """Check every import of the project's code against what ships, what images provide and the standard library.
 
@@ -74,9 +75,10 @@ def audit_imports(
         files: All files of the project that ship.
         platform: As uv spells it.
         only: Of which endpoints, where others have other distributions; of none: modules that no endpoint imports.
+        common: Distributions that others have at the artifact's top.
     """
     local = Local(modules, files, ignored, Target(python_version, platform))
-    resolver = Resolver(local, _importable(distributions), excluded, python_version)
+    resolver = Resolver(local, _importable(distributions), excluded, python_version, _importable(common))
     units = {module.name: units_of(module, python_version) for module in modules}
     images = {modules_of_image(each.spec.is_gpu, frozenset(provided.get(each.name, ()))) for each in app}
     # following every endpoint through the project is for those few imports that some image does not serve
