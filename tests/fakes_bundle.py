@@ -156,6 +156,7 @@ class Building:
             python_version=project.settings.python,
             keep_build_dir=keep_build_dir,
             upgrade=upgrade,
+            size_limit_bytes=project.settings.size_limit_mib * 2**20,
             allowed_secrets=project.settings.allow_secrets,
             one_set=project.settings.one_set,
         )
@@ -163,9 +164,9 @@ class Building:
         return build(request, installer=self.installer, describer=self.describer, cache=cache, report=report)
 
 
-def flash_build(root: Path, services: Building | None = None) -> int:
+def flash_build(root: Path, services: Building | None = None, *options: str) -> int:
     """``flash build --root ROOT``, in this process; its exit status."""
-    return main(["build", "--root", str(root)], services or Building())  # type: ignore[arg-type]  # a part of it
+    return main(["build", "--root", str(root), *options], services or Building())  # type: ignore[arg-type]  # a part of it
 
 
 if __name__ == "__main__":

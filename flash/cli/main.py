@@ -6,6 +6,7 @@ traceback is shown.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -65,6 +66,16 @@ VERBS: Final = {
 }
 
 
+_HINTS: Final = {
+    errno.EACCES: "let this user read and write there",
+    errno.EDQUOT: "make room there; flash sweep trims what builds have kept",
+    errno.ENOSPC: "make room there; flash sweep trims what builds have kept",
+    errno.EPERM: "let this user read and write there",
+    errno.EROFS: "name a folder that can be written: the project's, and FLASH_HOME",
+}
+"""What mends what the operating system says."""
+
+
 def main(argv: Sequence[str] | None = None, services: Services | None = None) -> int:
     """Run ``flash ARGV`` and return its exit status.
 
@@ -91,13 +102,13 @@ def _reported(arguments: list[str], console: Console, services: Services | None)
         console.failure(error)
         return status_of(error)
     except KeyboardInterrupt:
-        console.progress("interrupted")
+        console.interrupted()
         return INTERRUPTED
     except BrokenPipeError:
         raise
     except OSError as error:
         where = None if error.filename is None else str(error.filename)
-        console.failure(FlashError(error.strerror or str(error), path=where))
+        console.failure(FlashError(error.strerror or str(error), path=where, hint=_HINTS.get(error.errno or 0, "")))
         return FAILED
     return status
 
