@@ -224,7 +224,7 @@ class _Build:
                 files=files,
                 distributions=sets.loadable(),
                 contents=sets.contents,
-                visible=lambda name: (path for found in sets.visible(name) for path in found.contents),
+                visible=sets.visible,
                 python_version=python_version,
             ),
             packages=sets.folders,

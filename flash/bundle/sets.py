@@ -20,7 +20,7 @@ from flash.model.app import App
 from flash.model.manifest import SETS_FOLDER
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from flash.bundle.installed import Distribution
@@ -103,8 +103,10 @@ class EndpointSets:
         )
 
     @cached_property
-    def contents(self) -> dict[str, str]:
+    def contents(self) -> Mapping[str, str]:
         """By path in an artifact, what tells the content of a distribution's file."""
+        if len(self.installed) == 1:
+            return self.installed[0].contents
         return {path: identity for found in self.installed for path, identity in found.contents.items()}
 
     @cached_property
@@ -149,19 +151,23 @@ class EndpointSets:
             own = {one.name for one in each.found.distributions}
             common = () if self.common is None or each.found is self.common else self.common.distributions
             beside = [one for one in common if one.name not in own]
-            by_endpoint = each.requirements.endpoint_distributions((*each.found.distributions, *beside))
-            for name, distributions in by_endpoint.items():
-                found[name] = tuple(
-                    f"{each.found.folder if one.name in own else ''}{file}"
-                    for one in distributions
-                    for file in one.files
-                )
+            everything = (*each.found.distributions, *beside)
+            files = {
+                one.name: tuple(f"{each.found.folder if one.name in own else ''}{file}" for file in one.files)
+                for one in everything
+            }
+            for name, distributions in each.requirements.endpoint_distributions(everything).items():
+                found[name] = tuple(file for one in distributions for file in files[one.name])
         return found
 
-    def visible(self, endpoint: str) -> tuple[DistributionSet, ...]:
-        """What workers of *endpoint* find, in that order; where they have a set of their own, the common one last."""
-        own = [each.found for each in self.sets if endpoint in each.endpoints and each.found.folder]
-        return tuple(own) if self.common is None else (*own, self.common)
+    def visible(self, endpoint: str) -> tuple[str, ...]:
+        """The paths of all files that workers of *endpoint* find; besides its own set, those at the artifact's top."""
+        own = self._paths.get(self.folders.get(endpoint, ""), ())
+        return own if endpoint not in self.folders else (*own, *self._paths.get("", ()))
+
+    @cached_property
+    def _paths(self) -> dict[str, tuple[str, ...]]:
+        return {found.folder: tuple(found.contents) for found in self.installed}
 
 
 def endpoint_sets(app: App, *, plan: Plan, install: Install, is_one: bool) -> EndpointSets:

@@ -44,8 +44,10 @@ class DistributionSet:
     folder: str = ""
 
     @property
-    def contents(self) -> dict[str, str]:
+    def contents(self) -> Mapping[str, str]:
         """What tells a file's content and mode, by its path in an artifact."""
+        if not self.folder:
+            return self.files
         return {f"{self.folder}{path}": identity for path, identity in self.files.items()}
 
     def members(self, names: Sequence[str]) -> Iterator[Member]:
