@@ -48,15 +48,9 @@ class _Call(NamedTuple):
         edge = self.edge
         return (self.endpoint, self.function, edge.caller_method, edge.endpoint, edge.function)
 
-    @property
-    def caller(self) -> str:
-        """``prep``, or ``pipeline/Steps.run`` where endpoint and function have different names."""
-        name = f"{self.function}.{self.edge.caller_method}" if self.edge.caller_method else self.function
-        return name if self.endpoint == self.function else f"{self.endpoint}/{name}"
-
-    def told(self, version: str) -> str:
+    def told(self, version: str = "") -> str:
         """``app.py:7 (live): prep calls infer(data=…)``."""
-        return f"{self.edge.where} ({version}): {self.caller} calls {self.edge.text}"
+        return self.edge.told(self.endpoint, self.function, version)
 
 
 def judge_callers(old: Manifest, new: Manifest) -> tuple[Change, ...]:
@@ -133,7 +127,7 @@ def callers_of(manifest: Manifest, endpoint: str, operation: str = "") -> tuple[
         edge = call.edge
         names = {"", edge.route, edge.callee, edge.method or edge.function}
         if edge.endpoint == endpoint and operation in names:
-            found.append(f"{edge.where}: {call.caller} calls {edge.text}")
+            found.append(call.told())
     return tuple(dict.fromkeys(found))
 
 

@@ -76,3 +76,15 @@ class CallEdge(Wire):
     def where(self) -> str:
         """``app.py:12, by helpers.py:7``."""
         return f"{self.at} (by way of {', '.join(self.through)})" if self.through else self.at
+
+    def told(self, endpoint: str, function: str, version: str = "") -> str:
+        """Who makes it, where: ``app.py:7 (live): pipeline/prep calls infer(data=…)``.
+
+        Args:
+            endpoint: The caller's.
+            function: Its function or class.
+            version: Which one's, where there are several.
+        """
+        name = f"{function}.{self.caller_method}" if self.caller_method else function
+        caller = name if endpoint == function else f"{endpoint}/{name}"
+        return f"{self.where}{f' ({version})' if version else ''}: {caller} calls {self.text}"

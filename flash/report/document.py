@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA",
     "Artifact",
+    "Call",
     "CanaryEndpoint",
     "CanaryStep",
     "Case",
@@ -162,6 +163,30 @@ class CanaryStep(_Value):
     endpoints: tuple[CanaryEndpoint, ...] = Field(description="those that change")
 
 
+class Call(_Value):
+    """A call of another endpoint that the code of one makes, as its source says."""
+
+    caller: str = Field(description="the endpoint whose worker makes it")
+    function: str = Field(description="its function, or `Class.method`")
+    endpoint: str = Field(default="", description="the endpoint that is called; empty where nobody here knows it")
+    operation: str = Field(description="what is called: `infer`, `Model.predict`, or `Endpoint(id='abc')`")
+    route: str = Field(default="", description="`POST /process`, of a load-balanced endpoint")
+    call: str = Field(description="the call as it would be written: `infer(data=…)`")
+    arguments: tuple[str, ...] = Field(default=(), description="the names that it gives")
+    is_open: bool = Field(default=False, description="whether it may give more than that")
+    at: str = Field(description="`path:line`, relative to the project's root")
+    through: tuple[str, ...] = Field(default=(), description="`path:line` of each call on the way to it")
+    unread: str = Field(default="", description="why it was not followed; empty where it was")
+    breaks: tuple[str, ...] = Field(
+        default=(), description="what fails while it and what is live overlap: `FLASH-C501: …`"
+    )
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether what it calls is no function of the project."""
+        return bool(self.unread) and self.operation.startswith("Endpoint(")
+
+
 class Log(_Value):
     """The end of what an endpoint's workers wrote, kept where something failed."""
 
@@ -220,6 +245,7 @@ class Report(_Value):
         default=(), description="the steps in which the new version was tried; empty where it was not"
     )
     smoke: tuple[Case, ...] = Field(default=(), description="tests against what was deployed")
+    calls: tuple[Call, ...] = Field(default=(), description="the calls between endpoints, in the order of the callers")
     logs: tuple[Log, ...] = Field(default=(), description="of workers, for what failed")
     untyped: dict[str, str] = Field(default_factory=dict, description="what contract checks left out, by node id")
     notes: tuple[str, ...] = Field(default=(), description="what else people should know, a line each")

@@ -14,6 +14,7 @@ from xml.etree.ElementTree import Element, tostring
 
 from flash.deploy.summary import call_to_try
 from flash.report.elements import card, folded, mark, moment, section, table, tag
+from flash.report.graph import call_graph
 from flash.report.timeline import time_line
 from flash.report.words import conditions_first, duration, headline, hourly, plan_rows, size, tally
 
@@ -77,6 +78,7 @@ def _sections(report: Report) -> Iterator[Element]:
         _plan,
         _endpoints,
         _contract,
+        call_graph,
         _tests,
         _canary,
         _smoke,
