@@ -127,22 +127,25 @@ class Changes:
         """By *module*, or one that imports it."""
         found = self._anywhere.get(module.name)
         if found is None:
-            found = self._anywhere[module.name] = _Changed()
+            found = _Changed()
             for other in (module, *self._modules.importers(module.name)):
                 changed = self._changed_by(other)
                 found.modules |= changed.modules
                 for number, sink in changed.values.items():
                     found.values[number] = found.values.get(number, Sink.NOTHING) | sink
                     found.places.setdefault(number, other.path)
+            self._anywhere[module.name] = found
         return found
 
     def _changed_by(self, module: Module) -> _Changed:
         changed = self._changed.get(module.name)
         if changed is None:
-            changed = self._changed[module.name] = _Changed()
+            changed = _Changed()
             for use in self._flow(module).of_module():
                 if not use.owner or use.owner in self._active_in(module):
                     self._note(changed, module, use)
+            # kept once it is whole: what is nested too deeply ends it
+            self._changed[module.name] = changed
         return changed
 
     def _flow(self, module: Module) -> Flow:

@@ -25,22 +25,23 @@ class Flow:
     def __init__(self, module: Module, modules: Modules) -> None:
         self.module = module
         self.modules = modules
-        self._uses: list[Use] = []
         self._interesting = interesting(module, modules)
-        self._owner = ""
-        self._scopes: list[set[str]] = []
-        self._imports: dict[str, Import | None] = {}
+        self._uses: list[Use]
+        self._owner: str
+        self._scopes: list[set[str]]
+        self._imports: dict[str, Import | None]
 
     def of_module(self) -> list[Use]:
         """What happens to names of the project when the module runs, or its functions do, that may change them."""
-        self._uses = []
-        self._run(self.module.tree.body)
-        return self._uses
+        return self._found(lambda: self._run(self.module.tree.body))
 
     def of_value(self, node: ast.expr, sink: int) -> list[Use]:
         """What happens to names in *node*, at the top of the module, where *sink* happens to what it gives."""
-        self._uses = []
-        self._flow(node, sink)
+        return self._found(lambda: self._flow(node, sink))
+
+    def _found(self, look: Callable[[], None]) -> list[Use]:
+        self._uses, self._owner, self._scopes, self._imports = [], "", [], {}
+        look()
         return self._uses
 
     # ------------------------------------------------------------------------------------------------------- Statements

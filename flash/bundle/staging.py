@@ -55,7 +55,9 @@ def staged(folder: Path, staging: Path, *, keep: bool) -> Iterator[None]:
             f"cannot build there: {error.strerror or error}",
             # removing a tree names what is relative to a folder that it does not name
             path=_shown(where if where.is_absolute() else folder, folder.parent),
-            hint="the project's .flash folder has to be writable, and its disk not full",
+            hint="the project's .flash folder has to be writable, and its disk not full"
+            if not where.is_absolute() or where.is_relative_to(folder)
+            else "build again when nothing writes to it, or list it in .flashignore",
         ) from error
 
 

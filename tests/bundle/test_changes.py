@@ -262,6 +262,9 @@ RUN: Final[dict[str, dict[str, str]]] = {
         "worker": "def fill():\n    from .settings import ENV\n    ENV['A'] = '1'\nfill()\nfrom .settings import ENV\n"
         + WITH_ENV,
     },
+    "beside what is nested too deeply to be looked at": {
+        "worker": f"A = '1'\nB = {' + '.join(['A'] * 900)}\nC = B\n" + WITH_A
+    },
     # ---- endpoints
     "changed once it was given": {"worker": "ENV = {'A': '1'}\n" + WITH_ENV + "ENV['B'] = '2'\n"},
     "an endpoint's name bound again": {
