@@ -103,10 +103,11 @@ class _Build:
         snapshot = Snapshot.of(request.root, sources.files)
         key = memo.key(request, sources, snapshot, describer=self._describer.identity)
         secrets = Secrets(request.allowed_secrets)
-        secrets.look_into(request.root, sources.files)
+        contents = snapshot.contents
+        secrets.look_into(request.root, sources.files, contents)
         # an error of what follows may quote the line that has one
         with secrets.told_first():
-            modules = read_modules(request.root, sources.files)
+            modules = read_modules(request.root, sources.files, contents)
             app = app_of(
                 modules, request.root, app_name=request.app_name, ignored=sources.ignored, evaluate=self._evaluate
             )

@@ -18,7 +18,7 @@ from flash.bundle.scopes import bound_beside
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -432,8 +432,13 @@ class Modules:
         return None
 
 
-def read_modules(root: Path, files: Iterable[str]) -> Modules:
+def read_modules(root: Path, files: Iterable[str], contents: Mapping[str, bytes] | None = None) -> Modules:
     """Parse the Python files among *files*.
+
+    Args:
+        root: The project.
+        files: Relative to it.
+        contents: Of those that have been read.
 
     Raises:
         BuildError: The project has a top-level module that takes Flash's own name.
@@ -443,10 +448,18 @@ def read_modules(root: Path, files: Iterable[str]) -> Modules:
     paths = tuple(path for path in files if path.endswith((".py", ".so", ".pyd")) or "/" in path)
     notebooks = tuple(path for path in files if path.endswith(".ipynb"))
     python = tuple(path for path in paths if path.endswith(".py"))
-    folder = _source_folder(root, python)
+    known = contents or {}
+
+    def content(path: str) -> bytes:
+        read = known.get(path)
+        return content_of(root, path) if read is None else read
+
+    folder = _source_folder(python, content)
     _refuse_our_name(paths, folder)
     with parsing():
-        return Modules([_read(root, path, folder) for path in python], source_folder=folder, notebooks=notebooks)
+        return Modules(
+            [_parsed(content(path), path, folder) for path in python], source_folder=folder, notebooks=notebooks
+        )
 
 
 def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
@@ -461,11 +474,11 @@ def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
         DiscoveryError: It is not Python, or cannot be read.
     """
     with parsing():
-        return _read(root, path, source_folder)
+        return _parsed(content_of(root, path), path, source_folder)
 
 
-def _read(root: Path, path: str, source_folder: str) -> Module:
-    tree, source = parsed(content_of(root, path), path)
+def _parsed(content: bytes, path: str, source_folder: str) -> Module:
+    tree, source = parsed(content, path)
     within = path.removeprefix(f"{source_folder}/") if source_folder else path
     parts = within.removesuffix(".py").split("/")
     is_package = parts[-1] == "__init__"
@@ -473,11 +486,11 @@ def _read(root: Path, path: str, source_folder: str) -> Module:
     return Module(path=path, name=name, tree=tree, is_package=is_package, source=source)
 
 
-def _source_folder(root: Path, python: tuple[str, ...]) -> str:
+def _source_folder(python: tuple[str, ...], content: Callable[[str], bytes]) -> str:
     """``src`` if it holds modules and is none itself: no ``__init__.py``, and nobody imports from ``src``."""
     if f"{_SRC}/__init__.py" in python or not any(path.startswith(f"{_SRC}/") for path in python):
         return ""
-    is_imported = any(_IMPORTS_SRC.search(content_of(root, path)) for path in python)
+    is_imported = any(_IMPORTS_SRC.search(content(path)) for path in python)
     return "" if is_imported else _SRC
 
 
