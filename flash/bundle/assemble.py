@@ -13,7 +13,6 @@ from flash.bundle.clashes import hidden_in_sets, refuse_clashes, refuse_old_pyda
 from flash.bundle.derived import derived_schemas
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
-from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.handlers import handler_name
@@ -166,6 +165,8 @@ class _Build:
         self._progress(line)
 
     def _evaluate(self, root: Path, wanted: Sequence[Module], modules: Modules) -> Mapping[str, Evaluation]:
+        from flash.bundle.evaluation import evaluate_modules
+
         # what it finds may depend on the day
         self._has_evaluated = True
         return evaluate_modules(root, wanted, modules)

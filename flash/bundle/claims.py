@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock, Timeout
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,6 +23,8 @@ _LOCK: Final = ".lock"
 @contextmanager
 def claimed_folder(parent: Path, prefix: str) -> Iterator[Path]:
     """A new, empty folder in *parent* for the block; whatever is in it at the end goes."""
+    from filelock import FileLock
+
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f"{prefix}{secrets.token_hex(6)}"
     # first the lock: a folder whose lock is missing or free is nobody's
@@ -44,6 +44,8 @@ def remove_abandoned(parent: Path, prefix: str) -> tuple[Path, ...]:
 
 
 def _is_removed(folder: Path) -> bool:
+    from filelock import FileLock, Timeout
+
     lock = FileLock(_lock_of(folder))
     try:
         lock.acquire(blocking=False)

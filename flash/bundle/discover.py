@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from flash.bundle.calls import Calls
 from flash.bundle.changes import Changes
 from flash.bundle.declared import check_served
-from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.factories import Factories
 from flash.bundle.merged import evaluated
 from flash.bundle.modules import FLASH_NAMES, Modules, read_module, read_modules
@@ -23,11 +22,11 @@ from flash.errors import BuildError, DeclarationError, DiscoveryError
 from flash.model.app import App
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from flash.bundle.declared import Declared
-    from flash.bundle.evaluation import Evaluate
+    from flash.bundle.evaluation import Evaluate, Evaluation
     from flash.bundle.modules import Module
 
 __all__ = ["app_of", "discover"]
@@ -36,13 +35,19 @@ _MOST_IGNORED: Final = 2000
 _OLDEST: Final = "tetra_rp"
 
 
+def _evaluated(root: Path, wanted: Sequence[Module], modules: Modules) -> Mapping[str, Evaluation]:
+    from flash.bundle.evaluation import evaluate_modules
+
+    return evaluate_modules(root, wanted, modules)
+
+
 def discover(
     root: Path,
     files: Iterable[str],
     *,
     app_name: str,
     ignored: Mapping[str, str] | None = None,
-    evaluate: Evaluate = evaluate_modules,
+    evaluate: Evaluate = _evaluated,
 ) -> App:
     """Read the endpoints that *files* of the project at *root* declare.
 
@@ -68,7 +73,7 @@ def app_of(
     *,
     app_name: str,
     ignored: Mapping[str, str],
-    evaluate: Evaluate = evaluate_modules,
+    evaluate: Evaluate = _evaluated,
 ) -> App:
     """The same, of modules that are parsed already."""
     with uncollected():

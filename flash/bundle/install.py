@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from flash.bundle.archive import mebibytes
 from flash.bundle.installed import Distribution, settle
@@ -23,6 +22,9 @@ from flash.bundle.refusals import reason_and_hint, words
 from flash.bundle.wanted import Wanted, settings_of_uv
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
 from flash.model.hardware import PYTHON_VERSIONS
+
+if TYPE_CHECKING:
+    import subprocess
 
 __all__ = [
     "TARGET_PLATFORM",
@@ -240,6 +242,8 @@ class Uv:
         Raises:
             PreviewError: The interpreter cannot be started.
         """
+        import subprocess
+
         try:
             subprocess.run(
                 [
@@ -288,6 +292,8 @@ class Uv:
     def _run(
         self, arguments: Sequence[str], *, cwd: Path | None = None, path: str = ""
     ) -> subprocess.CompletedProcess[str]:
+        import subprocess
+
         # uv asks the interpreter about itself, so a cwd must never be a place that shadows its modules
         try:
             return subprocess.run(
@@ -305,6 +311,8 @@ class Uv:
 
     def _follow(self, arguments: Sequence[str], *, cwd: Path, report: Report) -> tuple[int, str]:
         """Run uv, tell of large downloads when they begin, and return its exit status and what it said."""
+        import subprocess
+
         lines: list[str] = []
         try:
             with subprocess.Popen(

@@ -6,11 +6,10 @@ import csv
 import os
 import shutil
 from dataclasses import dataclass
-from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.utils import canonicalize_name
+from flash.bundle.naming import canonicalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,6 +52,8 @@ def settle(target: Path) -> tuple[Distribution, ...]:
 
     Files may be links into the installer's cache: none is written to, what has to change is replaced.
     """
+    from email.parser import HeaderParser
+
     for name in _SCRIPT_FOLDERS:
         shutil.rmtree(target / name, ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
@@ -83,6 +84,8 @@ def settle(target: Path) -> tuple[Distribution, ...]:
 def _tags(file: Path) -> tuple[str, ...]:
     if not file.is_file():
         return ()
+    from email.parser import HeaderParser
+
     lines = HeaderParser().parsestr(file.read_text(encoding="utf-8", errors="replace"))
     return tuple(sorted(str(tag).strip() for tag in lines.get_all("Tag", [])))
 

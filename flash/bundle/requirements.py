@@ -13,12 +13,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from flash.bundle.asked import Asked, asked_of_endpoints, merged, refuse_unbuilt
 from flash.bundle.chosen import SOURCE_NAMES, choose
 from flash.bundle.listed import REQUIREMENTS_NAME
+from flash.bundle.naming import canonicalize_name
 from flash.bundle.needs import OF_TORCH, Needs, applies, target_environment
 from flash.bundle.refusals import mentions
 from flash.bundle.refused import refuse_pinned_pydantic, refuse_unhashed
@@ -28,6 +26,8 @@ from flash.model.hardware import AUTO_EXCLUDED, provided_by_image
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from packaging.requirements import Requirement
 
     from flash.bundle.chosen import Chosen
     from flash.bundle.installed import Distribution
@@ -121,6 +121,10 @@ class Requirements:
         That is what it asks for, what the project's files ask for, what its modules import, with all that these need or
         may use where it is there, and what others find by its entry points.
         """
+        if not distributions:
+            return {endpoint.name: () for endpoint in _built(self._app)}
+        from packaging.requirements import Requirement
+
         needs = Needs(distributions, self._environment, may_use=True)
         known = {each.name: each for each in distributions}
         of_module: dict[str, set[str]] = {}

@@ -12,7 +12,6 @@ from flash.bundle.install import Uv
 from flash.bundle.memo import recall
 from flash.bundle.request import BuildRequest
 from flash.errors import TargetPythonMissing
-from flash.preview.backend import PROCESSES, Wanted, choose
 from flash.preview.bases import Bases
 from flash.preview.describer import Describer
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from flash.bundle.install import Report
     from flash.model.app import App
     from flash.model.manifest import Artifact
+    from flash.preview.backend import Wanted
     from flash.preview.describing import ContainerDescriber
     from flash.project import Project
 
@@ -100,6 +100,8 @@ def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report
     try:
         bases.python(python_version)
     except TargetPythonMissing:
+        from flash.preview.backend import PROCESSES, choose
+
         backend = PROCESSES if wanted == "process" else choose("auto", (python_version,))
         if backend.name == "process":
             raise

@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from packaging.utils import canonicalize_name
-
 from flash.bundle.audit.images import is_left_to_images
 from flash.bundle.audit.names import distribution_of, imported_as, is_standard, removed_in
 from flash.bundle.modules import FLASH_NAMES
+from flash.bundle.naming import canonicalize_name
 from flash.bundle.sources import FLASHIGNORE, NEVER
 
 if TYPE_CHECKING:
