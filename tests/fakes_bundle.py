@@ -26,16 +26,14 @@ if TYPE_CHECKING:
     from flash.project import Project
 
 QUEUE = """
-import os
-
 from flash import Endpoint
-
-# not known without importing it, so that describers are asked
-HOME = os.path.expanduser("~")
 
 @Endpoint(name="worker", cpu="cpu3c-1-2")
 def work(text: str) -> str:
     return text
+
+# not known without importing it, so that describers are asked
+HOME = len("~")
 """
 
 

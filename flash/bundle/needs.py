@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from flash.bundle.installed import Distribution
 
-__all__ = ["OF_TORCH", "Needs", "applies", "target_environment"]
+__all__ = ["OF_TORCH", "Needs", "applies", "requirement_of", "target_environment"]
 
 OF_TORCH: Final = re.compile(
     r"nvidia-(?:cublas|cuda-(?:cupti|nvrtc|runtime)|cudnn|cufft|cufile|curand|cusolver|cusparse|cusparselt|nccl|nvjitlink"
@@ -102,6 +102,13 @@ class Needs:
         distribution = self._known.get(name)
         lines = (_read(text) for text in (distribution.requires if distribution is not None else ()))
         return [requirement for requirement in lines if requirement is not None]
+
+
+def requirement_of(name: str) -> Requirement:
+    """What asks for a distribution, whichever version of it."""
+    from packaging.requirements import Requirement
+
+    return Requirement(name)
 
 
 @lru_cache(maxsize=2**14)

@@ -17,7 +17,7 @@ from flash.bundle.asked import Asked, asked_of_endpoints, merged, refuse_unbuilt
 from flash.bundle.chosen import SOURCE_NAMES, choose
 from flash.bundle.listed import REQUIREMENTS_NAME
 from flash.bundle.naming import canonicalize_name
-from flash.bundle.needs import OF_TORCH, Needs, applies, target_environment
+from flash.bundle.needs import OF_TORCH, Needs, applies, requirement_of, target_environment
 from flash.bundle.refusals import mentions
 from flash.bundle.refused import refuse_pinned_pydantic, refuse_unhashed
 from flash.bundle.wanted import Wanted
@@ -121,23 +121,19 @@ class Requirements:
         That is what it asks for, what the project's files ask for, what its modules import, with all that these need or
         may use where it is there, and what others find by its entry points.
         """
-        if not distributions:
-            return {endpoint.name: () for endpoint in _built(self._app)}
-        from packaging.requirements import Requirement
-
         needs = Needs(distributions, self._environment, may_use=True)
         known = {each.name: each for each in distributions}
         of_module: dict[str, set[str]] = {}
         for each in distributions:
             for module in (each.name, *(top.split(".")[0] for top in each.top_level)):
                 of_module.setdefault(module, set()).add(each.name)
-        plugins = [Requirement(each.name) for each in distributions if each.is_plugin]
+        plugins = [requirement_of(each.name) for each in distributions if each.is_plugin]
         own = self._asked_by_endpoint()
         shared = needs.of([*own.get(None, ()), *plugins])
 
         def of(endpoint: DeclaredEndpoint) -> tuple[Distribution, ...]:
             imported = self._imports.get(endpoint.name, frozenset())
-            modules = [Requirement(name) for module in imported for name in of_module.get(module, ())]
+            modules = [requirement_of(name) for module in imported for name in of_module.get(module, ())]
             names = shared | needs.of([*own.get(endpoint.name, ()), *modules])
             return tuple(known[name] for name in sorted(names & known.keys()))
 

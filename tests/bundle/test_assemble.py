@@ -238,7 +238,7 @@ def test_a_dependency_that_does_not_exist_names_who_asked(tmp_path: Path) -> Non
     before = run(tmp_path)
     project(tmp_path, {"worker.py": QUEUE.replace('cpu="cpu3c-1-2"', 'cpu="cpu3c-1-2", dependencies=["nope-nope"]')})
     with pytest.raises(
-        DependencyError, match=r"^worker\.py:9: cannot install 'nope-nope' \(endpoint 'worker'\): .*\nhint"
+        DependencyError, match=r"^worker\.py:4: cannot install 'nope-nope' \(endpoint 'worker'\): .*\nhint"
     ):
         run(tmp_path)
     assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json", "openapi.json"]
