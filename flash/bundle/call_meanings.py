@@ -81,7 +81,12 @@ class Meanings:
                 return replace(kind, kind="instance") if kind is not None and kind.kind == "class" else None
         else:
             return None
-        return self._of(self._modules.meaning(scope.module, node, scope.local), hops - 1)
+        meaning = self._modules.meaning(scope.module, node, scope.local)
+        if meaning is not None or not scope.module.several:
+            return self._of(meaning, hops - 1)
+        # imported where that works, and made up where not: who is called, if anybody is, is the one
+        found = {self._of(one, hops - 1) for one in self._modules.possible(scope.module, node, scope.local)} - {None}
+        return found.pop() if len(found) == 1 else None
 
     def part(self, name: str, scope: Scope, hops: int = _HOPS) -> Reference | None:
         """What of an endpoint an instance keeps by that name."""

@@ -127,7 +127,7 @@ class _Reader:
             if isinstance(node, ast.Call):
                 self._call(node, made)
         for call in made:
-            if id(call) not in self._consumed | self._kept:
+            if id(call) not in self._consumed and id(call) not in self._kept:
                 self._add(self._resolve(call), call, why=_HANDED_ON)
                 self._consume(call.func)
         for node in nodes:

@@ -146,11 +146,13 @@ def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterat
             clients |= client_keywords(node)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             meaning = modules.meaning(module, node, local)
-            if isinstance(meaning, Value):
-                clients |= clients_of(meaning, modules)
-                yield from held(meaning, modules)
-            elif isinstance(meaning, Definition):
-                yield meaning
+            several = modules.possible(module, node, local) if meaning is None and module.several else (meaning,)
+            for one in several:
+                if isinstance(one, Value):
+                    clients |= clients_of(one, modules)
+                    yield from held(one, modules)
+                elif isinstance(one, Definition):
+                    yield one
 
 
 def _nodes(definition: Definition, modules: Modules) -> Iterator[ast.AST]:

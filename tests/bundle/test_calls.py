@@ -129,6 +129,12 @@ def test_what_is_not_followed_is_said(tmp_path: Path, line: str, expected: list[
     assert all(edge.is_open for edge in found if edge.why)
 
 
+def test_a_name_with_a_fallback_is_what_it_may_be(tmp_path: Path) -> None:
+    """Where the one is no function of an endpoint, it is the other."""
+    body = "try:\n    from callees import infer as f\nexcept ImportError:\n    f = None\n"
+    assert told(edges(tmp_path, body + function("return f(x)"))) == ["app.py:10 infer(data=…)"]
+
+
 def test_a_call_says_what_is_done_with_it(tmp_path: Path) -> None:
     """Awaited, remote, dropped, and the keys of the answer that are taken for granted."""
     found = edges(
