@@ -152,7 +152,7 @@ _TABLE: Final = (
         "FLASH-C503",
         "note",
         "a new caller calls an endpoint that is not live yet",
-        "where endpoints are made one by one, such calls fail until it is there; deploy the callee first to avoid that",
+        "it is made before callers are replaced, but its workers may not be there yet: the first calls wait for them",
     ),
 )
 

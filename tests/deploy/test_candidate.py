@@ -74,6 +74,16 @@ def test_a_first_deployment_is_tried_in_a_candidate_before_anything_is_made(desk
     assert len(runpod.endpoints) == 2
 
 
+def test_new_endpoints_are_made_before_those_that_may_call_them_change(desk: Desk, runpod: Runpod):
+    """Whichever are declared first."""
+    desk.deploy(manifest("gpu_worker", "other"), ONE)
+    production = runpod.live("production")["other"].given["flashEnvironmentId"]
+    forget(runpod)
+    desk.deploy(manifest("gpu_worker", "embed", "other", fingerprint="f2"), TWO)
+    sent = [one for one in runpod.sent("saveEndpoint") if one["flashEnvironmentId"] == production]
+    assert ["id" in one for one in sent] == [False, True, True]
+
+
 def test_new_endpoints_are_sent_as_runpod_knows_them(desk: Desk, runpod: Runpod):
     """A template with a new endpoint, none of the local platform's extensions, workers as declared."""
     desk.deploy(manifest("gpu_worker", workers_max=3), ONE)
@@ -220,7 +230,7 @@ def test_a_number_of_workers_is_changed_without_replacing_any(desk: Desk, runpod
     """Runpod docs: worker counts are rolling; the template stays as it is."""
     desk.deploy(with_fingerprints(one="a"), ONE)
     again = with_fingerprints(one="a")
-    again.resources["one"].workers_max = 5
+    again.resources["one"] = replace(again.resources["one"], workers_max=5)
     forget(runpod)
 
     desk.deploy(again, TWO)
