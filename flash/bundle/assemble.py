@@ -133,7 +133,8 @@ class _Build:
             manifest = self._manifest(app, modules, snapshot, own, sets, staging)
             described = openapi_text(openapi(manifest))
             own[OPENAPI_NAME] = Member.of_text(OPENAPI_NAME, described)
-            own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
+            text = manifest.text()
+            own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, text)
             digest, size = archive.write(
                 folder / ARTIFACT_NAME,
                 _checked(packing.layers(own.values()), snapshot),
@@ -141,7 +142,7 @@ class _Build:
                 largest=_largest(own.values(), sets.distributions),
                 table=lambda: size_table(sets.weighed, {one.name: one.size for one in own.values()}),
             )
-            write_text(folder / MANIFEST_NAME, manifest.text())
+            write_text(folder / MANIFEST_NAME, text)
             write_text(request.root / OPENAPI_NAME, described)
             if request.keep_build_dir:
                 self._keep(staging, own, sets, hidden)

@@ -143,9 +143,11 @@ def _distributions(artifact: Artifact) -> list[tuple[str, str, tuple[str, ...]]]
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for path in artifact.files:
         folder, is_metadata, rest = path.partition(".dist-info/METADATA")
+        if not is_metadata or rest:
+            continue
         place, slash, info = folder.rpartition("/")
         only = artifact.manifest.having(f"{place}{slash}")
-        if is_metadata and not rest and (only or not place):
+        if only or not place:
             name, _, version = info.partition("-")
             found.append((name.replace("_", "-").lower(), version, only))
     return sorted(found)

@@ -218,7 +218,7 @@ class Manifest(Wire):
 
     def having(self, folder: str) -> tuple[str, ...]:
         """The endpoints with distributions of their own in *folder*, sorted; of the artifact's top, none."""
-        return tuple(name for name, one in sorted(self.resources.items()) if folder and one.packages == folder)
+        return tuple(sorted(name for name, one in self.resources.items() if folder and one.packages == folder))
 
     def packed(self) -> Manifest:
         """Without what only a build's manifest has: digest, URLs, and the ledger's entry."""

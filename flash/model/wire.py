@@ -20,6 +20,7 @@ __all__ = ["Wire", "indented"]
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
+_CONSTANTS: Final = {True: "true", False: "false", None: "null"}
 
 _Record = TypeVar("_Record", bound="Wire")
 
@@ -100,11 +101,19 @@ def indented(value: Any, margin: str = "\n") -> str:
     kind = type(value)
     if kind is str:
         return _quoted(value)
+    if kind is bool or value is None:
+        return _CONSTANTS[value]
+    if kind is int:
+        return repr(value)
     deeper = f"{margin}  "
-    if kind is dict and value:
+    if kind is dict:
+        if not value:
+            return "{}"
         items = f",{deeper}".join([f"{_quoted(str(key))}: {indented(item, deeper)}" for key, item in value.items()])
         return f"{{{deeper}{items}{margin}}}"
-    if kind in (list, tuple) and value:
+    if kind is list or kind is tuple:
+        if not value:
+            return "[]"
         items = f",{deeper}".join([indented(item, deeper) for item in value])
         return f"[{deeper}{items}{margin}]"
     return json.dumps(value)
