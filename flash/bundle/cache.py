@@ -16,7 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from flash import __version__
 from flash.bundle.claims import claimed_folder, remove_abandoned
 from flash.bundle.files import write_text
 from flash.bundle.installed import Distribution
@@ -189,7 +188,7 @@ class Cache:
     # Audits
 
     def findings(self, asked: Sequence[str], report: Report) -> list[dict[str, Any]] | None:
-        """What an audit has found for what was *asked*, if there was one."""
+        """What an audit has found for what was *asked*, which has all that decides it, if there was one."""
         path = self._audited(asked)
         try:
             found = _read(path)["findings"]
@@ -206,7 +205,7 @@ class Cache:
         _write(self._audited(asked), {"findings": list(findings)})
 
     def _audited(self, asked: Sequence[str]) -> Path:
-        return self._folder / "audited" / f"{_digest([__version__, *asked])}.json"
+        return self._folder / "audited" / f"{_digest(list(asked))}.json"
 
     # -----------------------------------------------------------------------------------------------------------------
     # Trimming

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from functools import cache as remembered
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
+from flash.bundle import audit as rules
 from flash.bundle.audit import (
     Finding,
     audit_distributions,
@@ -30,7 +34,9 @@ if TYPE_CHECKING:
     from flash.bundle.trees import DistributionSet
     from flash.model.app import App
 
-__all__ = ["audit"]
+__all__ = ["audit", "rules_digest"]
+
+_RULES: Final = Path(rules.__file__).parent
 
 
 def audit(
@@ -127,7 +133,11 @@ def _of_tree(
 ) -> tuple[Finding, ...]:
     if found.tree is None:
         return ()
-    asked = (found.tree.name, request.python_version, TARGET_PLATFORM, *sorted(images), "", *sorted(request.provided))
+    provided = sorted(request.provided)
+    asked = (
+        *(rules_digest(_RULES), found.tree.name, request.python_version, TARGET_PLATFORM),
+        *(*sorted(images), "", *provided),
+    )
     known = cache.findings(asked, report)
     if known is None:
         made = audit_distributions(
@@ -141,3 +151,17 @@ def _of_tree(
         known = [asdict(finding) for finding in made]
         cache.keep_findings(asked, known)
     return tuple(Finding(**finding) for finding in known)
+
+
+@remembered
+def rules_digest(folder: Path) -> str:
+    """What decides what an audit finds besides what it looks at: the rules in *folder*, and those for tags of wheels.
+
+    Their text, not the version: a table that is brought up to date is asked again, and other checkouts share the cache.
+    """
+    import packaging
+
+    digest = hashlib.sha256(packaging.__version__.encode())
+    for file in sorted(folder.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()

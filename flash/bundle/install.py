@@ -310,7 +310,7 @@ class Uv:
             raise BuildError(f"cannot run uv: {error}", hint="reinstall the package uv") from error
 
     def _follow(self, arguments: Sequence[str], *, cwd: Path, report: Report) -> tuple[int, str]:
-        """Run uv, tell of large downloads when they begin, and return its exit status and what it said."""
+        """Run uv, tell of large downloads as they begin and end, and return its exit status and what it said."""
         import subprocess
 
         lines: list[str] = []
@@ -328,9 +328,12 @@ class Uv:
                 try:
                     for line in process.stderr or ():
                         lines.append(line)
-                        begun, extra = _DOWNLOADING.match(line), _NO_EXTRA.search(line)
+                        begun, ended, extra = _DOWNLOADING.match(line), _DOWNLOADED.match(line), _NO_EXTRA.search(line)
                         if begun is not None:
                             report(f"downloading {begun[1]} ({begun[2]} {begun[3]})")
+                        if ended is not None:
+                            # it unpacks while it downloads
+                            report(f"unpacked {ended[1]}")
                         if extra is not None:
                             report(f"! {extra[1].replace('==', ' ')} has no extra {extra[2]!r}")
                 except BaseException:
@@ -364,6 +367,7 @@ def child_environment(outer: Mapping[str, str]) -> dict[str, str]:
 
 _PLAIN: Final = ("--no-progress", "--color", "never")
 _DOWNLOADING: Final = re.compile(r"Downloading ([\w.-]+) \(([\d.]+)\s*(\w+)\)")
+_DOWNLOADED: Final = re.compile(r" Downloaded ([\w.-]+)$")
 _NO_EXTRA: Final = re.compile(r"package `([^`]+)` does not have an extra named `([^`]+)`")
 
 

@@ -6,6 +6,7 @@ compressed, another is read. Nothing of it is in memory but what is being compre
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import zip_longest
@@ -16,7 +17,8 @@ from flash.bundle.archive import MEBIBYTE, mebibytes
 from flash.bundle.layers import Compressing, Damaged, Layer, Layers, Member
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from concurrent.futures import Future
 
     from flash.bundle.cache import Cache
     from flash.bundle.install import Report
@@ -55,7 +57,7 @@ class Packing:
         self._tell = tell
         self._compressing = Compressing(told=self._told)
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="layer")
-        self._layers: list[Callable[[], Layer]] = []
+        self._layers: list[Layer | Future[Layer]] = []
         self._progress = progress
         self._worth_telling = worth_telling
         self._step = step
@@ -87,24 +89,15 @@ class Packing:
             hidden: Paths of the archive that something else in it has, or nobody needs.
             digests: Of members that are files, the sha256.
         """
-        for found in sets:
-            for distribution, names in zip_longest(found.distributions, found.parts(hidden)):
-                if names:
-                    key = Layers.key((f"{found.folder}{name}", found.files[name]) for name in names)
-                    size = 0 if distribution is None else distribution.size_bytes
-                    self._add(key, partial(found.members, names), size)
-        # large files each by itself and kept, as they seldom change; all others together
-        for member in own:
-            if member.size >= _LARGE and not isinstance(member.content, bytes):
-                mode = "x" if member.is_executable else "-"
-                key = Layers.key([(member.name, f"sha256={digests[member.name]} {mode}")])
-                self._add(key, partial(_one, member), member.size)
+        makes = [self._make(*part) for part in (*_parts_of(sets, hidden), *_large_files(own, digests))]
         self._begun = frozenset(member.name for member in own)
-        rest = [member for member in own if member.size < _LARGE or isinstance(member.content, bytes)]
+        rest = [member for member in own if not _is_large(member)]
         self._whole += sum(member.size for member in rest)
-        self._layers.append(self._pool.submit(self._compressing.layer, rest).result)
         if self._whole >= self._worth_telling:
             self._progress(f"compressing {mebibytes(self._whole)}")
+        # not before it is known how much there is
+        for make in (*makes, partial(self._compressing.layer, rest)):
+            self._layers.append(make if isinstance(make, Layer) else self._pool.submit(make))
 
     def layers(self, own: Iterable[Member]) -> Iterator[Layer]:
         """Each as soon as it is made; what of *own* was not known at the start comes last.
@@ -114,32 +107,46 @@ class Packing:
             BuildError: A file cannot be read, or the cache not be written.
         """
         for layer in self._layers:
-            yield layer()
+            yield layer if isinstance(layer, Layer) else layer.result()
         yield self._compressing.layer(member for member in own if member.name not in self._begun)
 
-    def _add(self, key: str, members: Callable[[], Iterable[Member]], size: int) -> None:
-        layer = self._kept(key)
-        if layer is None:
-            self._whole += size
-            made = self._pool.submit(lambda: self._cache.make_layer(key, members(), self._compressing))
-            self._layers.append(made.result)
-        else:
-            self._layers.append(lambda: layer)
-
-    def _kept(self, key: str) -> Layer | None:
+    def _make(self, key: str, members: Iterable[Member], size: int) -> Layer | Callable[[], Layer]:
+        """A layer that is kept, or what makes it."""
         try:
-            return self._cache.layer(key)
+            kept = self._cache.layer(key)
         except Damaged as error:
             self._tell(f"! {error.message}, and made again")
-            return None
+            kept = None
+        if kept is None:
+            self._whole += size
+        return kept or partial(self._cache.make_layer, key, members, self._compressing)
 
     def _told(self, size: int) -> None:
         with self._lock:
             before, self._done = self._done, self._done + size
-            done, whole = self._done, self._whole
-        if done // self._step > before // self._step and done < whole:
-            self._progress(f"compressed {mebibytes(done)} of {mebibytes(whole)}")
+            if self._done // self._step > before // self._step and self._done < self._whole:
+                self._progress(f"compressed {mebibytes(self._done)} of {mebibytes(self._whole)}")
 
 
-def _one(member: Member) -> tuple[Member]:
-    return (member,)
+_Part = tuple[str, Iterable[Member], int]
+"""What is to be a layer: its key, what is in it, the bytes of that."""
+
+
+def _parts_of(sets: Iterable[DistributionSet], hidden: Collection[str]) -> Iterator[_Part]:
+    for found in sets:
+        for distribution, names in zip_longest(found.distributions, found.parts(hidden)):
+            if names:
+                key = Layers.key((f"{found.folder}{name}", found.files[name]) for name in names)
+                yield key, found.members(names), 0 if distribution is None else distribution.size_bytes
+
+
+def _large_files(own: Iterable[Member], digests: Mapping[str, str]) -> Iterator[_Part]:
+    """Each by itself, and kept, as they seldom change."""
+    for member in own:
+        if _is_large(member):
+            mode = "x" if member.is_executable else "-"
+            yield Layers.key([(member.name, f"sha256={digests[member.name]} {mode}")]), (member,), member.size
+
+
+def _is_large(member: Member) -> bool:
+    return member.size >= _LARGE and not isinstance(member.content, bytes)

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_bundle import FakeDescriber, FakeInstaller, Package, project, write
 
+from flash.bundle import audit
 from flash.bundle.assemble import BuildRequest, build
 from flash.bundle.cache import Cache
+from flash.bundle.checks import rules_digest
 from flash.model.manifest import CallSchema
 
 if TYPE_CHECKING:
@@ -255,3 +257,13 @@ def test_a_record_of_another_version_is_not_read(machine: Machine):
     machine.build(root)
     assert machine.installs == 2
     assert not any("damaged" in line for line in machine.lines)
+
+
+def test_an_audit_is_kept_for_as_long_as_its_rules_are_what_they_were(tmp_path: Path):
+    """A version is that of a release, and tables change between releases."""
+    shutil.copytree(Path(audit.__file__).parent, tmp_path / "rules", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(tmp_path / "rules", tmp_path / "newer")
+    with (tmp_path / "newer/images.py").open("a", encoding="utf-8") as table:
+        table.write("# newer\n")
+    assert rules_digest(tmp_path / "rules") == rules_digest(Path(audit.__file__).parent)
+    assert rules_digest(tmp_path / "newer") != rules_digest(tmp_path / "rules")
