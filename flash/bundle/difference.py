@@ -185,7 +185,11 @@ def _flat(resource: Resource) -> dict[str, str]:
     for function in data.pop("functions", []):
         name = function.pop("name", "")
         words[f"contract of {name}"] = _sha256(function.pop("contract", None))
+        function.pop("calls", None)
         words[f"function {name}"] = _words(function)
+    for entry in resource.functions:
+        # on which lines they are is in the files
+        words[f"calls of {entry.name}"] = ", ".join(edge.text for edge in entry.calls)
     data.pop("env", None)
     template = data.pop("template", None) or {}
     template.pop("env", None)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from flash.bundle import contents
 from flash.bundle.difference import Changed, FileChanges, difference
+from flash.model.calls import CallEdge
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest
 
 if TYPE_CHECKING:
@@ -97,6 +98,22 @@ def test_a_function_and_its_contract_are_told_apart(tmp_path: Path) -> None:
     found = between(tmp_path, demo(), demo(manifest=changed(functions=[entry])))
     assert [one.name for one in found.settings["gpu_worker"]] == ["contract of hello", "function hello"]
     assert (found.settings["gpu_worker"][0].after or "").startswith("sha256 ")
+
+
+def test_calls_of_other_endpoints_are_told(tmp_path: Path) -> None:
+    """What they give, not on which line they are."""
+
+    def calling(line: int, *arguments: str) -> Manifest:
+        edge = CallEdge(at=f"gpu_worker.py:{line}", endpoint="lb", function="infer", arguments=list(arguments))
+        (entry,) = MANIFEST.resources["gpu_worker"].functions
+        return changed(functions=[replace(entry, calls=[edge])])
+
+    one, moved, other = (demo(manifest=each) for each in (calling(1, "a"), calling(2, "a"), calling(2, "b")))
+    assert between(tmp_path, one, moved).settings == {}
+    name = MANIFEST.resources["gpu_worker"].functions[0].name
+    assert between(tmp_path, moved, other).settings == {
+        "gpu_worker": (Changed(f"calls of {name}", "infer(a=…)", "infer(b=…)"),)
+    }
 
 
 def test_values_of_variables_are_never_shown(tmp_path: Path) -> None:
