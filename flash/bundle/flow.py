@@ -9,7 +9,7 @@ from typing import Any, Final
 from flash.bundle.modules import DefinitionNode, FlashName, Import, Module, Modules, Value, is_main_guard
 from flash.bundle.parsing import children
 from flash.bundle.scopes import locals_of
-from flash.bundle.uses import ALL, BUILT_IN, HARMLESS, READERS, TAKERS, Sink, Use, interesting, within
+from flash.bundle.uses import ALL, BUILT_IN, HARMLESS, READERS, TAKERS, Sink, Use, given_on, interesting, within
 
 __all__ = ["Flow"]
 
@@ -76,10 +76,6 @@ class Flow:
         else:
             self._store(node.target)
         self._flow(node.value, Sink.WITHIN)
-
-    def _delete(self, node: ast.Delete) -> None:
-        for target in node.targets:
-            self._store(target)
 
     def _loop(self, node: ast.For | ast.AsyncFor) -> None:
         self._flow(node.iter, Sink.WITHIN)
@@ -222,13 +218,10 @@ class Flow:
     def _starred(self, node: ast.Starred, sink: int) -> None:
         self._flow(node.value, within(sink))
 
-    def _either(self, node: ast.IfExp, sink: int) -> None:
-        self._flow(node.test, Sink.NOTHING)
-        self._flow(node.body, sink)
-        self._flow(node.orelse, sink)
-
-    def _any_of(self, node: ast.BoolOp, sink: int) -> None:
-        for value in node.values:
+    def _either(self, node: ast.BoolOp | ast.IfExp, sink: int) -> None:
+        if isinstance(node, ast.IfExp):
+            self._flow(node.test, Sink.NOTHING)
+        for value in (node.body, node.orelse) if isinstance(node, ast.IfExp) else node.values:
             self._flow(value, sink)
 
     def _named(self, node: ast.NamedExpr, _sink: int) -> None:
@@ -273,7 +266,7 @@ class Flow:
                 given = Sink.NOTHING
         elif isinstance(func, ast.Name):
             if func.id in BUILT_IN and func.id not in self.module.bindings:
-                given = Sink.WITHIN if sink else Sink.NOTHING
+                given = given_on(node, func.id, sink)
         elif isinstance(func, ast.Attribute):
             given = self._method(func, sink)
         else:
@@ -281,7 +274,7 @@ class Flow:
         for argument in node.args:
             self._flow(argument, given)
         for word in node.keywords:
-            self._flow(word.value, ALL if word.arg == "key" else within(given) if word.arg is None else given)
+            self._flow(word.value, within(given) if word.arg is None else ALL if given else given)
 
     def _method(self, func: ast.Attribute, sink: int) -> int:
         """A method is called; what may become of its arguments."""
@@ -290,14 +283,23 @@ class Flow:
             return Sink.NOTHING
         if self._is_harmless(owner):
             return Sink.WITHIN if sink else Sink.NOTHING
-        is_plain = not isinstance(owner, ast.Name | ast.Attribute) or any(
-            isinstance(meaning, Value) for meaning in self.modules.possible(self.module, owner, self._imports)
-        )
+        is_plain = self._is_plain(owner)
         if func.attr in READERS and is_plain:
             self._flow(owner, Sink.WITHIN if sink else Sink.NOTHING)
             return sink
         self._receive(owner)
         return Sink.WITHIN if func.attr in TAKERS and is_plain else ALL
+
+    def _is_plain(self, owner: ast.expr) -> bool:
+        """Whether it is a value of the project, or made by what is written: no object of a library, and no class."""
+        if isinstance(owner, ast.Name | ast.Attribute):
+            meanings = self.modules.possible(self.module, owner, self._imports)
+            return any(isinstance(meaning, Value) for meaning in meanings)
+        if isinstance(owner, ast.Subscript):
+            return self._is_plain(owner.value)
+        if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
+            return owner.func.attr in READERS and self._is_plain(owner.func.value)
+        return isinstance(owner, ast.Dict | ast.List | ast.Set | ast.Tuple | ast.Constant)
 
     def _is_harmless(self, owner: ast.expr) -> bool:
         while isinstance(owner, ast.Attribute):
@@ -314,7 +316,7 @@ _STATEMENTS: Final[Mapping[type[ast.stmt], Callable[[Flow, Any], None]]] = {
     ast.AsyncWith: Flow._context,
     ast.AugAssign: Flow._augmented,
     ast.ClassDef: Flow._definition,
-    ast.Delete: Flow._delete,
+    ast.Delete: lambda flow, node: flow._store(ast.Tuple(node.targets)),
     ast.For: Flow._loop,
     ast.FunctionDef: Flow._function,
     ast.If: Flow._condition,
@@ -327,7 +329,7 @@ _EXPRESSIONS: Final[Mapping[type[ast.expr], Callable[[Flow, Any, int], None]]] =
     ast.Attribute: Flow._attribute,
     ast.Await: Flow._handed,
     ast.BinOp: Flow._operation,
-    ast.BoolOp: Flow._any_of,
+    ast.BoolOp: Flow._either,
     ast.Call: Flow._call,
     ast.Dict: Flow._mapping,
     ast.DictComp: Flow._comprehension,

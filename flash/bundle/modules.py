@@ -258,14 +258,21 @@ class Modules:
         known = self.meaning(module, node, local)
         if known is not None:
             yield known
-        elif module.several:
-            first, *rest = _parts(node) or [""]
-            for bound in () if first in (local or ()) else module.several.get(first, ()):
-                meaning = self._bound(module, bound, _HOPS)
-                for part in rest:
-                    meaning = self._member(meaning, part, _HOPS)
-                if meaning is not None:
-                    yield meaning
+            if not module.stars:
+                return
+        if not module.several and not module.stars:
+            return
+        first, *rest = _parts(node) or [""]
+        if first not in module.bindings or first in (local or ()):
+            return
+        # where it is bound it hides what a star imports, but not before
+        stars = (Import(star, first) for star in module.stars)
+        for bound in (*module.several.get(first, ()), *stars):
+            meaning = self._bound(module, bound, _HOPS)
+            for part in rest:
+                meaning = self._member(meaning, part, _HOPS)
+            if meaning is not None:
+                yield meaning
 
     def local_imports(self, module: Module, function: DefinitionNode) -> dict[str, Import | None]:
         """What the imports inside a function bind; its parameters are bound to nothing that is known."""

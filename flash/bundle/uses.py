@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flash.bundle.modules import Module, Modules
 
-__all__ = ["ALL", "BUILT_IN", "HARMLESS", "READERS", "TAKERS", "Sink", "Use", "interesting", "within"]
+__all__ = ["ALL", "BUILT_IN", "HARMLESS", "READERS", "TAKERS", "Sink", "Use", "given_on", "interesting", "within"]
 
 
 class Sink:
@@ -46,6 +46,8 @@ BUILT_IN: Final = frozenset(
         *("tuple", "type", "zip"),
     }
 )
+_CHOOSING: Final = frozenset({"max", "min", "next"})
+"""Of those, what may give one of its arguments."""
 HARMLESS: Final = frozenset({"copy", "itertools", "json", "logging", "os", "pprint", "textwrap", "warnings"})
 """Modules of the standard library whose functions change nothing that they are given."""
 
@@ -70,6 +72,14 @@ class Use:
 def within(sink: int) -> int:
     """What may change of something whose items are copied into what changes so."""
     return Sink.WITHIN if sink & Sink.WITHIN else Sink.NOTHING
+
+
+def given_on(call: ast.Call, name: str, sink: int) -> int:
+    """What may become of the arguments of a built-in function: it gives their items on, or one of them."""
+    if any(word.arg == "key" for word in call.keywords):
+        # a function that is called with them
+        return ALL
+    return (ALL if name in _CHOOSING else Sink.WITHIN) if sink else Sink.NOTHING
 
 
 def interesting(module: Module, modules: Modules) -> set[str] | None:

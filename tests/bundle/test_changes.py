@@ -142,6 +142,10 @@ RUN: Final[dict[str, dict[str, str]]] = {
     "a default": {"worker": "ENV = {}\ndef fill(e=ENV): e['A'] = '1'\nfill()\n" + WITH_ENV},
     "a local name": {"worker": "ENV = {}\ndef fill():\n    e = ENV\n    e['A'] = '1'\nfill()\n" + WITH_ENV},
     "shuffled": {"worker": "from heapq import heapify\nDEPS = ['y', 'x']\nheapify(DEPS)\n" + WITH_DEPS},
+    "a method of the type that is asked for": {"worker": "ENV = {}\ntype(ENV).update(ENV, A='1')\n" + WITH_ENV},
+    "a key of a sort": {"worker": "def put(e): e['A'] = '1'\nENV = {}\nL = [ENV]\nsorted(L, key=put)\n" + WITH_ENV},
+    "in what dict makes": {"worker": "ENV = {}\ndict(e=ENV)['e']['A'] = '1'\n" + WITH_ENV},
+    "the largest": {"worker": "ENV = {}\nmax(ENV, ENV, key=len)['A'] = '1'\n" + WITH_ENV},
     # ---- bound again
     "assigned again": {"worker": "A = '1'\nA = '2'\n" + WITH_A},
     "assigned again in a loop": {"worker": "A = '1'\nfor x in 'ab':\n    A = x\n" + WITH_A},
@@ -238,6 +242,16 @@ RUN: Final[dict[str, dict[str, str]]] = {
     "another file by all names": {
         "settings": "ENV = {}\n",
         "fill": "from .settings import *\nENV['A'] = '1'\n",
+        "worker": "from . import fill\nfrom .settings import ENV\n" + WITH_ENV,
+    },
+    "another file adds to one of all names": {
+        "settings": "DEPS = []\n",
+        "fill": "from .settings import *\nDEPS += ['x']\n",
+        "worker": "from . import fill\nfrom .settings import DEPS\n" + WITH_DEPS,
+    },
+    "all names of another file, and one of them again": {
+        "settings": "ENV = {}\n",
+        "fill": "from .settings import *\nENV['A'] = '1'\nENV = ENV\n",
         "worker": "from . import fill\nfrom .settings import ENV\n" + WITH_ENV,
     },
     "another file passes it on": {
