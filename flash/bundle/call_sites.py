@@ -126,13 +126,13 @@ class _Reader:
         for node in nodes:
             if isinstance(node, ast.Call):
                 self._call(node, made)
+        for node in nodes:
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                self._reference(node)
         for call in made:
             if id(call) not in self._consumed and id(call) not in self._kept:
                 self._add(self._resolve(call), call, why=_HANDED_ON)
                 self._consume(call.func)
-        for node in nodes:
-            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-                self._reference(node)
 
     def _keep(self) -> None:
         """Note which values are found again by the name that they have."""
@@ -203,8 +203,11 @@ class _Reader:
         reference = self._resolve(node)
         if reference is not None:
             self._consume(node)
-            if reference.kind == "inner":
-                self._body.here.add(reference.served.definition.node.name)
+            owner = reference.served.definition
+            is_method = reference.kind == "method" and parameters(owner, reference.method, self._modules) is not None
+            if reference.kind == "inner" or (reference.kind == "method" and not is_method):
+                # an attribute, which is read here
+                self._body.here.add(owner.node.name)
             elif id(node) not in self._kept:
                 self._add(reference, node, why=_HANDED_ON)
             return

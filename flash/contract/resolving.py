@@ -171,6 +171,9 @@ def _operation(edge: CallEdge, resource: Resource) -> Operation | Problem:
             return Problem("operation", "", f"endpoint {edge.endpoint!r} runs a class, and no method is named")
         return Operation(entry, entry.contract.get(known[0]))
     if edge.method not in known and edge.method not in entry.contract:
+        if edge.why or any(schema.error is not None for schema in entry.contract.values()):
+            # it may be an attribute; or a method of a base class that could not be imported where this was built
+            return Operation(entry, None)
         return Problem("operation", "", f"class {entry.name!r} has no method {edge.method!r}")
     return Operation(entry, entry.contract.get(edge.method))
 

@@ -105,6 +105,8 @@ def test_calls_are_read_with_their_arguments(tmp_path: Path, line: str, text: st
     [
         ("return infer.local(x)", []),
         ("return Model()._load()", []),
+        ("return Model().size", []),
+        ("return map(Model().predict, x)", ["app.py:7 Model.predict(…) not followed"]),
         ("infer = other; return infer(x)", []),
         ("return (lambda infer: infer(x))(len)", []),
         ("return map(infer, x)", ["app.py:7 infer(…) not followed"]),

@@ -179,6 +179,16 @@ def test_a_method_that_there_is_not_is_found(tmp_path: Path) -> None:
     assert [str(one) for one in found] == ["app.py:5: Model.predikt(…): class 'Model' has no method 'predikt'"]
 
 
+def test_a_method_of_a_base_that_could_not_be_imported_may_be_there(tmp_path: Path) -> None:
+    """As nobody has seen the class."""
+    callee = f"{INFER}class Model:\n    def predict(self, x: str): ...\n"
+    found = manifest(tmp_path, callee, prep("return Model().inherited(x)"))
+    (entry,) = found.resources["infer"].functions
+    unseen = replace(entry, contract={"predict": CallSchema(error="untyped: ModuleNotFoundError: No module 'torch'")})
+    seen = replace(found, resources={**found.resources, "infer": Resource(functions=[unseen])})
+    assert unresolved(seen, "prep", "prep") == []
+
+
 def test_the_check_names_the_first_and_tells_all(tmp_path: Path) -> None:
     """With the place, for editors and annotations."""
     found = manifest(tmp_path, queue("(data: str)"), prep("return infer(1), infer(y=x)"))
