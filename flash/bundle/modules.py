@@ -238,17 +238,22 @@ class Modules:
             node: The expression.
             local: Imports inside the function that it is written in, which hide those of the module.
         """
+        return self._meaning(module, node, local, _HOPS)
+
+    def _meaning(
+        self, module: Module, node: ast.expr, local: Mapping[str, Import | None] | None, hops: int
+    ) -> Meaning | None:
         parts = _parts(node)
         if not parts:
             return None
         first, *rest = parts
         if local is not None and first in local:
             bound = local[first]
-            meaning = None if bound is None else self._imported(bound, _HOPS)
+            meaning = None if bound is None else self._imported(bound, hops)
         else:
-            meaning = self._lookup(module, first, _HOPS)
+            meaning = self._lookup(module, first, hops)
         for part in rest:
-            meaning = self._member(meaning, part, _HOPS)
+            meaning = self._member(meaning, part, hops)
         return meaning
 
     def possible(
@@ -432,6 +437,9 @@ class Modules:
         return None
 
     def _member(self, owner: Meaning | None, part: str, hops: int) -> Meaning | None:
+        if isinstance(owner, Value) and isinstance(owner.node, ast.Name | ast.Attribute) and hops > 0:
+            # another name of a module
+            owner = self._meaning(owner.module, owner.node, None, hops - 1)
         if isinstance(owner, FlashName):
             return FlashName(part, owner.spelling) if not owner.name else None
         if isinstance(owner, Module):

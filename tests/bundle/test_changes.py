@@ -60,6 +60,10 @@ READ: Final[dict[str, dict[str, str]]] = {
         "worker": "try:\n    from flash import Endpoint\nexcept ImportError:\n    from runpod_flash import Endpoint\n"
         "A = '1'\n" + WITH_A
     },
+    "beside names that lead in a circle": {
+        "worker": "A = '1'\ntry:\n    B = C.x\n    C = B.y\nexcept NameError: ...\nprint(B.z if not A else 1)\n"
+        + WITH_A
+    },
     "text that is passed on": {"worker": "A = '1'\ndef log(x): ...\nlog(A)\n" + WITH_A},
     "the environment of the process": {"worker": "import os\nENV = {'A': '1'}\nos.environ.update(ENV)\n" + WITH_ENV},
 }
@@ -210,6 +214,10 @@ RUN: Final[dict[str, dict[str, str]]] = {
         "settings": "ENV = {}\n",
         "fill": "from . import settings as s\ns.ENV['A'] = '1'\n",
         "worker": "from . import fill, settings\n" + WITH_ENV.replace("ENV", "settings.ENV"),
+    },
+    "another file's item by another name of its module": {
+        "settings": "ENV = {}\n",
+        "worker": "from . import settings\ns = settings\ns.ENV['A'] = '1'\nfrom .settings import ENV\n" + WITH_ENV,
     },
     "another file's method": {
         "settings": "DEPS = []\n",
