@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fakes_bundle import project
 
-from flash.bundle.audit import audit_imports
+from flash.bundle.audit.imports import audit_imports
 from flash.bundle.discover import app_of
 from flash.bundle.modules import read_modules
 from flash.bundle.sources import project_files
@@ -22,7 +22,7 @@ from flash.bundle.sources import project_files
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.bundle.audit import Finding
+    from flash.bundle.audit.findings import Finding
 
 PLATFORM = "x86_64-manylinux_2_28"
 CPU = 'from flash import Endpoint\n\n@Endpoint(name="worker", cpu="cpu3c-1-2")\n'

@@ -9,16 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle import audit as rules
-from flash.bundle.audit import (
-    Finding,
-    audit_distributions,
-    audit_files,
-    audit_imports,
-    audit_requirements,
-    imported_names,
-    refuse,
-    warnings_of,
-)
+from flash.bundle.audit.findings import Finding, refuse, warnings_of
+from flash.bundle.audit.imports import audit_imports, imported_names
 from flash.bundle.install import TARGET_PLATFORM
 
 if TYPE_CHECKING:
@@ -59,16 +51,19 @@ def audit(
     version = request.python_version
     images = _images(app)
     findings = [finding for each in sets.sets for finding in _of_set(each, request, app, cache, report)]
-    findings += audit_files(
-        request.root,
-        sources.files,
-        distributions=sets.distributions,
-        imported=imported_names(modules, version),
-        python_version=version,
-        platform=TARGET_PLATFORM,
-        images=images,
-        provided=request.provided,
-    )
+    if any(".so" in path for path in sources.files):
+        from flash.bundle.audit.distributions import audit_files
+
+        findings += audit_files(
+            request.root,
+            sources.files,
+            distributions=sets.distributions,
+            imported=imported_names(modules, version),
+            python_version=version,
+            platform=TARGET_PLATFORM,
+            images=images,
+            provided=request.provided,
+        )
 
     def of_imports(
         distributions: Sequence[Distribution],
@@ -121,6 +116,10 @@ def _of_set(each: EndpointSet, request: BuildRequest, app: App, cache: Cache, re
     }
     images = _images(app, each.endpoints)
     version = request.python_version
+    if not each.found.distributions:
+        return
+    from flash.bundle.audit.distributions import audit_requirements
+
     for finding in (
         *_of_tree(each.found, images, request, cache, report),
         *audit_requirements(each.found.distributions, present=present, python_version=version),
@@ -140,6 +139,8 @@ def _of_tree(
     )
     known = cache.findings(asked, report)
     if known is None:
+        from flash.bundle.audit.distributions import audit_distributions
+
         made = audit_distributions(
             found.tree,
             found.distributions,

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from flash.deploy.summary import deployed_block
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -143,11 +141,9 @@ def _distributions(artifact: Artifact) -> list[tuple[str, str, tuple[str, ...]]]
     found: list[tuple[str, str, tuple[str, ...]]] = []
     for path in artifact.files:
         folder, is_metadata, rest = path.partition(".dist-info/METADATA")
-        if not is_metadata or rest:
-            continue
         place, slash, info = folder.rpartition("/")
-        only = artifact.manifest.having(f"{place}{slash}")
-        if only or not place:
+        only = artifact.manifest.having(f"{place}{slash}") if is_metadata else ()
+        if is_metadata and not rest and (only or not place):
             name, _, version = info.partition("-")
             found.append((name.replace("_", "-").lower(), version, only))
     return sorted(found)
@@ -258,6 +254,8 @@ def counted(count: int, noun: str) -> str:
 
 def preview_text(attachment: Attachment) -> str:
     """Where a preview serves, and how to call it."""
+    from flash.deploy.summary import deployed_block
+
     _, _, endpoints = deployed_block(attachment, is_local=False).partition("\n\n")
     return "\n".join(
         [

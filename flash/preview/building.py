@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from filelock import FileLock
-
 from flash import project as settings
+from flash.bundle.claims import held
 from flash.bundle.install import Uv
 from flash.bundle.memo import recall
 from flash.bundle.request import BuildRequest
@@ -81,7 +80,7 @@ def build(
         for_runpod=for_runpod,
     )
     # two builds would stage into the same folder
-    with FileLock(project.flash_dir / "build.lock"):
+    with held(project.flash_dir / "build.lock"):
         same = recall(request, project.artifact_path, describer=describer.identity, key_of=uv.key, now=time.time())
         if same is not None:
             for line in same.notes:

@@ -13,7 +13,7 @@ from fakes_audit import CPU, GPU, Wheel, installed, shared_object
 from fakes_bundle import project
 from journeys.shapes import write_app
 
-from flash.bundle.audit import Finding, refuse, warnings_of
+from flash.bundle.audit.findings import Finding, refuse, warnings_of
 from flash.bundle.cache import Cache
 from flash.bundle.checks import audit
 from flash.bundle.discover import app_of
