@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from fakes_bundle import project
 
-from flash.bundle import call_sites
+import flash
+from flash.bundle.call_meanings import Meanings, Served, key_of
+from flash.bundle.call_sites import read_body
 from flash.bundle.discover import discover
+from flash.bundle.modules import Definition, DefinitionNode, Module, Modules
 from flash.bundle.sources import project_files
 from flash.model.calls import CallEdge
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CALLEES = """\
 from flash import Endpoint
@@ -246,7 +247,6 @@ def test_what_looks_secret_is_not_kept(tmp_path: Path) -> None:
 def test_one_that_calls_nothing_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """And a helper that many use is read once."""
     read: list[str] = []
-    read_body = call_sites.read_body
 
     def counting(definition: Any, *rest: Any) -> Any:
         read.append(definition.node.name)
@@ -274,4 +274,20 @@ def test_the_same_source_gives_the_same_edges(tmp_path: Path) -> None:
     found = edges(tmp_path, body)
     assert found == edges(tmp_path, body)
     assert [edge.callee for edge in found] == ["infer", "Model.predict", "infer", "Endpoint(id='a')"]
-    assert ast.unparse(ast.parse(body))
+
+
+def test_whatever_people_write_is_read() -> None:
+    """Our own sources, as if every second definition were an endpoint's."""
+    package = Path(flash.__file__).parent
+    read = 0
+    for path in sorted(package.glob("*/*.py")):
+        source = path.read_text(encoding="utf-8")
+        module = Module(path=path.name, name=path.stem, tree=ast.parse(source), is_package=False, source=source)
+        found = [Definition(module, node) for node in module.tree.body if isinstance(node, DefinitionNode)]
+        served = {key_of(one): Served(one.node.name, one) for one in found[::2]}
+        modules, names = Modules([module]), {each.node.name for each in found}
+        for one in found:
+            body = read_body(one, modules, Meanings(modules, served))
+            assert all(site.callee is None or site.edge.endpoint in names for site in body.sites)
+            read += 1
+    assert read > 500
