@@ -11,9 +11,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
 from flash.bundle.claims import claimed_folder, remove_abandoned
@@ -33,6 +35,8 @@ _FORMAT: Final = 1
 _MAKING: Final = ".making-"
 _FRESH_S: Final = 24 * 3600.0
 """How long versions that nobody has pinned stay what they were: an index is not asked at every build."""
+
+_MOST_IN_MEMORY: Final = 2**24
 
 Schemas = Mapping[str, Mapping[str, CallSchema]]
 """Of one endpoint: function, then method or ``""``."""
@@ -139,8 +143,24 @@ class Cache:
             Damaged: A set's tree has lost something.
             BuildError: A file cannot be read, or the cache not be written.
         """
-        try:
+        with self._written():
             return self._layers.make(key, members, compressing)
+
+    def loose_layer(self, members: Iterable[Member], compressing: Compressing, until: ExitStack) -> Layer:
+        """Compress *members*, and keep that for as long as *until* says: where it is much, in a file without a name.
+
+        Raises:
+            BuildError: A file cannot be read, or the cache not be written.
+        """
+        with self._written():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            stream = until.enter_context(SpooledTemporaryFile(_MOST_IN_MEMORY, dir=str(self._folder)))
+            return compressing.layer(members, stream)
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise BuildError(
                 f"cannot keep what was compressed: {error.strerror or error}",

@@ -15,7 +15,7 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, final
+from typing import IO, TYPE_CHECKING, Final, final
 
 from flash.bundle.deflate import COMPRESSOR, PIECE_BYTES, Piece, combined, compressed
 from flash.bundle.files import replacing
@@ -83,13 +83,13 @@ class Layer:
         crc: The content's CRC-32.
         size: The content's bytes.
         packed_size: The compressed ones.
-        packed: They themselves, or the file that has them.
+        packed: They themselves, the file that has them, or one without a name.
     """
 
     crc: int
     size: int
     packed_size: int
-    packed: tuple[bytes, ...] | Path
+    packed: tuple[bytes, ...] | Path | IO[bytes]
 
     def chunks(self) -> Iterator[bytes]:
         """The compressed bytes.
@@ -99,6 +99,11 @@ class Layer:
         """
         if isinstance(self.packed, tuple):
             yield from self.packed
+            return
+        if not isinstance(self.packed, Path):
+            self.packed.seek(0)
+            while chunk := self.packed.read(_CHUNK):
+                yield chunk
             return
         try:
             with self.packed.open("rb") as stream:
@@ -152,12 +157,18 @@ class Compressing:
             for future in waiting:
                 future.cancel()
 
-    def layer(self, members: Iterable[Member]) -> Layer:
-        """A layer in memory."""
-        pieces = list(self.pieces(tar_stream(members)))
-        crc, size = combined((piece.crc, piece.size) for piece in pieces)
-        packed = tuple(piece.packed for piece in pieces)
-        return Layer(crc, size, sum(map(len, packed)), packed)
+    def layer(self, members: Iterable[Member], stream: IO[bytes] | None = None) -> Layer:
+        """A layer in memory, or in *stream*."""
+        parts: list[tuple[int, int]] = []
+        packed: list[bytes] = []
+        packed_size = 0
+        keep = packed.append if stream is None else stream.write
+        for piece in self.pieces(tar_stream(members)):
+            keep(piece.packed)
+            packed_size += len(piece.packed)
+            parts.append((piece.crc, piece.size))
+        crc, size = combined(parts)
+        return Layer(crc, size, packed_size, tuple(packed) if stream is None else stream)
 
 
 class Layers:

@@ -1,13 +1,14 @@
 """What goes into an archive, compressed while the rest of a build goes on.
 
 What is kept from another build is taken as it is. The rest is made, two layers at a time: while the end of one is
-compressed, another is read. Nothing of it is in memory but what is being compressed, and the project's small files.
+compressed, another is read. Little of it is in memory: what is being compressed, and a few small files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from itertools import zip_longest
 from threading import Lock
@@ -64,6 +65,7 @@ class Packing:
         self._lock = Lock()
         self._whole = self._done = 0
         self._begun: frozenset[str] = frozenset()
+        self._files = ExitStack()
 
     def __enter__(self) -> Packing:
         return self
@@ -72,6 +74,7 @@ class Packing:
         # first, so that a layer in the making finds nobody to compress it: an error is told at once
         self._compressing.__exit__()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._files.close()
 
     def start(
         self,
@@ -96,7 +99,7 @@ class Packing:
         if self._whole >= self._worth_telling:
             self._progress(f"compressing {mebibytes(self._whole)}")
         # not before it is known how much there is
-        for make in (*makes, partial(self._compressing.layer, rest)):
+        for make in (*makes, partial(self._cache.loose_layer, rest, self._compressing, self._files)):
             self._layers.append(make if isinstance(make, Layer) else self._pool.submit(make))
 
     def layers(self, own: Iterable[Member]) -> Iterator[Layer]:

@@ -69,6 +69,17 @@ def test_what_is_known_late_comes_last(cache: Cache, told: list[str], tmp_path: 
     assert names(content) == ["one/__init__.py", "two/__init__.py", "large.bin", "app.py", "z.py", "manifest.json"]
 
 
+def test_many_small_files_are_not_kept_in_memory(
+    cache: Cache, told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go through a file without a name, which is gone afterwards."""
+    own = [Member.of_text(f"{number}.txt", f"{number}" * 1000) for number in range(50)]
+    in_memory = packed(cache, told, installed(tmp_path / "a"), own)
+    monkeypatch.setattr("flash.bundle.cache._MOST_IN_MEMORY", 1)
+    assert packed(cache, told, installed(tmp_path / "b"), own) == in_memory
+    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+
+
 def test_what_is_kept_makes_the_same_bytes(cache: Cache, told: list[str], tmp_path: Path) -> None:
     """Whatever of it is."""
     one, both = installed(tmp_path / "a", one=300 * KIB), installed(tmp_path / "b", one=300 * KIB, two=5000)
