@@ -154,8 +154,8 @@ class Cache:
         """
         with self._written():
             self._folder.mkdir(parents=True, exist_ok=True)
-            stream = until.enter_context(SpooledTemporaryFile(_MOST_IN_MEMORY, dir=str(self._folder)))
-            return compressing.layer(members, stream)
+            stream = SpooledTemporaryFile(_MOST_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115  until *until*
+            return compressing.layer(members, until.enter_context(stream))
 
     @contextmanager
     def _written(self) -> Iterator[None]:
