@@ -22,7 +22,7 @@ def calls_of(manifest: Manifest, changes: Iterable[Mapping[str, object]] = ()) -
         changes: What the gate was told, as :attr:`flash.deploy.decision.Verdict.changes` has it.
     """
     breaking = [
-        (f"{change['rule']}: {change['title']}", [str(one) for one in _list(change["callers"])])
+        (str(change["rule"]), [str(one) for one in _list(change["callers"])])
         for change in changes
         if str(change["rule"]).startswith("FLASH-C5") and change["severity"] == "breaking"
     ]
@@ -42,12 +42,22 @@ def calls_of(manifest: Manifest, changes: Iterable[Mapping[str, object]] = ()) -
                     at=edge.at,
                     through=tuple(edge.through),
                     unread=edge.why,
-                    breaks=tuple(
-                        title
-                        for title, callers in breaking
-                        if any(one == told or one.startswith(f"{told}: ") for one in callers)
-                    ),
+                    breaks=tuple(f"{rule}: {said}" for rule, callers in breaking for said in _about(told, callers)[:1]),
                 )
+
+
+def _about(told: str, callers: Iterable[str]) -> list[str]:
+    """What fails with a call: itself, or the call of what is live that it is told after."""
+    found = []
+    before = ""
+    for one in callers:
+        if one.startswith(f"{told}: "):
+            found.append(one)
+        elif one == told:
+            found.append(before)
+        else:
+            before = one
+    return [one for one in found if one]
 
 
 def _list(value: object) -> list[object]:

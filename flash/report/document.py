@@ -178,7 +178,7 @@ class Call(_Value):
     through: tuple[str, ...] = Field(default=(), description="`path:line` of each call on the way to it")
     unread: str = Field(default="", description="why it was not followed; empty where it was")
     breaks: tuple[str, ...] = Field(
-        default=(), description="what fails while it and what is live overlap: `FLASH-C501: …`"
+        default=(), description="what fails while old and new versions overlap: `FLASH-C501: …`, with its line"
     )
 
     @property

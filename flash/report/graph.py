@@ -145,7 +145,9 @@ def _table(calls: Sequence[Call]) -> Element:
         for step in call.through:
             where.append(tag("span", " by way of ", tag("code", step), {"class": "soft"}))
         sign = [mark("failed")] if call.breaks else [mark("inconclusive")] if call.unread else []
-        told = tag("span", *sign, "; ".join(call.breaks) or (f"not followed: {call.unread}" if call.unread else ""))
+        told = tag("span", *sign, f"not followed: {call.unread}" if call.unread and not call.breaks else "")
+        for number, line in enumerate(call.breaks):
+            told.append(tag("p", line) if number else tag("span", line))
         caller = call.caller if call.caller == call.function else f"{call.caller}/{call.function}"
         rows.append((tag("code", caller), tag("code", call.call), where, told if sign else ""))
     content = table(("Caller", "Calls", "Where", "Told"), rows, is_labelled=True)

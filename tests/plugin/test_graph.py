@@ -34,7 +34,11 @@ def test_calls_are_told_with_what_breaks() -> None:
     changes = [change.as_json() for change in judge_callers(app("data"), app("payload"))]
     first, second = calls_of(app("payload"), changes)
     assert (first.caller, first.function, first.endpoint, first.call) == ("prep", "run", "infer", "infer(payload=…)")
-    assert [one.partition(":")[0] for one in first.breaks] == ["FLASH-C501", "FLASH-C502"]
+    lacks = "it has no parameter {!r}; its parameter {!r} is not given"
+    assert first.breaks == (
+        f"FLASH-C501: app.py:7 (live): prep/run calls infer(data=…): {lacks.format('data', 'payload')}",
+        f"FLASH-C502: app.py:7 (new): prep/run calls infer(payload=…): {lacks.format('payload', 'data')}",
+    )
     assert (second.breaks, second.unread, second.is_foreign) == ((), "by its id", True)
     assert [call.breaks for call in calls_of(app("payload"))] == [(), ()]
 
