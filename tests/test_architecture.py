@@ -102,6 +102,7 @@ PLACES = {
         {
             "flash.bundle.install",
             "flash.bundle.evaluation",  # imports a module whose declarations cannot be read, never in this process
+            "flash.bundle.evaluation_child",  # copies itself for modules that others would disturb
             "flash.emulator.launchers.",
             "flash.preview.describer",
             "flash.preview.local",

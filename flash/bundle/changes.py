@@ -17,7 +17,7 @@ from flash.bundle.parsing import nodes_below
 from flash.bundle.uses import Sink, Use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Changes"]
 
@@ -36,11 +36,13 @@ class _Changed:
         values: How, by the identity of the expression that was assigned.
         places: The files that do so, by the same.
         modules: Names of modules any of whose variables it may set.
+        touched: Names of modules of which it may change anything.
     """
 
     values: dict[int, int] = field(default_factory=dict)
     places: dict[int, str] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    touched: set[str] = field(default_factory=set)
 
 
 class Changes:
@@ -85,6 +87,27 @@ class Changes:
             where = changed.places.get(id(assigned), module.path)
             return f"it may be changed after its assignment{'' if where == module.path else f' in {where}'}"
         return ""
+
+    def disturbed(self, wanted: Sequence[Module]) -> frozenset[str]:
+        """Of modules that are to be imported, the names of those that would not be what they are alone.
+
+        Others would change what they import. A worker imports the module of its own functions, and not those.
+        """
+        closures = {module.name: {each.name for each in self._modules.closure([module.name])} for module in wanted}
+        every = {name for closure in closures.values() for name in closure}
+        touched = {name: self._touched_by(self._modules[name], every) for name in every}
+        return frozenset(
+            name
+            for name, closure in closures.items()
+            if any(other not in closure and not closure.isdisjoint(of) for other, of in touched.items())
+        )
+
+    def _touched_by(self, module: Module, every: set[str]) -> set[str]:
+        try:
+            return self._changed_by(module).touched
+        except RecursionError:
+            # nested too deeply to be looked at: it may change any
+            return every
 
     # ------------------------------------------------------------------------------------------------ Names of a module
 
@@ -159,6 +182,7 @@ class Changes:
                 self._follow(changed, meaning, use.sink, _HOPS)
             elif isinstance(meaning, Module) and use.sink & Sink.WITHIN and not use.is_receiver:
                 changed.modules.add(meaning.name)
+                changed.touched.add(meaning.name)
 
     def _follow(self, changed: _Changed, value: Value, sink: int, hops: int) -> None:
         """Note that *value* changes, and what it is another name of."""
@@ -166,6 +190,7 @@ class Changes:
         if known | sink == known or hops <= 0:
             return
         changed.values[id(value.node)] = known | sink
+        changed.touched.add(value.module.name)
         for use in self._flow(value.module).of_value(value.node, sink & ~Sink.BOUND):
             for meaning in self._modules.possible(value.module, use.node):
                 if isinstance(meaning, Value):

@@ -14,6 +14,7 @@ import pytest
 
 from flash.bundle.discover import discover
 from flash.bundle.sources import project_files
+from flash.errors import DiscoveryError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -401,3 +402,36 @@ def test_all_of_them_are_told_as_python_has_them(project: Path, law: dict[str, A
     """What was read, and what was run."""
     app = discover(project, project_files(project).files, app_name="demo")
     assert told(app) == {name: made for package in law.values() for name, made in package.items()}
+
+
+def test_what_another_worker_changes_is_not_there_in_one_that_does_not_import_it(tmp_path: Path) -> None:
+    """Each is told as its own workers have it, although all are run by one process."""
+    files = {
+        "settings.py": "DEPS = ['six']\n",
+        "first.py": "from settings import DEPS\nDEPS.append('first')\n",
+        "second.py": "from settings import DEPS\n",
+        "third.py": "import settings\nfrom settings import DEPS\nsettings.DEPS += ['third']\n",
+        "fourth.py": "import first\nfrom settings import DEPS\n",
+    }
+    for name, source in files.items():
+        of = name.removesuffix(".py")
+        endpoint = WITH_DEPS.replace("{name}", of) if of != "settings" else ""
+        (tmp_path / name).write_text(HEAD + source + endpoint, encoding="utf-8")
+    app = discover(tmp_path, sorted(files), app_name="demo")
+    assert {endpoint.name: list(endpoint.spec.dependencies) for endpoint in app} == {
+        "first": ["six", "first"],
+        "second": ["six"],
+        "third": ["six", "third"],
+        "fourth": ["six", "first"],
+    }
+
+
+@pytest.mark.parametrize("ends", ["import os; os._exit(7)", "import os; os.kill(os.getpid(), 9)"])
+def test_a_module_that_ends_its_copy_of_the_process_is_named(tmp_path: Path, ends: str) -> None:
+    """As one that is run with others is."""
+    (tmp_path / "settings.py").write_text("DEPS = ['six']\n", encoding="utf-8")
+    for name, does in (("first", "DEPS.append('first')"), ("second", ends)):
+        source = f"from settings import DEPS\n{does}\n"
+        (tmp_path / f"{name}.py").write_text(HEAD + source + WITH_DEPS.replace("{name}", name), encoding="utf-8")
+    with pytest.raises(DiscoveryError, match=r"^second\.py:4: .*importing it ended the interpreter with status"):
+        discover(tmp_path, ["first.py", "second.py", "settings.py"], app_name="demo")
