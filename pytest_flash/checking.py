@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flash.cloud.jobs import RemoteCaller
 from flash.contract.checks import CheckTarget, Reply, check_function
-from flash.contract.resolving import check_calls
+from flash.contract.resolving import check_calls, not_followed
 from flash.errors import InvalidInput, ManifestError, RemoteError
 from flash.model.dispatch import Target
 from flash.model.job import JobState
@@ -27,7 +27,7 @@ def check(subject: Subject, connection: Connection) -> str:
     """Check one function on the platform that the run is connected to.
 
     Returns:
-        What was left out, because it has no type; empty where all was checked.
+        What was left out, because it has no type or could not be read; empty where all was checked.
 
     Raises:
         ContractViolation: The endpoint broke its contract, or calls another one in a way that breaks that one's.
@@ -48,7 +48,8 @@ def check(subject: Subject, connection: Connection) -> str:
             path_parameters=call.path_parameters,
         )
     )
-    return report.reason
+    unread = not_followed(connection.artifact.manifest, subject.endpoint, subject.function, subject.method)
+    return "; ".join(filter(None, (report.reason, f"calls not followed: {', '.join(unread)}" if unread else "")))
 
 
 def _described(subject: Subject, connection: Connection) -> tuple[FunctionEntry, CallSchema]:

@@ -26,6 +26,7 @@ __all__ = [
     "Problem",
     "Unresolved",
     "check_calls",
+    "not_followed",
     "problems",
     "reached",
     "signature",
@@ -109,16 +110,30 @@ def unresolved(manifest: Manifest, endpoint: str, function: str, method: str = "
         function: Its function or class.
         method: The method of a class. What runs whichever method does is told with the first.
     """
+    return [
+        Unresolved(edge.at, edge.where, edge.text, one.said)
+        for edge in _edges(manifest, endpoint, function, method)
+        for one in problems(edge, manifest)
+    ]
+
+
+def not_followed(manifest: Manifest, endpoint: str, function: str, method: str = "") -> list[str]:
+    """The calls of the project's own functions that could not be read, as ``infer (app.py:9)``; arguments likewise."""
+    return [
+        f"{edge.callee} ({edge.where})"
+        for edge in _edges(manifest, endpoint, function, method)
+        if edge.why and edge.endpoint and not edge.function.startswith("Endpoint(")
+    ]
+
+
+def _edges(manifest: Manifest, endpoint: str, function: str, method: str) -> Iterator[CallEdge]:
     resource = manifest.resources.get(endpoint)
-    found = []
     for entry in resource.functions if resource is not None else ():
-        if entry.name != function:
-            continue
-        methods = {method, ""} if not entry.class_methods or entry.class_methods[0] == method else {method}
-        for edge in entry.calls:
-            if edge.caller_method in methods:
-                found += [Unresolved(edge.at, edge.where, edge.text, one.said) for one in problems(edge, manifest)]
-    return found
+        if entry.name == function:
+            is_first = not entry.class_methods or entry.class_methods[0] == method
+            for edge in entry.calls:
+                if edge.caller_method == method or (is_first and not edge.caller_method):
+                    yield edge
 
 
 def problems(edge: CallEdge, manifest: Manifest) -> list[Problem]:

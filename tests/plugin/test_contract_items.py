@@ -82,3 +82,13 @@ def test_a_call_that_another_endpoint_would_not_take_is_told(project: FlashProje
             "FAILED flash::contract[[]api/echo[]] - *",
         ]
     )
+
+
+def test_a_call_that_was_not_followed_is_said(project: FlashProject) -> None:
+    """It passes, with a note; what nobody could follow, as it is known by an id, is in the report alone."""
+    call = {"at": "lib/app.py:12", "is_open": True, "why": "it is handed on"}
+    of_ours, foreign = {"endpoint": "greeter", "function": "hello"}, {"function": "Endpoint(id='k')"}
+    project.scenario(calls={"echo": [{**call, **of_ours}, {**call, **foreign}]})
+    result = project.run("--flash-preview")
+    result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["note: flash::contract[[]api/echo[]]: calls not followed: hello (lib/app.py:12)"])
