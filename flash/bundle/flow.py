@@ -9,7 +9,7 @@ from typing import Any, Final
 from flash.bundle.modules import DefinitionNode, FlashName, Import, Module, Modules, Value, is_main_guard
 from flash.bundle.parsing import children
 from flash.bundle.scopes import locals_of
-from flash.bundle.uses import ALL, BUILT_IN, HARMLESS, READERS, TAKERS, Sink, Use, given_on, interesting, within
+from flash.bundle.uses import ALL, BUILT_IN, READERS, TAKERS, Sink, Use, given_on, interesting, is_harmless, within
 
 __all__ = ["Flow"]
 
@@ -281,7 +281,7 @@ class Flow:
         owner = func.value
         if isinstance(owner, ast.Constant | ast.JoinedStr):
             return Sink.NOTHING
-        if self._is_harmless(owner):
+        if is_harmless(self.module, owner):
             return Sink.WITHIN if sink else Sink.NOTHING
         is_plain = self._is_plain(owner)
         if func.attr in READERS and is_plain:
@@ -300,12 +300,6 @@ class Flow:
         if isinstance(owner, ast.Call) and isinstance(owner.func, ast.Attribute):
             return owner.func.attr in READERS and self._is_plain(owner.func.value)
         return isinstance(owner, ast.Dict | ast.List | ast.Set | ast.Tuple | ast.Constant)
-
-    def _is_harmless(self, owner: ast.expr) -> bool:
-        while isinstance(owner, ast.Attribute):
-            owner = owner.value
-        bound = self.module.bindings.get(owner.id) if isinstance(owner, ast.Name) else None
-        return isinstance(bound, Import) and bound.module.partition(".")[0] in HARMLESS
 
 
 _STATEMENTS: Final[Mapping[type[ast.stmt], Callable[[Flow, Any], None]]] = {

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from flash.bundle.modules import Module, Modules
 
-__all__ = ["ALL", "BUILT_IN", "HARMLESS", "READERS", "TAKERS", "Sink", "Use", "given_on", "interesting", "within"]
+__all__ = ["ALL", "BUILT_IN", "READERS", "TAKERS", "Sink", "Use", "given_on", "interesting", "is_harmless", "within"]
 
 
 class Sink:
@@ -48,7 +48,7 @@ BUILT_IN: Final = frozenset(
 )
 _CHOOSING: Final = frozenset({"max", "min", "next"})
 """Of those, what may give one of its arguments."""
-HARMLESS: Final = frozenset({"copy", "itertools", "json", "logging", "os", "pprint", "textwrap", "warnings"})
+_HARMLESS: Final = frozenset({"copy", "itertools", "json", "logging", "os", "pprint", "textwrap", "warnings"})
 """Modules of the standard library whose functions change nothing that they are given."""
 
 
@@ -96,3 +96,17 @@ def interesting(module: Module, modules: Modules) -> set[str] | None:
             else not isinstance(bound, DefinitionNode | ast.Constant)
         )
     }
+
+
+def is_harmless(module: Module, owner: ast.expr) -> bool:
+    """Whether it is one of those modules of the standard library, or what a function of one gave: a logger."""
+    bound = _bound(module, owner)
+    if isinstance(bound, ast.Call):
+        bound = _bound(module, bound.func)
+    return isinstance(bound, Import) and bound.module.partition(".")[0] in _HARMLESS
+
+
+def _bound(module: Module, node: ast.expr) -> object:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return module.bindings.get(node.id) if isinstance(node, ast.Name) else None

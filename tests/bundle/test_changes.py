@@ -66,6 +66,10 @@ READ: Final[dict[str, dict[str, str]]] = {
         + WITH_A
     },
     "text that is passed on": {"worker": "A = '1'\ndef log(x): ...\nlog(A)\n" + WITH_A},
+    "logged": {
+        "worker": "import logging\nlogger = logging.getLogger(__name__)\nDEPS = ['x']\nlogger.info('%s', DEPS)\n"
+        + WITH_DEPS
+    },
     "the environment of the process": {"worker": "import os\nENV = {'A': '1'}\nos.environ.update(ENV)\n" + WITH_ENV},
 }
 """What is read although its names are used: nothing below may change what they stand for."""
