@@ -31,6 +31,8 @@ __all__ = ["MEMO_NAME", "Memo", "key", "recall", "remember"]
 
 MEMO_NAME: Final = "build.json"
 _FORMAT: Final = 2
+_BESIDE: Final = ("keep_build_dir", "upgrade")
+"""What of a request says what is done besides: what is built is the same, and what was found has a key of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,7 @@ def key(request: BuildRequest, sources: Sources, snapshot: Snapshot, *, describe
         describer: The identity of who describes.
     """
     digest = hashlib.sha256()
-    asked = {name: str(value) for name, value in asdict(request).items()}
+    asked = {name: str(value) for name, value in asdict(request).items() if name not in _BESIDE}
     digest.update(json.dumps([flash.__version__, describer, asked, _own_code()]).encode())
     digest.update(json.dumps(sorted(sources.ignored.items())).encode())
     for path, file in snapshot.files.items():

@@ -166,3 +166,24 @@ def test_reading_grows_linearly(tmp_path: Path, make: Callable[[Path, int], None
         calls[part] = calls_of(work)
     assert len(work().endpoints) == found
     assert calls[1] < 4.4 * calls[4]
+
+
+LOADED = """
+import sys
+from pathlib import Path
+
+import flash.preview.building
+from fakes_bundle import flash_build
+
+status = flash_build(Path(sys.argv[1]))
+print("LOADED", status, *sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:])))
+"""
+HEAVY = ("cyclonedx", "email", "filelock", "http", "httpx", "packaging", "pathspec", "pydantic", "subprocess", "uv")
+
+
+def test_a_build_without_dependencies_loads_nothing_that_it_does_not_need(root: Path) -> None:
+    """Loading would take longer than building."""
+    command = [sys.executable, "-c", LOADED, str(root), *HEAVY]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8", env=environment)
+    assert done.stdout.splitlines()[-1] == "LOADED 0"
