@@ -7,17 +7,18 @@ Where that cannot be told, it is taken to change; a module is run then, which te
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.factories import executed, is_endpoint
-from flash.bundle.flow import Flow
 from flash.bundle.modules import FLASH_NAMES, Definition, DefinitionNode, FlashName, Module, Modules, Value
 from flash.bundle.parsing import nodes_below
-from flash.bundle.uses import Sink, Use
+from flash.bundle.uses import Sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from flash.bundle.flow import Flow
+    from flash.bundle.uses import Use
 
 __all__ = ["Changes"]
 
@@ -28,7 +29,6 @@ _MUTABLE: Final = (dict, list, set)
 _HOPS: Final = 30
 
 
-@dataclass(slots=True)
 class _Changed:
     """What code may change.
 
@@ -39,10 +39,11 @@ class _Changed:
         touched: Names of modules of which it may change anything.
     """
 
-    values: dict[int, int] = field(default_factory=dict)
-    places: dict[int, str] = field(default_factory=dict)
-    modules: set[str] = field(default_factory=set)
-    touched: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.values: dict[int, int] = {}
+        self.places: dict[int, str] = {}
+        self.modules: set[str] = set()
+        self.touched: set[str] = set()
 
 
 class Changes:
@@ -172,6 +173,9 @@ class Changes:
         return changed
 
     def _flow(self, module: Module) -> Flow:
+        # of a project without names in its declarations nobody asks
+        from flash.bundle.flow import Flow
+
         if module.name not in self._flows:
             self._flows[module.name] = Flow(module, self._modules)
         return self._flows[module.name]

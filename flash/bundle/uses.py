@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from flash.bundle.modules import DefinitionNode, Import
 
@@ -52,8 +51,7 @@ _HARMLESS: Final = frozenset({"copy", "itertools", "json", "logging", "os", "ppr
 """Modules of the standard library whose functions change nothing that they are given."""
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """A name or dotted name that something happens to.
 
     Attributes:
