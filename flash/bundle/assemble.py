@@ -214,6 +214,7 @@ class _Build:
         staging: Path,
     ) -> Manifest:
         python_version = self._request.python_version
+        derived = self._derived(app, modules, own, sets)
         files = {path: file.sha256 for path, file in snapshot.files.items()}
         manifest = manifest_of(
             app,
@@ -231,6 +232,7 @@ class _Build:
                 python_version=python_version,
             ),
             packages=sets.folders,
+            contracts=derived,
         )
 
         def staged_tree(manifest: Manifest) -> Path:
@@ -240,7 +242,6 @@ class _Build:
             stage(staging, (*members, Member.of_text(MANIFEST_NAME, manifest.text())), snapshot)
             return staging
 
-        derived = self._derived(app, modules, own, sets)
         manifest = describe(manifest, staged_tree, sets.trees, self._describer, self._cache, self._tell, derived)
         for line in about_undescribed(manifest):
             self._tell(line)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from flash import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
-    from flash.bundle.cache import Cache, Schemas
+    from flash.bundle.cache import Cache
     from flash.bundle.install import Report
     from flash.model.manifest import CallSchema, Manifest
 
@@ -49,23 +48,23 @@ def describe(
     describer: Describer,
     cache: Cache,
     report: Report,
-    derived: Mapping[str, Schemas] = MappingProxyType({}),
+    derived: Collection[str] = (),
 ) -> Manifest:
-    """The manifest with the schemas that are known already, or that *describer* finds, or has found before.
+    """The manifest with the schemas that *describer* finds, or has found before.
 
     Args:
-        manifest: That of the artifact, without schemas.
+        manifest: That of the artifact, without schemas but for those of *derived*.
         stage: Makes the tree to describe, with that manifest, and returns it.
         packages: By endpoint, the folder of its distributions; they may share it.
         describer: Who imports.
         cache: What was described before.
         report: Takes lines for the user.
-        derived: The schemas of endpoints that need not be imported for them.
+        derived: The endpoints that need not be imported.
     """
     keys = {name: _description_key(name, manifest, describer) for name in manifest.resources if name not in derived}
     known = {name: cache.described(key, report) for name, key in keys.items() if key is not None}
-    contracts = {**derived, **{name: schemas for name, schemas in known.items() if schemas is not None}}
-    unknown = {name: resource for name, resource in manifest.resources.items() if name not in contracts}
+    contracts = {name: schemas for name, schemas in known.items() if schemas is not None}
+    unknown = {name: manifest.resources[name] for name in keys if name not in contracts}
     if any(resource.functions for resource in unknown.values()):
         staging = stage(manifest)
         for folder in dict.fromkeys(packages.get(name) for name in unknown):
@@ -77,15 +76,15 @@ def describe(
                     cache.keep_description(key, contracts[name])
     resources = {
         name: replace(
-            resource,
+            manifest.resources[name],
             functions=[
                 replace(entry, contract=dict(contracts.get(name, {}).get(entry.name, {})))
-                for entry in resource.functions
+                for entry in manifest.resources[name].functions
             ],
         )
-        for name, resource in manifest.resources.items()
+        for name in keys
     }
-    return replace(manifest, resources=resources)
+    return replace(manifest, resources={**manifest.resources, **resources})
 
 
 def _description_key(name: str, manifest: Manifest, describer: Describer) -> str | None:

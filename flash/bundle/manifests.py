@@ -11,8 +11,10 @@ from flash.model.manifest import FunctionEntry, Manifest, Resource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from flash.bundle.cache import Schemas
     from flash.bundle.requirements import Requirements
     from flash.model.app import App, DeclaredEndpoint, Function
+    from flash.model.manifest import CallSchema
 
 __all__ = ["manifest_of"]
 
@@ -25,12 +27,14 @@ def manifest_of(
     source_fingerprint: str = "",
     fingerprints: Mapping[str, str] | None = None,
     packages: Mapping[str, str] | None = None,
+    contracts: Mapping[str, Schemas] | None = None,
 ) -> Manifest:
-    """The manifest of *app*, without schemas. The same app gives the same manifest.
+    """The manifest of *app*. The same app gives the same manifest.
 
-    *fingerprints* are the endpoints' own, by name, and *packages* the folders of those that have a set of their own.
+    *fingerprints* are the endpoints' own, by name, *packages* the folders of those that have a set of their own, and
+    *contracts* the schemas, where they are known.
     """
-    own = fingerprints or {}
+    own, known = fingerprints or {}, contracts or {}
     return Manifest(
         python_version=python_version,
         project_name=app.name,
@@ -42,6 +46,7 @@ def manifest_of(
                 python_version=python_version,
                 fingerprint=own.get(endpoint.name, ""),
                 packages=(packages or {}).get(endpoint.name) or None,
+                contracts=known.get(endpoint.name, {}),
             )
             for endpoint in app
         },
@@ -60,12 +65,13 @@ def _resource(
     python_version: str,
     fingerprint: str,
     packages: str | None,
+    contracts: Schemas,
 ) -> Resource:
     spec = endpoint.spec
     by_default = "REQUEST_COUNT" if endpoint.is_load_balanced else "QUEUE_DELAY"
     return Resource(
         is_load_balanced=endpoint.is_load_balanced,
-        functions=[_entry(function) for function in endpoint.functions],
+        functions=[_entry(function, contracts.get(function.name, {})) for function in endpoint.functions],
         image_name=spec.image
         or image_name(is_gpu=spec.is_gpu, is_load_balanced=endpoint.is_load_balanced, python_version=python_version),
         gpu_ids=spec.gpu_ids,
@@ -96,7 +102,7 @@ def _resource(
     )
 
 
-def _entry(function: Function) -> FunctionEntry:
+def _entry(function: Function, contract: Mapping[str, CallSchema]) -> FunctionEntry:
     return FunctionEntry(
         name=function.name,
         module=function.module,
@@ -104,6 +110,7 @@ def _entry(function: Function) -> FunctionEntry:
         is_class=function.is_class,
         is_generator=function.is_generator,
         class_methods=list(function.methods),
+        contract=dict(contract),
         http_method=function.http_method,
         http_path=function.http_path,
         calls=list(function.edges),

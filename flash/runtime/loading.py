@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import importlib.util
 import sys
@@ -103,6 +102,11 @@ def _outside_loop() -> Iterator[None]:
 
     ``asyncio.run(...)`` at the top of a module works where the module is built, and where a queue worker imports it.
     """
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        # nobody has loaded it, so no loop runs: who describes needs it for nothing else
+        yield
+        return
     running = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:
