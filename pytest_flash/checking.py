@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flash.cloud.jobs import RemoteCaller
+from flash.contract.call_checks import check_calls, not_followed
 from flash.contract.checks import CheckTarget, Reply, check_function
-from flash.contract.resolving import check_calls, not_followed
 from flash.errors import InvalidInput, ManifestError, RemoteError
 from flash.model.dispatch import Target
 from flash.model.job import JobState

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from flash.bundle.discover import discover
 from flash.bundle.sources import project_files
+from flash.contract.call_checks import check_calls, unresolved
 from flash.contract.calls import callers_of, judge_callers
-from flash.contract.resolving import check_calls, problems, unresolved
+from flash.contract.resolving import problems
 from flash.contract.rules import RULES
 from flash.errors import ContractViolation
 from flash.model.calls import CallEdge
