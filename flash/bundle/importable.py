@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final
 import flash
 from flash.bundle.annotations import NO_LITERAL, Names, literal
 from flash.bundle.modules import FLASH_NAMES, FlashName, Import
-from flash.bundle.parsing import nodes_below
+from flash.bundle.parsing import nodes_below, parsing
 from flash.bundle.standard import STANDARD_MODULES, STANDARD_NAMES
 from flash.model.endpoint import HTTP_METHODS
 
@@ -161,8 +161,9 @@ class _Top:
 
     def _compiles(self) -> bool:
         try:
-            # what can be parsed may still be no Python: a `return` outside of a function, an argument given twice
-            compile(self._module.source, self._module.path, "exec", dont_inherit=True)
+            with parsing():
+                # what can be parsed may still be no Python: a `return` outside of a function, an argument given twice
+                compile(self._module.source, self._module.path, "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
         return True

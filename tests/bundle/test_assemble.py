@@ -269,7 +269,14 @@ def test_a_build_that_was_killed_does_not_disturb_the_next(tmp_path: Path) -> No
     left += (".flash/.build-x1/output",)
     project(tmp_path, {"worker.py": QUEUE, **dict.fromkeys(left, "")})
     assert "stale.py" not in run(tmp_path).files
-    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "build.lock", "flash_manifest.json", "openapi.json"]
+    assert left_in(tmp_path) == [
+        ".gitignore",
+        "artifact.tar.gz",
+        "build.json",
+        "build.lock",
+        "flash_manifest.json",
+        "openapi.json",
+    ]
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:

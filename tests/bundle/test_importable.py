@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -144,6 +145,15 @@ def test_nothing_is_known_where_names_may_mean_something_else(tmp_path: Path) ->
     assert not importable(tmp_path).is_certain("not_there")
     project(tmp_path, {"random.py": ""})
     assert not importable(tmp_path).is_certain("worker")
+
+
+def test_warnings_of_a_users_source_are_not_told(tmp_path: Path) -> None:
+    """They are neither ours nor in the way."""
+    project(tmp_path, {"worker.py": f"{WORKER}def f(x):\n    return x is 1 or '\\d'\n"})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert importable(tmp_path).is_certain("worker")
+    assert told == []
 
 
 def test_what_a_name_is_at_the_end_is_told(tmp_path: Path) -> None:
