@@ -77,7 +77,7 @@ def openapi(
 
 def openapi_text(document: Mapping[str, Any]) -> str:
     """A document as a file has it: on one line, as nobody reads thousands of endpoints, and indenting takes long."""
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+    return json.dumps(document, ensure_ascii=False, check_circular=False, separators=(",", ":")) + "\n"
 
 
 @dataclass(frozen=True, slots=True)
