@@ -12,6 +12,7 @@ import flash
 from flash.report import document as doc
 from flash.report.files import write_file
 from flash.report.redaction import redacted
+from pytest_flash.graph import calls_of
 from pytest_flash.subject import is_contract
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def report_of(verdict: Verdict, material: Material) -> doc.Report:
         tests_duration_s=_seconds(tests_end - min(begun)) if begun else 0.0,
         canary=tuple(doc.CanaryStep(**step.as_json()) for step in material.canary),
         smoke=tuple(_smoke_case(result) for result in material.smoke),
+        calls=() if material.artifact is None else tuple(calls_of(material.artifact.manifest)),
         logs=tuple(_logs(verdict, material)),
         untyped=verdict.untyped,
         notes=tuple(verdict.notes),
