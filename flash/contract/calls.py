@@ -125,8 +125,9 @@ def callers_of(manifest: Manifest, endpoint: str, operation: str = "") -> tuple[
     found = []
     for call in _calls(manifest):
         edge = call.edge
-        names = {"", edge.route, edge.callee, edge.method or edge.function}
-        if edge.endpoint == endpoint and operation in names:
+        if edge.endpoint != endpoint:
+            continue
+        if operation in {"", edge.route, edge.callee, edge.method or edge.function}:
             found.append(call.told())
     return tuple(dict.fromkeys(found))
 
