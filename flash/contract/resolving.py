@@ -65,7 +65,7 @@ def problems(edge: CallEdge, manifest: Manifest) -> list[Problem]:
         return [Problem("endpoint", "", f"there is no endpoint {edge.endpoint!r}")]
     if resource.client_mode or not resource.functions:
         return []
-    operation = _operation(edge, resource)
+    operation = _operation(edge, resource, manifest)
     if isinstance(operation, Problem):
         return [operation]
     entry, schema = operation
@@ -79,20 +79,34 @@ def reached(edge: CallEdge, manifest: Manifest) -> Operation | None:
     resource = manifest.resources.get(edge.endpoint)
     if resource is None or resource.client_mode or not resource.functions:
         return None
-    found = _operation(edge, resource)
+    found = _operation(edge, resource, manifest)
     return None if isinstance(found, Problem) else found
 
 
-def _operation(edge: CallEdge, resource: Resource) -> Operation | Problem:
+def _operation(edge: CallEdge, resource: Resource, manifest: Manifest) -> Operation | Problem:
     """The operation that a call reaches, or why it reaches none. Queue endpoints are not asked for their function."""
     if resource.is_load_balanced != bool(edge.route):
         said = "load-balanced" if resource.is_load_balanced else "queue-based"
         return Problem("operation", "", f"endpoint {edge.endpoint!r} is {said}")
-    if edge.route:
-        for entry in resource.functions:
-            if _shape(f"{entry.http_method} {entry.http_path}") == _shape(edge.route):
-                return Operation(entry, entry.contract.get(""))
-        return Problem("operation", "", f"endpoint {edge.endpoint!r} has no route {edge.route}")
+    return _route(edge, resource, manifest) if edge.route else _queued(edge, resource)
+
+
+def _route(edge: CallEdge, resource: Resource, manifest: Manifest) -> Operation | Problem:
+    # older manifests say it in one place only
+    told = {name: route for route, name in manifest.routes.get(edge.endpoint, {}).items()}
+    routes = [
+        f"{entry.http_method} {entry.http_path}" if entry.http_path else told.get(entry.name, "")
+        for entry in resource.functions
+    ]
+    for entry, route in zip(resource.functions, routes, strict=True):
+        if _shape(route) == _shape(edge.route):
+            return Operation(entry, entry.contract.get(""))
+    if not any(routes):
+        return Operation(resource.functions[0], None)
+    return Problem("operation", "", f"endpoint {edge.endpoint!r} has no route {edge.route}")
+
+
+def _queued(edge: CallEdge, resource: Resource) -> Operation | Problem:
     entry = resource.functions[0]
     if not entry.is_class:
         if edge.method:
@@ -217,7 +231,8 @@ def _given(edge: CallEdge, entry: FunctionEntry) -> set[str]:
     names = set(edge.arguments) - set(ours)
     if edge.route.partition(" ")[0] in _NO_BODY:
         names -= {name for name, value in edge.literals.items() if value is None}
-    return names | {theirs[number] for number, name in enumerate(ours) if name in edge.arguments or edge.is_open}
+    in_path = zip(ours, theirs, strict=False)
+    return names | {their for our, their in in_path if our in edge.arguments or edge.is_open}
 
 
 def _shape(route: str) -> str:

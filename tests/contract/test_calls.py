@@ -325,6 +325,17 @@ def test_routes_are_reached_by_verb_and_path(judged: Any) -> None:
     assert fired(judged((old, call), (old.replace("api.get", "api.post"), call))) == ["C501", "C502"]
 
 
+def test_routes_may_be_told_in_one_place(tmp_path: Path) -> None:
+    """As in manifests that others have written; where they are told nowhere, nothing is known."""
+    callee = 'api = Endpoint(name="api", cpu="cpu3c-1-2")\n@api.post("/a")\ndef a(x: str): ...\n'
+    new = manifest(tmp_path, callee, prep("return a(x)"))
+    (entry,) = new.resources["api"].functions
+    bare = Resource(is_load_balanced=True, functions=[replace(entry, http_method=None, http_path=None, contract={})])
+    for routes, expected in (({}, []), ({"POST /a": "a"}, []), ({"POST /b": "a"}, ["C502"])):
+        old = replace(new, resources={**new.resources, "api": bare}, routes={"api": routes})
+        assert fired(judge_callers(old, new))[-1:] == expected
+
+
 def test_kinds_of_endpoints_and_methods_count(judged: Any) -> None:
     """A class answers by method, a queue has no routes, a stream is no value."""
     model = f"{INFER}class infer:\n    def predict(self, x: str) -> str: ...\n    def embed(self, x: str) -> str: ...\n"
