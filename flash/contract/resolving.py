@@ -113,6 +113,8 @@ def _queued(edge: CallEdge, resource: Resource) -> Operation | Problem:
             return Problem("operation", "", f"endpoint {edge.endpoint!r} runs the function {entry.name!r}, no class")
         return Operation(entry, entry.contract.get(""))
     known = list(entry.class_methods) or list(entry.contract)
+    if not known:
+        return Operation(entry, None)
     if not edge.method:
         if edge.why:
             return Operation(entry, None)

@@ -336,6 +336,15 @@ def test_routes_may_be_told_in_one_place(tmp_path: Path) -> None:
         assert fired(judge_callers(old, new))[-1:] == expected
 
 
+def test_methods_that_nobody_tells_may_be_there(tmp_path: Path) -> None:
+    """Of a manifest that has neither their names nor their contracts."""
+    callee = f"{INFER}class infer:\n    def predict(self, x: str): ...\n"
+    new = manifest(tmp_path, callee, prep("return infer().predict(x)"))
+    (entry,) = new.resources["infer"].functions
+    bare = Resource(functions=[replace(entry, class_methods=[], contract={})])
+    assert judge_callers(replace(new, resources={**new.resources, "infer": bare}), new) == ()
+
+
 def test_kinds_of_endpoints_and_methods_count(judged: Any) -> None:
     """A class answers by method, a queue has no routes, a stream is no value."""
     model = f"{INFER}class infer:\n    def predict(self, x: str) -> str: ...\n    def embed(self, x: str) -> str: ...\n"
