@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes_bundle import project
+from fakes_bundle import flash_build, project
 
 import flash
 from flash.bundle.call_meanings import Meanings, Served, key_of
@@ -16,6 +16,7 @@ from flash.bundle.discover import discover
 from flash.bundle.modules import Definition, DefinitionNode, Module, Modules
 from flash.bundle.sources import project_files
 from flash.model.calls import CallEdge
+from flash.model.manifest import MANIFEST_NAME, Manifest
 
 CALLEES = """\
 from flash import Endpoint
@@ -266,6 +267,15 @@ def test_an_edge_is_written_short_and_read_again(tmp_path: Path) -> None:
     for edge in edges(tmp_path, function("infer('a', **x)", "return Model().predict(x)")):
         assert CallEdge.of(edge.as_json()) == edge
         assert "through" not in edge.as_json()
+
+
+def test_a_build_writes_them_into_the_manifest(tmp_path: Path) -> None:
+    """That of the artifact and the one beside it are the same; of whoever calls nothing there is nothing to say."""
+    found = edges(tmp_path, function("return infer(x, 2)"))
+    assert flash_build(tmp_path) == 0
+    built = Manifest.read(tmp_path / ".flash" / MANIFEST_NAME)
+    calls = {name: tuple(entry.calls) for name, one in built.resources.items() for entry in one.functions}
+    assert calls == {"caller": found, "infer": (), "model": (), "api": ()}
 
 
 def test_the_same_source_gives_the_same_edges(tmp_path: Path) -> None:
