@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, RootModel, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnotation
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
@@ -99,6 +99,12 @@ class SchemaGenerator(GenerateJsonSchema):
         said = super().datetime_schema(schema)
         return {**said, "format": "naive-date-time"} if schema.get("tz_constraint") == "naive" else said
 
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        """What tells the choices apart has to be there, also where each choice alone has a default for it."""
+        said = super().tagged_union_schema(schema)
+        tag = said.get("discriminator", {}).get("propertyName")
+        return {**said, "required": [tag]} if tag and self.mode == "validation" else said
+
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
         """Names are text in JSON, and have to look like what they are converted to."""
         said = super().dict_schema(schema)
@@ -172,7 +178,7 @@ class Signature:
             if _is_injected(hints.get(parameter.name), parameter.default):
                 injected.append(parameter.name)
                 continue
-            annotation, is_typed = _usable(hints.get(parameter.name), "validation")
+            annotation, is_typed = _usable(_listed(hints.get(parameter.name)), "validation")
             parameters.append(
                 Parameter(
                     name=parameter.name,
@@ -279,6 +285,12 @@ def _item_of(annotation: Any | None) -> Any | None:
     return arguments[0] if get_origin(annotation) in _ITERATES and arguments else None
 
 
+def _listed(annotation: Any | None) -> Any | None:
+    """``list[X]`` for ``Iterable[X]``: pydantic looks at the items of an iterable when the function does, too late."""
+    item = _item_of(annotation)
+    return annotation if item is None else types.GenericAlias(list, item)
+
+
 def _is_injected(annotation: Any | None, default: object) -> bool:
     """Whether FastAPI fills the parameter; told by module names, because FastAPI is not ours to import here."""
     if type(default).__module__ == "fastapi.params" and type(default).__name__ in {"Depends", "Security"}:
@@ -300,6 +312,8 @@ def _is_mapping(annotation: Any) -> bool:
     if typing_extensions.is_typeddict(annotation):
         return True
     kind = origin or annotation
+    if isinstance(kind, type) and issubclass(kind, RootModel):
+        return _is_mapping(kind.model_fields["root"].annotation)
     return isinstance(kind, type) and issubclass(kind, (collections.abc.Mapping, BaseModel))
 
 
