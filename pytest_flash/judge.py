@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from flash.deploy.gate import ContractOutcome, Surroundings, Verdict
+    from flash.deploy.gate import Compatibility, ContractOutcome, Surroundings, Verdict
     from flash.project import TargetName
     from pytest_flash.facts import Observations
     from pytest_flash.stages import Stages
@@ -29,6 +29,7 @@ def judge(
     stages: Stages,
     *,
     surroundings: Surroundings,
+    compatibility: Compatibility,
     target: TargetName | None,
     collected: Sequence[str],
     subjects: Sequence[Subject],
@@ -42,6 +43,7 @@ def judge(
         seen: What it saw.
         stages: Built and previewed.
         surroundings: What is known without the tests, the environment's name included.
+        compatibility: What is live there against what would take its place.
         target: Where that lives.
         collected: Node ids that were to run, after deselection.
         subjects: What was to be checked.
@@ -66,6 +68,7 @@ def judge(
             settings is not None and settings.accept_host_wheels,
         ),
         surroundings=surroundings,
+        compatibility=compatibility,
     )
     return evaluate(facts)
 
@@ -81,6 +84,7 @@ def gate_facts(
     digests: tuple[str, str | None],
     wheels: tuple[bool, bool],
     surroundings: Surroundings,
+    compatibility: Compatibility,
 ) -> GateFacts:
     """The gate's facts, from what was seen."""
     selection = seen.selection
@@ -110,6 +114,7 @@ def gate_facts(
         accepts_host_wheels=wheels[1],
         marked={marker: _outcomes_of(marker, seen) for marker in surroundings.required_markers},
         surroundings=surroundings,
+        compatibility=compatibility,
     )
 
 

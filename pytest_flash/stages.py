@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from flash.cloud.records import LiveEnvironment
     from flash.deploy.canary import Canary
     from flash.deploy.plan import Plan
     from flash.deploy.tally import Calls, Seen
@@ -124,6 +125,14 @@ class Stages:
     def keys(self) -> tuple[str, ...]:
         """The keys of the platforms that were used, which no report may show."""
         return () if self._preview is None else (self._preview.attachment.address.api_key,)
+
+    def live(self, environment: str, target: TargetName) -> LiveEnvironment | None:
+        """What is live in an environment.
+
+        Raises:
+            PlatformError: The platform does not answer.
+        """
+        return self._pipeline.look(self.project, environment, target)
 
     # -- stages; each is reported, and raises StageFailed
 

@@ -275,14 +275,18 @@ class FakePipeline:
         names = self.scenario.data.get("live")
         if names is None:
             return None
-        before = replace(manifest({}), digest=BEFORE, source_fingerprint="before")
+        before = replace(
+            manifest(self.scenario.data.get("live_schemas", {})), digest=BEFORE, source_fingerprint="before"
+        )
+        problem = self.scenario.data.get("live_problem", "")
         return LiveEnvironment(
             id="env",
             name=environment,
             app_id="app",
             active_build_id="build-1",
-            manifest=before,
+            manifest=None if problem else before,
             endpoints={name: f"id-{name}" for name in names},
+            problem=problem,
         )
 
     def plan(self, project: Any, built: Artifact, *, environment: str, target: str) -> Plan:

@@ -70,7 +70,7 @@ class Change:
         return f"{self.rule} {where}: {self.about.title}{f': {self.step}' if self.step else ''}"
 
     def as_json(self) -> dict[str, Any]:
-        """``{"rule", "severity", "title", "endpoint", "operation", "pointer", "old", "new", "callers": [str]}``."""
+        """Its attributes by their names, and ``"severity"``, ``"title"``, ``"text"``: the whole in one line."""
         return {
             "rule": self.rule,
             "severity": self.severity,
@@ -81,6 +81,7 @@ class Change:
             "old": self.old,
             "new": self.new,
             "callers": list(self.callers),
+            "text": self.text,
         }
 
 

@@ -20,10 +20,7 @@ from flash.contract.shapes import compare_calls
 if TYPE_CHECKING:
     from flash.model.manifest import CallSchema, Manifest
 
-__all__ = ["DELETIONS", "Change", "Comparison", "compare", "compare_with_callers"]
-
-DELETIONS: Final = frozenset({"FLASH-C101", "FLASH-C102"})
-"""Rules of endpoints that go: deployments ask for their deletion on its own."""
+__all__ = ["Change", "Comparison", "compare", "compare_with_callers"]
 
 _NOTHING_KNOWN: Final = "no contract in the manifest"
 

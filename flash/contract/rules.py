@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
-__all__ = ["RULES", "Difference", "Rule", "Severity"]
+__all__ = ["DELETIONS", "RULES", "Difference", "Rule", "Severity"]
 
 Severity = Literal["breaking", "note", "unjudged"]
 """``breaking``: somebody who did everything right fails. ``note``: nobody fails, but who relies on it should know.
@@ -158,6 +158,9 @@ _TABLE: Final = (
 
 RULES: Final = {rule.id: rule for rule in _TABLE}
 """By id, in the order of the ids."""
+
+DELETIONS: Final = frozenset({"FLASH-C101", "FLASH-C102"})
+"""Rules of endpoints that go: deployments ask for their deletion on its own."""
 
 
 @dataclass(frozen=True, slots=True)
