@@ -22,8 +22,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from flash.errors import InvalidInput
 from flash.model.encoding import OutputEncoder, output_adapter, to_json
 from flash.model.example import smallest
+from flash.model.json_schema import SchemaGenerator
 from flash.model.manifest import CallSchema
-from flash.model.signature import Parameter, SchemaGenerator, Signature, annotation_key
+from flash.model.signature import Parameter, Signature, annotation_key
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
