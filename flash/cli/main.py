@@ -41,6 +41,7 @@ VERBS: Final = {
     "init": Verb("flash.cli.init:INIT", "make a project that passes its tests at once"),
     "build": Verb("flash.cli.build:BUILD", "package the project into .flash/artifact.tar.gz"),
     "inspect": Verb("flash.cli.inspect:INSPECT", "show what is in an artifact, and how large it is"),
+    "client": Verb("flash.cli.client:CLIENT", "write a typed Python client of the app"),
     "preview": Verb("flash.cli.preview:PREVIEW", "serve every endpoint on this machine until Ctrl+C"),
     "plan": Verb("flash.cli.plan:PLAN", "show what a deployment would change, and what that would cost"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),

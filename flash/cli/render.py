@@ -259,14 +259,13 @@ def preview_text(attachment: Attachment) -> str:
     _, _, endpoints = deployed_block(attachment, is_local=False).partition("\n\n")
     return "\n".join(
         [
-            "✓ Preview is running",
-            "",
+            "✓ Preview is running\n",
             "  It has a key of its own. In the shell where you try it:",
             f"    {exports({'RUNPOD_API_KEY': attachment.address.api_key})}",
             "",
             endpoints,
             "",
-            "Press Ctrl+C to stop.",
+            f"OpenAPI document, with that key: {attachment.openapi_url}\n\nPress Ctrl+C to stop.",
         ]
     )
 
@@ -280,6 +279,7 @@ def preview_data(attachment: Attachment) -> dict[str, object]:
         "outcome": "serving",
         "url": attachment.address.api_url,
         "api_key": attachment.address.api_key,
+        "openapi": attachment.openapi_url,
         "endpoints": [endpoint_data(endpoint) for endpoint in attachment.endpoints],
     }
 
