@@ -147,3 +147,31 @@ def test_a_generator_of_clients_reads_all_of_it(tools: Path, served: Served, tmp
     )
     called = run(tools, "python", "-c", code, served.url, served.api_key, cwd=tmp_path, PYTHONPATH=str(tmp_path))
     assert called.stdout.strip() == "Hello, Ada!", called.stderr
+
+
+def test_our_own_client_calls_the_preview(served: Served, tmp_path: Path) -> None:
+    """As `flash client` has written it, from what the preview runs."""
+    done = subprocess.run(
+        [sys.executable, "-m", "flash", "client", "--out", str(tmp_path / "client.py")],
+        cwd=served.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    by_name = {path.split("/")[2]: item for path, item in served.document()["paths"].items()}
+    urls = {next(iter(item.values()))["tags"][0]: endpoint for endpoint, item in by_name.items()}
+    code = (
+        "import json, sys; from client import Client, JobFailed; base, key, ids = sys.argv[1:]; ids = json.loads(ids);"
+        " urls = {name: f\"{base}/{'lb' if name == 'lb_worker' else 'v2'}/{one}\" for name, one in ids.items()};"
+        " app = Client(urls, api_key=key);"
+        " print(app.gpu_worker.gpu_hello(name='Ada')['message'], app.lb_worker.process({'name': 'Ada'})['link'])"
+    )
+    called = subprocess.run(
+        [sys.executable, "-c", code, served.url, served.api_key, json.dumps(urls)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert called.stdout.strip() == "Hello, Ada! /greetings/hello-ada", called.stderr
