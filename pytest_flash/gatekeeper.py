@@ -89,6 +89,7 @@ class Gatekeeper:
         return compatibility(
             artifact.manifest,
             look,
+            digest=artifact.sha256,
             environment=self._environment,
             waivers=self._waivers,
             today=self._now().astimezone(timezone.utc).date(),

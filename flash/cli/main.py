@@ -42,6 +42,8 @@ VERBS: Final = {
     "build": Verb("flash.cli.build:BUILD", "package the project into .flash/artifact.tar.gz"),
     "inspect": Verb("flash.cli.inspect:INSPECT", "show what is in an artifact, and how large it is"),
     "client": Verb("flash.cli.client:CLIENT", "write a typed Python client of the app"),
+    "contract show": Verb("flash.cli.contract:SHOW", "show what the endpoints take and give"),
+    "contract diff": Verb("flash.cli.contract:DIFF", "show what a change breaks for callers"),
     "preview": Verb("flash.cli.preview:PREVIEW", "serve every endpoint on this machine until Ctrl+C"),
     "plan": Verb("flash.cli.plan:PLAN", "show what a deployment would change, and what that would cost"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),

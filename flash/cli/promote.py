@@ -59,6 +59,9 @@ def add_release_options(parser: argparse.ArgumentParser, *, is_required: bool) -
     parser.add_argument(
         "--artifact", type=Path, metavar="FILE", help="the artifact, where the platform does not have it"
     )
+    parser.add_argument(
+        "--allow-breaking", action="store_true", help="let changes through that break callers of what is live"
+    )
 
 
 def find_release(
@@ -91,6 +94,7 @@ def find_release(
         receipt=options.receipt,
         source=source,
         artifact=options.artifact,
+        allow_breaking=options.allow_breaking,
         wanted=wanted,
         report=context.console.progress,
     )

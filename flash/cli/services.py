@@ -69,6 +69,7 @@ class Services(Protocol):
         receipt: Path | None,
         source: tuple[str, TargetName] | None,
         artifact: Path | None,
+        allow_breaking: bool,
         wanted: Wanted,
         report: Callable[[str], None],
     ) -> Found:
@@ -254,6 +255,7 @@ class RealServices:
         receipt: Path | None,
         source: tuple[str, TargetName] | None,
         artifact: Path | None,
+        allow_breaking: bool,
         wanted: Wanted,
         report: Callable[[str], None],
     ) -> Found:
@@ -276,6 +278,7 @@ class RealServices:
             receipt=receipt,
             source=None if source is None else where(*source),
             artifact=artifact,
+            allow_breaking=allow_breaking,
             asked=receipts.asked_of(project, environment, variables=variables, now=datetime.now(timezone.utc)),
         )
 

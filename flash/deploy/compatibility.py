@@ -20,11 +20,11 @@ Live = Literal["not-asked", "nothing", "compared", "unreadable"]
 _NAMED: Final = 3
 _REMEDY: Final = (
     "keep the old way beside the new one until nobody uses it (expand and contract); or waive the rule in "
-    "flash-waivers.toml; or allow it: --flash-allow-breaking"
+    "flash-waivers.toml; or allow it: --flash-allow-breaking, or flash deploy --allow-breaking"
 )
 _UNKNOWN: Final = (
     "see what is named; where you know that no caller breaks, waive it in flash-waivers.toml, or allow it: "
-    "--flash-allow-breaking"
+    "--flash-allow-breaking, or flash deploy --allow-breaking"
 )
 
 

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from flash.contract.rules import RULES
-from flash.deploy.compatibility import Compatibility, JudgedChange
-from flash.errors import PlatformError, SettingsError
+from flash.deploy.compatibility import Compatibility, JudgedChange, judge_compatibility
+from flash.errors import PlatformError, Refused, SettingsError
 from flash.protection.waivers import WAIVERS_NAME, apply_waivers, waivers_of
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flash.project import Project
     from flash.protection.waivers import Waiver
 
-__all__ = ["compatibility", "read_waivers"]
+__all__ = ["compatibility", "demand_compatibility", "read_waivers"]
 
 _WAIVABLE: Final = tuple(rule.id for rule in RULES.values() if rule.severity != "note")
 
@@ -49,6 +49,7 @@ def compatibility(
     manifest: Manifest,
     look: Callable[[], LiveEnvironment | None],
     *,
+    digest: str,
     environment: str,
     waivers: Sequence[Waiver],
     today: date,
@@ -59,6 +60,7 @@ def compatibility(
     Args:
         manifest: Of the artifact that is to go live.
         look: Asks the platform what is live.
+        digest: Of that artifact: where it is live already, nothing can have changed.
         environment: Where.
         waivers: The project's.
         today: In UTC.
@@ -69,7 +71,8 @@ def compatibility(
         # it loads a validator, which runs that compare nothing do without
         from flash.contract.changes import compare_with_callers
 
-        changes = compare_with_callers(live, manifest).changes
+        is_live = bool(digest) and live.digest == digest
+        changes = () if is_live else compare_with_callers(live, manifest).changes
         # what breaks nobody needs no waiver; what is deleted is asked for elsewhere
         plain = [JudgedChange(change) for change in changes]
         counted = [one for one in plain if one.stands_in_the_way]
@@ -112,3 +115,18 @@ def compatibility(
         because = live.problem or "the platform has no manifest of it"
         return unseen("unreadable", f"what is live in {environment!r} cannot be compared: {because}")
     return judged(live.manifest)
+
+
+def demand_compatibility(given: Compatibility) -> None:
+    """Refuse what would break callers of what is live, where no gate does.
+
+    Raises:
+        Refused: Something would, or it could not be told.
+    """
+    condition = judge_compatibility(given)
+    if condition.outcome != "pass":
+        raise Refused(
+            f"environment {given.environment!r} does not take this deployment",
+            reasons=(f"{condition.code} {condition.title}: {condition.evidence}", *condition.items),
+            hint=condition.remedy,
+        )

@@ -203,11 +203,15 @@ def test_a_receipt_moves_the_digest_without_an_upload(place: Place, capsys: pyte
 
 
 def test_what_is_verified_in_staging_moves_too(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a file; two environments never share an endpoint."""
+    """Without a file; two environments never share an endpoint. What has no contracts is refused."""
     old, new = place.artifact(OLD), place.artifact(NEW)
     place.deploy(old, "production")
     place.deploy(new)
-    status, asked = place.asked(promotes(place.checkout("elsewhere"), "--from", "staging"))
+    root = place.checkout("elsewhere")
+    assert place.asked(promotes(root, "--from", "staging"))[0] == 1
+    assert "FLASH-G014" in capsys.readouterr().err
+    assert place.digest() == old.sha256
+    status, asked = place.asked(promotes(root, "--from", "staging", "--allow-breaking"))
     assert status == 0, capsys.readouterr().err
     assert place.digest() == new.sha256
     assert "upload" not in asked
