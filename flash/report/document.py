@@ -230,6 +230,9 @@ class Report(_Value):
     gate_outcome: Literal["pass", "refused", "inconclusive"] | None = Field(
         default=None, description="the worst of them in one word; null where the gate was not asked"
     )
+    gate_changes: tuple[dict[str, Any], ...] = Field(
+        default=(), description="what has changed for callers of what is live, as `changes` of the gate's decision"
+    )
     gate_notes: tuple[str, ...] = Field(
         default=(), description="skips and expected failures, which pass and are listed"
     )

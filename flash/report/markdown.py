@@ -108,7 +108,9 @@ def _gate(report: Report) -> str:
         )
         for condition in report.gate
     )
-    return Verdict(conditions, report.gate_notes, report.environment or "", report.digest or "").markdown()
+    return Verdict(
+        conditions, report.gate_notes, report.environment or "", report.digest or "", report.gate_changes
+    ).markdown()
 
 
 def _failures(failed: Sequence[Case]) -> Iterator[str]:

@@ -29,7 +29,14 @@ LIVE: dict[str, Any] = {"live": ["greeter", "api"], "live_schemas": {"hello": {"
 def run(project: FlashProject, *options: str, **scenario: Any) -> pytest.RunResult:
     project.tests("def test_it(): pass")
     project.scenario(**scenario)
-    return project.run("--flash-deploy=production", "--flash-report=report.json", "--junitxml=junit.xml", *options)
+    return project.run(
+        "--flash-deploy=production",
+        "--flash-report=report.json",
+        "--flash-report=r.md",
+        "--flash-report=r.html",
+        "--junitxml=junit.xml",
+        *options,
+    )
 
 
 def condition(project: FlashProject) -> dict[str, Any]:
@@ -58,6 +65,10 @@ def test_a_breaking_change_is_refused_with_old_new_and_rule(project: FlashProjec
     found = condition(project)
     assert found["outcome"] == "refused"
     assert "--flash-allow-breaking" in found["remedy"]
+    (change,) = project.report()["gate_changes"]
+    assert (change["rule"], change["outcome"], change["new"]) == ("FLASH-C209", "refused", {"maxLength": 8})
+    for page in ("r.md", "r.html"):
+        assert "greeter/hello input/name: parameter has narrower bounds" in (project.path / page).read_text("utf-8")
     assert "FLASH-C209 greeter/hello input/name" in (project.path / "junit.xml").read_text(encoding="utf-8")
 
 
