@@ -41,13 +41,13 @@ class Route:
         method, path = str(entry.http_method), str(entry.http_path)
         owner = pascal(entry.name)
         in_path = [found.group(1) for found in _PARAMETER.finditer(path)]
-        schema = contract.input if contract.input is not None else {"type": "object"}
+        schema: Mapping[str, Any] = {"type": "object"} if contract.input is None else contract.input
         properties: Mapping[str, Any] = schema.get("properties", {})
         definitions = {"$defs": schema["$defs"]} if "$defs" in schema else {}
 
         def gathered(name: str, value: Mapping[str, Any]) -> Callable[[], Schema]:
-            value = {**_without_null(value), **definitions}
-            return components.add(value, owner=owner, direction="Input", wish=f"{owner}{pascal(name)}")
+            whole = {**_without_null(value), **definitions}
+            return components.add(whole, owner=owner, direction="Input", wish=f"{owner}{pascal(name)}")
 
         placed = {name: gathered(name, properties.get(name, {"type": "string"})) for name in in_path}
         rest = _without(schema, in_path)
@@ -122,8 +122,8 @@ def _in_query(asked: Mapping[str, Callable[[], Schema]], rest: Mapping[str, Any]
         yield {"name": name, "in": "query", "required": name in rest.get("required", ()), **value}
     more = rest.get("additionalProperties", not properties)
     if more is not False and rest.get("type") == "object" and "$ref" not in str(more):
-        schema = {"type": "object", "additionalProperties": more}
-        yield {"name": "more", "in": "query", "style": "form", "explode": True, "schema": schema}
+        others = {"type": "object", "additionalProperties": more}
+        yield {"name": "more", "in": "query", "style": "form", "explode": True, "schema": others}
 
 
 def _has_objects(schema: Any, definitions: Mapping[str, Any], depth: int = 0) -> bool:

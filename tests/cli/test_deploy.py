@@ -475,6 +475,7 @@ def test_a_preview_as_json_has_what_a_program_needs(
         "digest": DIGEST,
         "outcome": "serving",
         "url": "http://127.0.0.1:8787",
+        "openapi": "http://127.0.0.1:8787/flash/openapi.json",
         "api_key": "flash_key",
         "endpoints": DEPLOYED_ENDPOINTS,
     }
