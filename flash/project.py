@@ -90,7 +90,6 @@ _KEYS: Final = (
     "bundle",
     "provided",
     "dependency-group",
-    "one-set",
     "size-limit-mib",
     "start-timeout-s",
     "environments",
@@ -131,7 +130,6 @@ class Settings:
         exclude: Distributions that are left out of the artifact, as they were written.
         bundle: Distributions that ship although they would be left out.
         dependency_group: The group of ``pyproject.toml`` that says what workers need; None: other files do.
-        one_set: Whether all endpoints share one set of distributions, so that what contradicts itself is an error.
         provided: What the workers' images have besides what is known of them: distributions, modules, libraries.
         size_limit_mib: What the artifact may be, in units of 2^20 bytes.
         environments: By name, in the order of the file.
@@ -145,7 +143,6 @@ class Settings:
     exclude: tuple[str, ...] = ()
     bundle: tuple[str, ...] = ()
     dependency_group: str | None = None
-    one_set: bool = False
     provided: tuple[str, ...] = ()
     size_limit_mib: int = DEFAULT_SIZE_LIMIT_MIB
     environments: Mapping[str, EnvironmentSettings] = field(default_factory=dict)
@@ -270,7 +267,6 @@ def load_project(root: Path, *, app: str | None = None, exclude: Iterable[str] =
             exclude=tuple(dict.fromkeys((*configured, *given))),
             bundle=tuple(name for name in bundle if name not in given),
             dependency_group=reader.group(table),
-            one_set=reader.flag(table, "one-set"),
             provided=reader.names(table, "provided"),
             size_limit_mib=reader.whole(table, "size-limit-mib", DEFAULT_SIZE_LIMIT_MIB, "MiB"),
             start_timeout_s=reader.whole(table, "start-timeout-s", DEFAULT_START_TIMEOUT_S, "seconds"),
@@ -397,12 +393,6 @@ class _Reader:
             raise self.error(f"{key} is {given!r}, which is no whole number of {unit} from 1")
         return given
 
-    def flag(self, table: Mapping[str, Any], key: str, prefix: str = "") -> bool:
-        given = table.get(key, False)
-        if not isinstance(given, bool):
-            raise self.error(f"{prefix}{key} is {given!r}, which is not true or false")
-        return given
-
     def environments(self, table: Mapping[str, Any]) -> Mapping[str, EnvironmentSettings]:
         given = table.get("environments", {})
         if not isinstance(given, Mapping):
@@ -424,7 +414,9 @@ class _Reader:
                 f"environments.{name}.target is {target!r}",
                 hint=did_you_mean(target, _TARGETS) if isinstance(target, str) else 'write target = "local"',
             )
-        accept = self.flag(given, "accept-host-wheels", f"environments.{name}.")
+        accept = given.get("accept-host-wheels", False)
+        if not isinstance(accept, bool):
+            raise self.error(f"environments.{name}.accept-host-wheels is {accept!r}, which is not true or false")
         keys = self.receipt_keys(given, f"environments.{name}.") if "receipt-keys" in given else None
         protection = read_protection(self, given, f"environments.{name}")
         return EnvironmentSettings(cast("TargetName | None", target), accept, keys, protection)

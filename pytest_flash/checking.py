@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flash.cloud.jobs import RemoteCaller
-from flash.contract.call_checks import check_calls, not_followed
 from flash.contract.checks import CheckTarget, Reply, check_function
 from flash.errors import InvalidInput, ManifestError, RemoteError
 from flash.model.dispatch import Target
@@ -27,14 +26,13 @@ def check(subject: Subject, connection: Connection) -> str:
     """Check one function on the platform that the run is connected to.
 
     Returns:
-        What was left out, because it has no type or could not be read; empty where all was checked.
+        What was left out, because it has no type; empty where all was checked.
 
     Raises:
-        ContractViolation: The endpoint broke its contract, or calls another one in a way that breaks that one's.
+        ContractViolation: The endpoint broke its contract.
         ManifestError: The artifact does not describe the function.
     """
     entry, schema = _described(subject, connection)
-    check_calls(connection.artifact.manifest, subject.endpoint, subject.function, subject.method)
     client = connection.endpoint(subject.endpoint)
     call = _Route(subject, entry, client) if entry.http_method else _Job(subject, client)
     report = check_function(
@@ -48,8 +46,7 @@ def check(subject: Subject, connection: Connection) -> str:
             path_parameters=call.path_parameters,
         )
     )
-    unread = not_followed(connection.artifact.manifest, subject.endpoint, subject.function, subject.method)
-    return "; ".join(filter(None, (report.reason, f"calls not followed: {', '.join(unread)}" if unread else "")))
+    return report.reason
 
 
 def _described(subject: Subject, connection: Connection) -> tuple[FunctionEntry, CallSchema]:

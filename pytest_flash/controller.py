@@ -354,7 +354,6 @@ class Controller:
                 self.observer.seen,
                 self._stages,
                 surroundings=self._gatekeeper.surroundings(),
-                compatibility=self._compatibility(target),
                 target=target,
                 collected=self.collected,
                 subjects=self.subjects,
@@ -366,14 +365,6 @@ class Controller:
             raise
         run.reporter.told[f"flash::{name}"] = list(verdict.properties())
         return verdict
-
-    def _compatibility(self, target: TargetName) -> gate.Compatibility:
-        environment = self._options.deploy
-        return self._gatekeeper.compatibility(
-            lambda: self._stages.live(environment or "", target),
-            self._stages.built,
-            is_allowed=self._options.allow_breaking,
-        )
 
     def _deploy(self, environment: str, target: TargetName) -> None:
         """Promote, verify, keep or put back."""

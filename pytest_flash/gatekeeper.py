@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timezone
 from typing import TYPE_CHECKING, Final
 
-from flash.deploy.gate import Compatibility, Surroundings, Verdict, before_building
+from flash.deploy.gate import Surroundings, Verdict, before_building
 from flash.preview.checkout import Checkout, read_checkout
-from flash.preview.compatibility import compatibility, read_waivers
 from flash.preview.surroundings import surroundings
 from flash.project import SIGNING_KEY, EnvironmentSettings, withhold
 from flash.protection.freeze import frozen_by
@@ -17,10 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from flash.cloud.records import LiveEnvironment
-    from flash.model.manifest import Artifact
     from flash.project import Project
-    from flash.protection.waivers import Waiver
 
 __all__ = ["Gatekeeper", "is_dry"]
 
@@ -51,21 +46,16 @@ class Gatekeeper:
         self._now = now
         self._project: Project | None = None
         self._first = Surroundings(environment=environment or "")
-        self._waivers: tuple[Waiver, ...] = ()
         self._put_back: Callable[[], None] | None = None
 
     def open(self, project: Project) -> Verdict:
         """Read everything, and judge what can be judged already.
 
         From now on, tests and child processes do not see the token of an approval.
-
-        Raises:
-            SettingsError: A waiver is wrong.
         """
         self._project = project
         self.checkout = read_checkout(project.root, environment=self._variables)
         if self._environment is not None:
-            self._waivers = read_waivers(project)
             self._first = surroundings(
                 project, self._environment, variables=self._variables, now=self._now(), checkout=self.checkout
             )
@@ -79,22 +69,6 @@ class Gatekeeper:
             return self._first
         settings = self._project.settings.environments.get(self._environment, EnvironmentSettings())
         return replace(self._first, frozen_by=frozen_by(settings.protection.freeze, self._now()))
-
-    def compatibility(
-        self, look: Callable[[], LiveEnvironment | None], artifact: Artifact | None, *, is_allowed: bool
-    ) -> Compatibility:
-        """What is live, which *look* asks for, against what would take its place."""
-        if self._environment is None or artifact is None:
-            return Compatibility()
-        return compatibility(
-            artifact.manifest,
-            look,
-            digest=artifact.sha256,
-            environment=self._environment,
-            waivers=self._waivers,
-            today=self._now().astimezone(timezone.utc).date(),
-            is_allowed=is_allowed,
-        )
 
     def child_environment(self) -> dict[str, str]:
         """The process's environment without the token, and without the key that signs receipts."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from flash.deploy.gate import Compatibility, ContractOutcome, Surroundings, Verdict
+    from flash.deploy.gate import ContractOutcome, Surroundings, Verdict
     from flash.project import TargetName
     from pytest_flash.facts import Observations
     from pytest_flash.stages import Stages
@@ -29,7 +29,6 @@ def judge(
     stages: Stages,
     *,
     surroundings: Surroundings,
-    compatibility: Compatibility,
     target: TargetName | None,
     collected: Sequence[str],
     subjects: Sequence[Subject],
@@ -43,7 +42,6 @@ def judge(
         seen: What it saw.
         stages: Built and previewed.
         surroundings: What is known without the tests, the environment's name included.
-        compatibility: What is live there against what would take its place.
         target: Where that lives.
         collected: Node ids that were to run, after deselection.
         subjects: What was to be checked.
@@ -68,7 +66,6 @@ def judge(
             settings is not None and settings.accept_host_wheels,
         ),
         surroundings=surroundings,
-        compatibility=compatibility,
     )
     return evaluate(facts)
 
@@ -84,7 +81,6 @@ def gate_facts(
     digests: tuple[str, str | None],
     wheels: tuple[bool, bool],
     surroundings: Surroundings,
-    compatibility: Compatibility,
 ) -> GateFacts:
     """The gate's facts, from what was seen."""
     selection = seen.selection
@@ -114,7 +110,6 @@ def gate_facts(
         accepts_host_wheels=wheels[1],
         marked={marker: _outcomes_of(marker, seen) for marker in surroundings.required_markers},
         surroundings=surroundings,
-        compatibility=compatibility,
     )
 
 

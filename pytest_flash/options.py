@@ -52,7 +52,6 @@ class Options(NamedTuple):
     reports: tuple[Path, ...]
     receipt: Path | None
     allow_delete: bool
-    allow_breaking: bool
     attach: Path | None
     owner_fd: int | None
     repeat_fd: int | None
@@ -98,7 +97,6 @@ class Options(NamedTuple):
             reports=reports,
             receipt=_receipt(given, here),
             allow_delete=given.flash_allow_delete,
-            allow_breaking=given.flash_allow_breaking,
             attach=None if given.flash_attach is None else here / given.flash_attach,
             owner_fd=given.flash_owner_fd,
             repeat_fd=given.flash_repeat,
@@ -169,12 +167,6 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         default=False,
         help="let the deployment remove endpoints that are live and no longer in the project",
-    )
-    add(
-        "--flash-allow-breaking",
-        action="store_true",
-        default=False,
-        help="let changes through that break callers of what is live, or that cannot be judged",
     )
     # for children of ours, and for the command line
     add("--flash-attach", metavar="FILE", help=_HIDDEN)

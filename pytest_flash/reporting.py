@@ -12,11 +12,10 @@ import flash
 from flash.report import document as doc
 from flash.report.files import write_file
 from flash.report.redaction import redacted
-from pytest_flash.graph import calls_of
 from pytest_flash.subject import is_contract
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from flash.deploy.trial import Step
@@ -80,7 +79,6 @@ def report_of(verdict: Verdict, material: Material) -> doc.Report:
         stages=tuple(_stage(stage) for stage in stages),
         gate=() if verdict.gate is None else tuple(_conditions(verdict)),
         gate_outcome=None if verdict.gate is None else verdict.gate.outcome,
-        gate_changes=() if verdict.gate is None else tuple(dict(one) for one in verdict.gate.changes),
         gate_notes=() if verdict.gate is None else verdict.gate.notes,
         endpoints=tuple(doc.Endpoint(**endpoint.as_json()) for endpoint in live),
         contract=tuple(case for case in cases if is_contract(case.id)),
@@ -89,7 +87,6 @@ def report_of(verdict: Verdict, material: Material) -> doc.Report:
         tests_duration_s=_seconds(tests_end - min(begun)) if begun else 0.0,
         canary=tuple(doc.CanaryStep(**step.as_json()) for step in material.canary),
         smoke=tuple(_smoke_case(result) for result in material.smoke),
-        calls=() if material.artifact is None else tuple(calls_of(material.artifact.manifest, _changes(verdict))),
         logs=tuple(_logs(verdict, material)),
         untyped=verdict.untyped,
         notes=tuple(verdict.notes),
@@ -156,10 +153,6 @@ def _stage(stage: Stage) -> doc.Stage:
 def _conditions(verdict: Verdict) -> Iterator[doc.Condition]:
     for condition in verdict.gate.conditions if verdict.gate is not None else ():
         yield doc.Condition(**condition.as_json())
-
-
-def _changes(verdict: Verdict) -> Sequence[Mapping[str, object]]:
-    return () if verdict.gate is None else verdict.gate.changes
 
 
 def _rollback(verdict: Verdict) -> doc.Rollback | None:

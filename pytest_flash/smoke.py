@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from flash.errors import DeployError
-from flash.preview.attached import SMOKE_MARKS, attached_arguments
-from pytest_flash.chronicle import Chronicle
+from pytest_flash.chronicle import tell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -16,10 +15,11 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_flash.chronicle import CaseOutcome, Told
     from pytest_flash.report import Outcome
 
-__all__ = ["Recorder", "Result", "arguments", "counts", "read_results", "results_path", "summary"]
+__all__ = ["SMOKE_MARKS", "Recorder", "Result", "arguments", "counts", "read_results", "results_path", "summary"]
+
+SMOKE_MARKS: Final = "flash_smoke or flash_deployed_only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,10 @@ def results_path(attachment: Path) -> Path:
 
 
 def arguments(config: pytest.Config, attachment: Path, *, marks: str = SMOKE_MARKS) -> list[str]:
-    """The arguments of the smoke run's pytest: the tests of this run, narrowed by marks, with how they are loaded."""
+    """The arguments of the smoke run's pytest: the tests of this run, narrowed by marks, with how they are loaded.
+
+    Options that the project adds by itself are left out, because they may name stages, reports or workers.
+    """
     given = config.option
     repeated = [f"--import-mode={given.importmode}"]
     if given.inifilename:
@@ -61,44 +64,47 @@ def arguments(config: pytest.Config, attachment: Path, *, marks: str = SMOKE_MAR
         repeated += ["-p", plugin]
     if config.pluginmanager.hasplugin("xdist"):
         repeated.append("-n0")
-    return [*config.args, *attached_arguments(attachment, marks=marks), *repeated]
+    return [*config.args, "-m", marks, f"--flash-attach={attachment}", "-o", "addopts=", *repeated]
 
 
-class Recorder(Chronicle):
+class Recorder:
     """In the smoke run: keeps what came of each test, and writes it at the end."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self._path = path
+        self._results: dict[str, Result] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep the worst phase of each test."""
+        told = tell(report)
+        now = Result(
+            report.nodeid,
+            report.outcome,
+            told.text if report.failed else told.reason,
+            report.duration,
+            told.reason,
+            told.path,
+            told.line,
+            dict(told.logs),
+        )
+        before = self._results.get(report.nodeid)
+        if before is not None:
+            is_worse = _BADNESS.index(before.outcome) > _BADNESS.index(now.outcome)
+            now = replace(before if is_worse else now, duration_s=before.duration_s + now.duration_s)
+        self._results[report.nodeid] = now
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Keep what could not be collected."""
+        if report.failed:
+            self._results[report.nodeid] = Result(report.nodeid, "failed", report.longreprtext, 0.0)
 
     def pytest_sessionfinish(self) -> None:
         """Write them for the parent."""
-        results = [asdict(_result(told)) for told in self.told.values()]
+        results = [asdict(result) for result in self._results.values()]
         self._path.write_text(json.dumps(results), encoding="utf-8")
 
 
-_OUTCOMES: Final[Mapping[CaseOutcome, Outcome]] = {
-    "passed": "passed",
-    "xpassed": "passed",
-    "skipped": "skipped",
-    "xfailed": "skipped",
-    "failed": "failed",
-    "error": "failed",
-}
-
-
-def _result(told: Told) -> Result:
-    outcome = _OUTCOMES[told.outcome]
-    return Result(
-        told.id,
-        outcome,
-        told.text if outcome == "failed" else told.reason,
-        told.duration_s,
-        told.reason,
-        told.path,
-        told.line,
-        dict(told.logs),
-    )
+_BADNESS: Final[tuple[Outcome, ...]] = ("passed", "skipped", "failed")
 
 
 def read_results(path: Path) -> tuple[Result, ...]:

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flash.errors import DeployError, FlashError, Unverified
-from flash.preview.attached import NO_TESTS, SMOKE_MARKS
 from pytest_flash import smoke
 from pytest_flash.canary import Notes, notes_path
 from pytest_flash.connection import LOG_SECTION
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from flash.cloud.records import LiveEnvironment
     from flash.deploy.canary import Canary
     from flash.deploy.plan import Plan
     from flash.deploy.tally import Calls, Seen
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Stages"]
 
 _TAIL_LINES: Final = 60
+_NO_TESTS: Final = 5
 _STOP_S: Final = 10.0
 _DIGEST: Final = 12
 
@@ -125,14 +124,6 @@ class Stages:
     def keys(self) -> tuple[str, ...]:
         """The keys of the platforms that were used, which no report may show."""
         return () if self._preview is None else (self._preview.attachment.address.api_key,)
-
-    def live(self, environment: str, target: TargetName) -> LiveEnvironment | None:
-        """What is live in an environment.
-
-        Raises:
-            PlatformError: The platform does not answer.
-        """
-        return self._pipeline.look(self.project, environment, target)
 
     # -- stages; each is reported, and raises StageFailed
 
@@ -253,8 +244,8 @@ class Stages:
         def run() -> Skip | str:
             status, output = self._run_pytest(smoke.arguments(config, path), cwd=config.invocation_params.dir)
             results = self.smoke_results = smoke.read_results(smoke.results_path(path))
-            if status == NO_TESTS:
-                return Skip(f"no test is marked {SMOKE_MARKS}")
+            if status == _NO_TESTS:
+                return Skip("no test is marked flash_smoke or flash_deployed_only")
             failed = [result for result in results if result.outcome == "failed"]
             if failed:
                 names = ", ".join(result.id for result in failed)

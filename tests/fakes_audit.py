@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from fakes_bundle import project
 
-from flash.bundle.audit.imports import audit_imports
+from flash.bundle.audit import audit_imports
 from flash.bundle.discover import app_of
 from flash.bundle.modules import read_modules
 from flash.bundle.sources import project_files
@@ -22,7 +22,7 @@ from flash.bundle.sources import project_files
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.bundle.audit.findings import Finding
+    from flash.bundle.audit import Finding
 
 PLATFORM = "x86_64-manylinux_2_28"
 CPU = 'from flash import Endpoint\n\n@Endpoint(name="worker", cpu="cpu3c-1-2")\n'
@@ -147,7 +147,6 @@ def has_compiler() -> bool:
 
 _EM_X86_64 = 62
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_RUNPATH = 1, 5, 10, 29
-_DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 
 
 def shared_object(
@@ -156,11 +155,8 @@ def shared_object(
     versions: Mapping[str, Sequence[str]] | None = None,
     symbols: Sequence[str] = (),
     machine: int = _EM_X86_64,
-    is_64: bool = True,
-    order: str = "<",
-    dynamic: Mapping[int, int] | None = None,
 ) -> bytes:
-    """A shared object with nothing but the tables that a linker reads before it looks for libraries.
+    """A shared object of 64 bits with nothing but the tables that a linker reads before it looks for libraries.
 
     Args:
         needed: The libraries that it is linked with.
@@ -168,26 +164,18 @@ def shared_object(
         versions: Versions of symbols that it needs, by library.
         symbols: Names that it defines.
         machine: As the header has it.
-        is_64: Whether it is of 64 bits; else of 32.
-        order: Of its bytes, as `struct` has it.
-        dynamic: Entries of the dynamic table, in place of the right ones.
     """
     strings = _Strings()
-    entries = [(_DT_NEEDED, strings.add(name)) for name in needed]
+    dynamic = [(_DT_NEEDED, strings.add(name)) for name in needed]
     if runpath:
-        entries.append((_DT_RUNPATH, strings.add(runpath)))
-    wanted = _version_needs(versions or {}, strings, order)
+        dynamic.append((_DT_RUNPATH, strings.add(runpath)))
+    wanted = _version_needs(versions or {}, strings)
     for symbol in symbols:
         strings.add(symbol)
-    head, segment, section, entry = (64, 56, 64, 16) if is_64 else (52, 32, 40, 8)
-    base = head + 2 * segment
-    address = base + (len(entries) + (5 if wanted else 3)) * entry
-    entries += [(_DT_STRTAB, address), (_DT_STRSZ, len(strings.content))]
-    if wanted:
-        entries += [(_DT_VERNEED, address + len(strings.content)), (_DT_VERNEEDNUM, len(versions or {}))]
-    entries.append((0, 0))
-    entries = [(tag, (dynamic or {}).get(tag, value)) for tag, value in entries]
-    table = b"".join(struct.pack(f"{order}{'qQ' if is_64 else 'iI'}", *each) for each in entries)
+    base = 64 + 2 * 56
+    address = base + (len(dynamic) + 3) * 16
+    dynamic += [(_DT_STRTAB, address), (_DT_STRSZ, len(strings.content)), (0, 0)]
+    table = b"".join(struct.pack("<qQ", *entry) for entry in dynamic)
     names = _Strings()
     sections = [(0, 0, 0, 0, 0, 0)]
     offset = base
@@ -203,36 +191,25 @@ def shared_object(
     sections.append((names.add(".shstrtab"), 3, offset, len(names.content), 0, 0))
     chunks.append(names.content)
     offset += len(names.content)
-    identity = b"\x7fELF" + bytes([2 if is_64 else 1, 1 if order == "<" else 2, 1]) + b"\0" * 9
-    word = "Q" if is_64 else "I"
-    header = identity + struct.pack(
-        f"{order}HHI{word * 3}IHHHHHH",
-        *(3, machine, 1, 0, head, offset, 0, head, segment, 2, section, len(sections), 4),
-    )
-    segments = b"".join(
-        struct.pack(f"{order}IIQQQQQQ", kind, 4, at, at, at, size, size, align)
-        if is_64
-        else struct.pack(f"{order}IIIIIIII", kind, at, at, at, size, size, 4, align)
-        for kind, at, size, align in ((1, 0, offset, 4096), (2, base, len(table), 8))
-    )
+    identity = b"\x7fELF\x02\x01\x01" + b"\0" * 9
+    header = identity + struct.pack("<HHIQQQIHHHHHH", 3, machine, 1, 0, 64, offset, 0, 64, 56, 2, 64, len(sections), 4)
+    load = struct.pack("<IIQQQQQQ", 1, 4, 0, 0, 0, offset, offset, 4096)
+    segment = struct.pack("<IIQQQQQQ", 2, 4, base, base, base, len(table), len(table), 8)
     headers = b"".join(
-        struct.pack(
-            f"{order}II{word * 4}II{word * 2}", name, kind, 2, at, at, size, link, info, 8, entry if kind == 6 else 0
-        )
+        struct.pack("<IIQQQQIIQQ", name, kind, 2, at, at, size, link, info, 8, 16 if kind == 6 else 0)
         for name, kind, at, size, link, info in sections
     )
-    return header + segments + b"".join(chunks) + headers
+    return header + load + segment + b"".join(chunks) + headers
 
 
-def _version_needs(versions: Mapping[str, Sequence[str]], strings: _Strings, order: str) -> bytes:
+def _version_needs(versions: Mapping[str, Sequence[str]], strings: _Strings) -> bytes:
     made = b""
     for number, (library, names) in enumerate(versions.items(), 1):
         size = 16 + 16 * len(names)
         following = size if number < len(versions) else 0
-        made += struct.pack(f"{order}HHIII", 1, len(names), strings.add(library), 16, following)
+        made += struct.pack("<HHIII", 1, len(names), strings.add(library), 16, following)
         for count, name in enumerate(names, 1):
-            step = 16 if count < len(names) else 0
-            made += struct.pack(f"{order}IHHII", 0, 0, count + 1, strings.add(name), step)
+            made += struct.pack("<IHHII", 0, 0, count + 1, strings.add(name), 16 if count < len(names) else 0)
     return made
 
 

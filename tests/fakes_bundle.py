@@ -31,9 +31,6 @@ from flash import Endpoint
 @Endpoint(name="worker", cpu="cpu3c-1-2")
 def work(text: str) -> str:
     return text
-
-# not known without importing it, so that describers are asked
-HOME = len("~")
 """
 
 
@@ -154,17 +151,15 @@ class Building:
             python_version=project.settings.python,
             keep_build_dir=keep_build_dir,
             upgrade=upgrade,
-            size_limit_bytes=project.settings.size_limit_mib * 2**20,
             allowed_secrets=project.settings.allow_secrets,
-            one_set=project.settings.one_set,
         )
         cache = Cache(flash_home() / "cache")
         return build(request, installer=self.installer, describer=self.describer, cache=cache, report=report)
 
 
-def flash_build(root: Path, services: Building | None = None, *options: str) -> int:
+def flash_build(root: Path, services: Building | None = None) -> int:
     """``flash build --root ROOT``, in this process; its exit status."""
-    return main(["build", "--root", str(root), *options], services or Building())  # type: ignore[arg-type]  # a part of it
+    return main(["build", "--root", str(root)], services or Building())  # type: ignore[arg-type]  # a part of it
 
 
 if __name__ == "__main__":

@@ -405,11 +405,10 @@ class FakeServices:
         receipt: Path | None,
         source: tuple[str, TargetName] | None,
         artifact: Path | None,
-        allow_breaking: bool,
         wanted: str,
         report: Callable[[str], None],
     ) -> Found:
-        given = {"receipt": receipt, "source": source, "artifact": artifact, "allow_breaking": allow_breaking or None}
+        given = {"receipt": receipt, "source": source, "artifact": artifact}
         asked = {name: value for name, value in given.items() if value is not None}
         self.note("find_release", environment=environment, target=target, backend=wanted, **asked)
         return self.found

@@ -11,7 +11,7 @@ import io
 import json
 import tarfile
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from pathlib import Path
 from textwrap import dedent
@@ -66,12 +66,11 @@ def app() -> App:
     )
 
 
-def manifest(schemas: dict[str, Any], calls: dict[str, Any] | None = None) -> Manifest:
+def manifest(schemas: dict[str, Any]) -> Manifest:
     """The manifest of :func:`app`."""
 
     def function(name: str, **more: Any) -> dict[str, Any]:
-        contract = {"": {**SCHEMA, **schemas.get(name, {})}}
-        return {"name": name, "module": "app", "contract": contract, "calls": (calls or {}).get(name, []), **more}
+        return {"name": name, "module": "app", "contract": {"": {**SCHEMA, **schemas.get(name, {})}}, **more}
 
     return Manifest.parse(
         {
@@ -198,7 +197,7 @@ def artifact(scenario: Scenario) -> Artifact:
         path=path,
         sha256=hashlib.sha256(PACKED).hexdigest(),
         size_bytes=len(PACKED),
-        manifest=manifest(scenario.data.get("schemas", {}), scenario.data.get("calls")),
+        manifest=manifest(scenario.data.get("schemas", {})),
         files=("app.py",),
     )
 
@@ -275,18 +274,14 @@ class FakePipeline:
         names = self.scenario.data.get("live")
         if names is None:
             return None
-        before = replace(
-            manifest(self.scenario.data.get("live_schemas", {})), digest=BEFORE, source_fingerprint="before"
-        )
-        problem = self.scenario.data.get("live_problem", "")
+        before = manifest({}).model_copy(update={"digest": BEFORE, "source_fingerprint": "before"})
         return LiveEnvironment(
             id="env",
             name=environment,
             app_id="app",
             active_build_id="build-1",
-            manifest=None if problem else before,
+            manifest=before,
             endpoints={name: f"id-{name}" for name in names},
-            problem=problem,
         )
 
     def plan(self, project: Any, built: Artifact, *, environment: str, target: str) -> Plan:

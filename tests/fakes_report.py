@@ -6,7 +6,6 @@ from typing import Any
 
 from flash.report.document import (
     Artifact,
-    Call,
     Case,
     Condition,
     Distribution,
@@ -33,21 +32,6 @@ _CONDITIONS = (
     ("FLASH-G006", "the contract checks passed", "3 endpoints checked"),
     ("FLASH-G007", "the artifact is the one that was tested", "digest 5f5f5f5f5f5f"),
     ("FLASH-G008", "it was tested with its own wheels", "the preview ran what the artifact holds"),
-)
-
-
-def call(caller: str, endpoint: str, *arguments: str, **more: Any) -> Call:
-    """A call between two endpoints, whose functions have their names."""
-    written = f"{endpoint}({', '.join(f'{name}=…' for name in arguments)})"
-    given = {"function": caller, "operation": endpoint, "call": written, "at": f"{caller}.py:7", **more}
-    return Call(caller=caller, endpoint=endpoint, arguments=arguments, **given)
-
-
-CALLS = (
-    call("lb_worker", "cpu_worker", "name", "language", function="process", at="lb_worker.py:29"),
-    call("lb_worker", "gpu_worker", "name", breaks=("FLASH-C501: an old caller fails on the new callee",)),
-    call("lb_worker", "", operation="Endpoint(id='k')", call="Endpoint(id='k')(…)", is_open=True, unread="by its id"),
-    call("cpu_worker", "lb_worker", "input", through=("cpu_worker.py:3", "helpers.py:9")),
 )
 
 
@@ -215,7 +199,6 @@ def refused(**changes: Any) -> Report:
             "gate_notes": _NOTES,
             "tests": TESTS[:1],
             "error": Failure(message="the gate refused: FLASH-G004 11 tests deselected"),
-            "calls": CALLS,
             **changes,
         }
     )

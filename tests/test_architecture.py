@@ -60,8 +60,6 @@ EVERYWHERE: dict[str, set[str]] = {
     "flash.model.hardware": set(),
     "flash.model.app": set(),
     "flash.model.dispatch": set(),
-    "flash.model.manifest": set(),
-    "flash.model.wire": set(),
     "flash.model.": PYDANTIC,
     "flash.runtime.routes": PYDANTIC | {"fastapi"},
     "flash.runtime.": PYDANTIC,
@@ -102,7 +100,6 @@ PLACES = {
         {
             "flash.bundle.install",
             "flash.bundle.evaluation",  # imports a module whose declarations cannot be read, never in this process
-            "flash.bundle.evaluation_child",  # copies itself for modules that others would disturb
             "flash.emulator.launchers.",
             "flash.preview.describer",
             "flash.preview.local",

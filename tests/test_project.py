@@ -77,7 +77,6 @@ def test_every_key_is_read(root: Path) -> None:
         exclude = ["scipy", " pandas ", "scipy"]
         bundle = ["torch"]
         dependency-group = "worker"
-        one-set = true
         size-limit-mib = 1500
         start-timeout-s = 90
         allow-secrets = ["fixtures/**", "a.py:0123456789ab"]
@@ -92,7 +91,6 @@ def test_every_key_is_read(root: Path) -> None:
     assert (settings.app, settings.python, settings.size_limit_mib) == ("shop", "3.11", 1500)
     assert (settings.exclude, settings.bundle) == (("scipy", "pandas"), ("torch",))
     assert settings.dependency_group == "worker"
-    assert settings.one_set
     assert settings.size_limit_bytes == 1500 * 2**20
     assert settings.start_timeout_s == 90
     assert settings.allow_secrets == ("fixtures/**", "a.py:0123456789ab")
@@ -118,7 +116,6 @@ def test_every_key_is_read(root: Path) -> None:
         ("[tool.flash.environments.'a b']", "environment name 'a b'"),
         ("[tool.flash.environments]\na = 'local'", "environments.a is 'local'"),
         ("[tool.flash]\nenvironments = ['a']", "environments is ['a']"),
-        ("[tool.flash]\none-set = 1", "one-set is 1, which is not true or false"),
         ("[tool.flash]\ndependency-group = ['a']", "dependency-group is ['a'], which is no name"),
         ("[tool.flash]\npython = 3.11", "python is 3.11, which is no string"),
         ("[tool.flash]\npython = '3.9'", "no Python '3.9'\nhint: they have 3.10, 3.11, 3.12, 3.13"),

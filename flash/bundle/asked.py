@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote, urlsplit
 
-from flash.bundle.naming import canonicalize_name
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+
 from flash.errors import DependencyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-
-    from packaging.requirements import Requirement
 
     from flash.model.app import App
 
@@ -106,8 +106,6 @@ def parse(text: str, *, path: str, line: int | None, folder: Path, prefix: str =
             line=line,
             hint=_NO_VARIABLES,
         )
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
         bare = _bare(text, folder)
         if bare is not None:
@@ -164,8 +162,6 @@ def merged(asked: Iterable[Asked]) -> list[tuple[str, str]]:
     hashed = {each.name: each for each in asked if each.hashes and each.pin is not None}
     lines = [(each.name, each.text) for each in asked if each.name not in hashed]
     for name, line in hashed.items():
-        from packaging.requirements import Requirement
-
         requirement = Requirement(str(line.requirement))
         requirement.extras = {extra for each in asked if each.name == name for extra in each.requirement.extras}
         lines.append((name, replace(line, requirement=requirement).text))
@@ -187,9 +183,6 @@ def _bare(text: str, folder: Path) -> Requirement | None:
         _URL.match(place) or place.startswith((".", "~")) or "/" in place or place.endswith(".whl")
     ):
         return None
-    from packaging.requirements import InvalidRequirement, Requirement
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     url = place
     if not _URL.match(place):
         path = (folder / place).resolve()

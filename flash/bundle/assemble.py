@@ -4,40 +4,39 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle import archive, memo
 from flash.bundle.archive import mebibytes
 from flash.bundle.checks import audit
-from flash.bundle.clashes import hidden_in_sets, refuse_clashes, refuse_old_pydantic, refuse_taken_names
-from flash.bundle.derived import derived_schemas
+from flash.bundle.clashes import refuse_clashes, refuse_contradictions, refuse_old_pydantic, refuse_taken_names
 from flash.bundle.describe import Describer, about_undescribed, describe
 from flash.bundle.discover import app_of
+from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.files import write_text
 from flash.bundle.fingerprints import endpoint_fingerprints, source_fingerprint
 from flash.bundle.handlers import handler_name
-from flash.bundle.importable import Importable
-from flash.bundle.layers import Damaged, Member
+from flash.bundle.layers import Compressing, Damaged, Member
 from flash.bundle.manifests import manifest_of
 from flash.bundle.modules import Modules, read_modules
-from flash.bundle.packing import Packing
 from flash.bundle.parsing import uncollected
 from flash.bundle.request import BuildRequest
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.bundle.secrets import Secrets
-from flash.bundle.sets import EndpointSets, endpoint_sets
 from flash.bundle.sizes import size_table
 from flash.bundle.snapshot import Snapshot
 from flash.bundle.sources import project_files
 from flash.bundle.staging import ARTIFACT_NAME, flash_folder, own_members, stage, staged
+from flash.errors import DependencyError
 from flash.model.manifest import MANIFEST_NAME, Artifact
-from flash.model.openapi import OPENAPI_NAME, openapi, openapi_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
-    from flash.bundle.cache import Cache, Schemas
+    from flash.bundle.cache import Cache
     from flash.bundle.evaluation import Evaluation
     from flash.bundle.install import Distribution, Installer, Report
     from flash.bundle.layers import Layer
@@ -53,6 +52,7 @@ __all__ = ["ARTIFACT_NAME", "BuildRequest", "Describer", "build"]
 
 
 _MOST_NAMED: Final = 5
+_LARGE: Final = archive.MEBIBYTE
 
 
 def build(
@@ -102,11 +102,10 @@ class _Build:
         snapshot = Snapshot.of(request.root, sources.files)
         key = memo.key(request, sources, snapshot, describer=self._describer.identity)
         secrets = Secrets(request.allowed_secrets)
-        contents = snapshot.contents
-        secrets.look_into(request.root, sources.files, contents)
+        secrets.look_into(request.root, sources.files)
         # an error of what follows may quote the line that has one
         with secrets.told_first():
-            modules = read_modules(request.root, sources.files, contents)
+            modules = read_modules(request.root, sources.files)
             app = app_of(
                 modules, request.root, app_name=request.app_name, ignored=sources.ignored, evaluate=self._evaluate
             )
@@ -117,46 +116,41 @@ class _Build:
         refuse_taken_names(sources.files, app, for_runpod=request.for_runpod)
         folder = flash_folder(request.root)
         staging = folder / ".build"
-        packing = Packing(self._cache, tell=self._tell, progress=self._progress)
-        with staged(folder, staging, keep=request.keep_build_dir), packing:
-            sets = self._install(app, modules)
-            for found in sets.installed:
-                refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
-            own = own_members(app, snapshot, sets, source_folder=modules.source_folder)
-            hidden = {*own, MANIFEST_NAME, OPENAPI_NAME, *hidden_in_sets(sources.files, sets.installed)}
+        with staged(folder, staging, keep=request.keep_build_dir), _aside() as aside, Compressing() as compressing:
+            requirements, wanted, found = self._install(app, modules)
+            refuse_clashes(sources.files, found.distributions, source_folder=modules.source_folder)
+            own = own_members(app, snapshot, found.distributions, source_folder=modules.source_folder)
             # while everything else happens, which needs none of it
-            digests = {path: file.sha256 for path, file in snapshot.files.items()}
-            packing.start(sets.installed, tuple(own.values()), hidden=hidden, digests=digests)
+            packed = aside.submit(self._cache.layers, found, {*own, MANIFEST_NAME}, compressing, self._tell)
             # first: what cannot be imported has its reason there
-            for line in audit(request, app, modules, sources, sets, self._cache, self._progress):
+            for line in audit(request, app, modules, sources, requirements, found, self._cache, self._progress):
                 self._tell(line)
-            manifest = self._manifest(app, modules, snapshot, own, sets, staging)
-            described = openapi_text(openapi(manifest))
-            own[OPENAPI_NAME] = Member.of_text(OPENAPI_NAME, described)
-            text = manifest.text()
-            own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, text)
+            manifest = self._manifest(app, modules, snapshot, own, requirements, found, staging)
+            own[MANIFEST_NAME] = Member.of_text(MANIFEST_NAME, manifest.text())
+            layers = [*packed.result(), *_own_layers(own.values(), self._cache, compressing)]
+            # what was read, described and packed was one and the same
+            snapshot.check()
             digest, size = archive.write(
                 folder / ARTIFACT_NAME,
-                _checked(packing.layers(own.values()), snapshot),
+                layers,
                 limit_bytes=request.size_limit_bytes,
-                largest=_largest(own.values(), sets.distributions),
-                table=lambda: size_table(sets.weighed, {one.name: one.size for one in own.values()}),
+                largest=_largest(own.values(), found.distributions),
+                table=lambda: size_table(found.distributions, {one.name: one.size for one in own.values()}),
             )
-            write_text(folder / MANIFEST_NAME, text)
-            write_text(request.root / OPENAPI_NAME, described)
+            write_text(folder / MANIFEST_NAME, manifest.text())
             if request.keep_build_dir:
-                self._keep(staging, own, sets, hidden)
-        files = tuple(sorted({*(path for path in sets.contents if path not in hidden), *own}))
+                self._keep(staging, own, found)
+        files = tuple(sorted({*found.files, *own}))
         self._progress(f"packed {_count(len(files), 'file')} ({mebibytes(size)}), sha256 {digest[:12]}")
         artifact = Artifact(folder / ARTIFACT_NAME, digest, size, manifest, files)
         if not self._has_evaluated:
             memo.remember(
                 artifact,
                 key=key,
-                wanted=[each.wanted for each in sets.sets],
-                installs=[each.found.key for each in sets.sets],
-                beside=sets.files,
-                fresh_until=sets.fresh_until,
+                wanted=wanted,
+                installs=found.key,
+                beside=requirements.files,
+                fresh_until=found.fresh_until,
                 notes=self._notes,
             )
         return artifact
@@ -166,19 +160,17 @@ class _Build:
         self._progress(line)
 
     def _evaluate(self, root: Path, wanted: Sequence[Module], modules: Modules) -> Mapping[str, Evaluation]:
-        from flash.bundle.evaluation import evaluate_modules
-
         # what it finds may depend on the day
         self._has_evaluated = True
         return evaluate_modules(root, wanted, modules)
 
-    def _install(self, app: App, modules: Modules) -> EndpointSets:
+    def _install(self, app: App, modules: Modules) -> tuple[Requirements, Wanted, DistributionSet]:
         request = self._request
         imports = _imports(app, modules)
 
-        def plan(part: App, besides: tuple[str, ...]) -> Requirements:
+        def plan(*besides: str) -> Requirements:
             return plan_requirements(
-                part,
+                app,
                 request.root,
                 exclude=request.exclude,
                 bundle=(*request.bundle, *besides),
@@ -187,22 +179,30 @@ class _Build:
                 dependency_group=request.dependency_group,
             )
 
-        def install(wanted: Wanted) -> DistributionSet:
-            return self._cache.distributions(wanted, self._installer, self._progress, renew=request.upgrade)
+        def install(requirements: Requirements) -> tuple[Wanted, DistributionSet]:
+            wanted = requirements.wanted()
+            try:
+                return wanted, self._cache.distributions(wanted, self._installer, self._progress, renew=request.upgrade)
+            except DependencyError as error:
+                raise requirements.blame(error) from error
 
-        sets = endpoint_sets(app, plan=plan, install=install, is_one=request.one_set)
-        for found in sets.installed:
-            refuse_old_pydantic(found.distributions)
-        if all(found.is_reused for found in sets.installed):
-            self._progress(f"{_count(len(sets.distributions), 'distribution')} as in the build before")
-        for line in sets.about():
-            self._tell(line)
-        requirements = sets.requirements
+        requirements = plan()
+        refuse_contradictions(requirements)
+        wanted, found = install(requirements)
+        lacking = requirements.lacking(found.distributions)
+        if lacking:
+            # known only now, from what was installed: the CPU image of one endpoint lacks what GPU images ship
+            requirements = plan(*lacking)
+            wanted, found = install(requirements)
+        if found.is_reused:
+            self._progress(f"{_count(len(found.distributions), 'distribution')} as in the build before")
+        requirements = requirements.settled(found.distributions)
+        refuse_old_pydantic(found.distributions)
         for name, reason in sorted(requirements.excluded.items()):
             self._tell(f"left out {name}: {reason}")
         for note in (*requirements.notes, *_about_images(app)):
             self._tell(note)
-        return sets
+        return requirements, wanted, found
 
     def _manifest(
         self,
@@ -210,15 +210,16 @@ class _Build:
         modules: Modules,
         snapshot: Snapshot,
         own: Members,
-        sets: EndpointSets,
+        requirements: Requirements,
+        found: DistributionSet,
         staging: Path,
     ) -> Manifest:
         python_version = self._request.python_version
-        derived = self._derived(app, modules, own, sets)
         files = {path: file.sha256 for path, file in snapshot.files.items()}
+        loaded = requirements.endpoint_distributions(found.distributions)
         manifest = manifest_of(
             app,
-            sets.requirements,
+            requirements,
             python_version=python_version,
             source_fingerprint=source_fingerprint(files.items()),
             fingerprints=endpoint_fingerprints(
@@ -226,13 +227,10 @@ class _Build:
                 modules,
                 own=own,
                 files=files,
-                distributions=sets.loadable(),
-                contents=sets.contents,
-                visible=sets.visible,
+                distributions={name: [file for one in loaded[name] for file in one.files] for name in loaded},
+                contents=found.files,
                 python_version=python_version,
             ),
-            packages=sets.folders,
-            contracts=derived,
         )
 
         def staged_tree(manifest: Manifest) -> Path:
@@ -242,42 +240,21 @@ class _Build:
             stage(staging, (*members, Member.of_text(MANIFEST_NAME, manifest.text())), snapshot)
             return staging
 
-        manifest = describe(manifest, staged_tree, sets.trees, self._describer, self._cache, self._tell, derived)
+        manifest = describe(manifest, staged_tree, found.tree, self._describer, self._cache, self._tell)
         for line in about_undescribed(manifest):
             self._tell(line)
         return manifest
 
-    def _derived(self, app: App, modules: Modules, own: Members, sets: EndpointSets) -> Mapping[str, Schemas]:
-        if self._has_evaluated:
-            # what was not read may raise
-            return {}
-        importable = Importable(
-            modules,
-            taken=_first_names(own),
-            installed=_first_names(path for found in sets.installed for path in found.files),
-            python_version=self._request.python_version,
-        )
-        return derived_schemas(app, modules, importable)
-
-    def _keep(self, staging: Path, own: Members, sets: EndpointSets, hidden: Collection[str]) -> None:
+    def _keep(self, staging: Path, own: Members, found: DistributionSet) -> None:
         """The tree as a worker has it, for whoever wants to look at it: a copy, whatever is done to it."""
         shutil.rmtree(staging)
-        brought = (
-            member
-            for found in sets.installed
-            for member in found.members(tuple(path for path in found.files if f"{found.folder}{path}" not in hidden))
-        )
-        for member in (*own.values(), *brought):
+        hidden = (name for name in found.files if name not in own)
+        for member in (*own.values(), *found.members(tuple(hidden))):
             content = member.content if isinstance(member.content, bytes) else member.content.read_bytes()
             place = staging / member.name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
             place.chmod(0o755 if member.is_executable else 0o644)
-
-
-def _first_names(paths: Iterable[str]) -> set[str]:
-    """Of paths, under which names Python might find a module there."""
-    return {path.partition("/")[0].partition(".")[0] for path in paths}
 
 
 def _about_sources(sources: Sources) -> Iterator[str]:
@@ -287,10 +264,19 @@ def _about_sources(sources: Sources) -> Iterator[str]:
         yield f"left out, as it is neither a file nor a folder: {', '.join(sources.special)}"
 
 
-def _checked(layers: Iterable[Layer], snapshot: Snapshot) -> Iterator[Layer]:
-    yield from layers
-    # what was read, described and packed was one and the same
-    snapshot.check()
+@contextmanager
+def _aside() -> Iterator[ThreadPoolExecutor]:
+    """One thread, which is waited for; what it does not get is an error of its own, and nobody asks for that then."""
+    with ThreadPoolExecutor(1, thread_name_prefix="layers") as pool:
+        yield pool
+
+
+def _own_layers(members: Collection[Member], cache: Cache, compressing: Compressing) -> Iterator[Layer]:
+    """Large files each by itself and kept, as they seldom change; all others together."""
+    for member in members:
+        if member.size >= _LARGE:
+            yield cache.layer_of(member, compressing)
+    yield compressing.layer(member for member in members if member.size < _LARGE)
 
 
 def _imports(app: App, modules: Modules) -> dict[str, frozenset[str]]:

@@ -11,32 +11,28 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING, Any, Final
 
+from flash import __version__
 from flash.bundle.claims import claimed_folder, remove_abandoned
-from flash.bundle.files import write_text
+from flash.bundle.files import digest_of, write_text
 from flash.bundle.installed import Distribution
-from flash.bundle.layers import Compressing, Layer, Layers, Member
+from flash.bundle.layers import Compressing, Damaged, Layer, Layers, Member
 from flash.bundle.trees import DistributionSet, identities, is_whole, moved
-from flash.errors import BuildError
 from flash.model.manifest import CallSchema
 
 if TYPE_CHECKING:
     from flash.bundle.install import Installer, Report, Wanted
 
-__all__ = ["Cache", "Schemas"]
+__all__ = ["Cache"]
 
 _FORMAT: Final = 1
 _MAKING: Final = ".making-"
 _FRESH_S: Final = 24 * 3600.0
 """How long versions that nobody has pinned stay what they were: an index is not asked at every build."""
-
-_MOST_IN_MEMORY: Final = 2**24
 
 Schemas = Mapping[str, Mapping[str, CallSchema]]
 """Of one endpoint: function, then method or ``""``."""
@@ -125,48 +121,39 @@ class Cache:
         os.utime(record)
         return DistributionSet(tree, distributions, files, is_reused=True, key=key, fresh_until=fresh_until)
 
-    # -----------------------------------------------------------------------------------------------------------------
-    # Layers
-
-    def layer(self, key: str) -> Layer | None:
-        """A compressed layer, if it is kept.
-
-        Raises:
-            Damaged: It is not what it was.
-        """
-        return self._layers.get(key)
-
-    def make_layer(self, key: str, members: Iterable[Member], compressing: Compressing) -> Layer:
-        """Compress *members*, and keep that.
+    def layers(
+        self, found: DistributionSet, hidden: Collection[str], compressing: Compressing, report: Report
+    ) -> list[Layer]:
+        """The compressed layers of a set, made where they are not kept.
 
         Raises:
-            Damaged: A set's tree has lost something.
-            BuildError: A file cannot be read, or the cache not be written.
+            Damaged: The set's tree has lost something.
+            BuildError: The cache cannot be written.
         """
-        with self._written():
-            return self._layers.make(key, members, compressing)
+        layers = []
+        for names in found.parts(hidden):
+            if not names:
+                continue
+            key = Layers.key((name, found.files[name]) for name in names)
+            try:
+                layer = self._layers.get(key)
+            except Damaged as error:
+                report(f"! {error.message}, and made again")
+                layer = None
+            layers.append(layer or self._layers.make(key, found.members(names), compressing))
+        return layers
 
-    def loose_layer(self, members: Iterable[Member], compressing: Compressing, until: ExitStack) -> Layer:
-        """Compress *members*, and keep that for as long as *until* says: where it is much, in a file without a name.
-
-        Raises:
-            BuildError: A file cannot be read, or the cache not be written.
-        """
-        with self._written():
-            self._folder.mkdir(parents=True, exist_ok=True)
-            stream = SpooledTemporaryFile(_MOST_IN_MEMORY, dir=str(self._folder))  # noqa: SIM115  until *until*
-            return compressing.layer(members, until.enter_context(stream))
-
-    @contextmanager
-    def _written(self) -> Iterator[None]:
+    def layer_of(self, member: Member, compressing: Compressing) -> Layer:
+        """The layer of one file, by its content."""
+        content = member.content
+        if isinstance(content, bytes):
+            return compressing.layer([member])
+        key = Layers.key([(member.name, f"sha256={digest_of(content)} {'x' if member.is_executable else '-'}")])
         try:
-            yield
-        except OSError as error:
-            raise BuildError(
-                f"cannot keep what was compressed: {error.strerror or error}",
-                path=str(self._folder),
-                hint="the folder has to be writable, and its disk not full",
-            ) from error
+            layer = self._layers.get(key)
+        except Damaged:
+            layer = None
+        return layer or self._layers.make(key, [member], compressing)
 
     def forget(self, path: Path) -> None:
         """Drop what a damaged file belongs to: a layer, or the tree of a set. It is made again when it is asked for."""
@@ -185,7 +172,7 @@ class Cache:
         try:
             data = _read(path)
             schemas = {
-                function: {method: CallSchema.of(schema) for method, schema in methods.items()}
+                function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
                 for function, methods in data.items()
             }
             os.utime(path)
@@ -199,7 +186,7 @@ class Cache:
     def keep_description(self, key: str, schemas: Schemas) -> None:
         """Keep what an endpoint was described as."""
         data = {
-            function: {method: schema.as_json() for method, schema in methods.items()}
+            function: {method: schema.model_dump(mode="json", by_alias=True) for method, schema in methods.items()}
             for function, methods in schemas.items()
         }
         _write(self._folder / "described" / f"{key}.json", data)
@@ -208,7 +195,7 @@ class Cache:
     # Audits
 
     def findings(self, asked: Sequence[str], report: Report) -> list[dict[str, Any]] | None:
-        """What an audit has found for what was *asked*, which has all that decides it, if there was one."""
+        """What an audit has found for what was *asked*, if there was one."""
         path = self._audited(asked)
         try:
             found = _read(path)["findings"]
@@ -225,7 +212,7 @@ class Cache:
         _write(self._audited(asked), {"findings": list(findings)})
 
     def _audited(self, asked: Sequence[str]) -> Path:
-        return self._folder / "audited" / f"{_digest(list(asked))}.json"
+        return self._folder / "audited" / f"{_digest([__version__, *asked])}.json"
 
     # -----------------------------------------------------------------------------------------------------------------
     # Trimming

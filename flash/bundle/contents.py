@@ -14,7 +14,6 @@ from flash.bundle.reading import printable, read_archive
 from flash.bundle.shipped import Shipped, is_metadata, shipped_in, tree_digest
 from flash.errors import ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
-from flash.model.openapi import OPENAPI_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Contents", "Locked", "Part", "locked", "read"]
 
-_GENERATED: Final = frozenset({MANIFEST_NAME, OPENAPI_NAME, "requirements.txt"})
+_GENERATED: Final = frozenset({MANIFEST_NAME, "requirements.txt"})
 _OURS: Final = "flash/__init__.py"
 _FOREIGN: Final = "runpod-flash built it; `flash build` makes an artifact of the same project that can be looked into"
 _VERSION: Final = re.compile(rb"^__version__(?:\s*:[^=\n]+)?\s*=\s*(\"[^\"\n]{1,60}\"|'[^'\n]{1,60}')", re.MULTILINE)
@@ -38,7 +37,6 @@ class Part:
         version: A distribution's, else the empty string.
         size_bytes: Unpacked.
         packed_bytes: Of the archive, about; 0 where that is not known.
-        only: Of a distribution in a set of its own, the endpoints that have that; of all others, none.
     """
 
     name: str
@@ -46,7 +44,6 @@ class Part:
     size_bytes: int
     version: str = ""
     packed_bytes: int = field(default=0, compare=False)
-    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +66,7 @@ class Contents:
     Attributes:
         sizes: Unpacked sizes by path.
         project: The project's own files, by the top of their paths: ``gpu_worker.py``, ``data/``.
-        generated: Handlers, manifest, requirements, OpenAPI document.
+        generated: Handlers, manifest, requirements.
         runtime: Flash's own part.
         distributions: What was installed, largest first.
         entries: The files, by path.
@@ -170,9 +167,7 @@ def _manifest(path: Path, found: Read) -> Manifest:
 
 def _contents(artifact: Artifact, found: Read) -> Contents:
     shipped = shipped_in(found.files, found.kept)
-    distributions = [
-        _part(one.name, one.files, found.files, one.version, artifact.manifest.having(one.folder)) for one in shipped
-    ]
+    distributions = [_part(one.name, one.files, found.files, one.version) for one in shipped]
     brought = {path for one in shipped for path in one.files}
     left = [path for path in found.files if path not in brought]
     made = _GENERATED | _handlers(artifact.manifest)
@@ -198,9 +193,7 @@ def _handlers(manifest: Manifest) -> frozenset[str]:
     return frozenset(resource.handler_file or f"handler_{name}.py" for name, resource in manifest.resources.items())
 
 
-def _part(
-    name: str, paths: Iterable[str], files: Mapping[str, Entry], version: str = "", only: tuple[str, ...] = ()
-) -> Part:
+def _part(name: str, paths: Iterable[str], files: Mapping[str, Entry], version: str = "") -> Part:
     entries = [files[path] for path in paths]
     return Part(
         name,
@@ -208,7 +201,6 @@ def _part(
         sum(entry.size_bytes for entry in entries),
         version,
         sum(entry.packed_bytes for entry in entries),
-        only,
     )
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle.call_meanings import Served
 from flash.bundle.functions import function_of
 from flash.bundle.modules import Definition, Module, Modules
 from flash.errors import DeclarationError, DiscoveryError
@@ -17,8 +16,7 @@ from flash.model.app import DeclaredEndpoint, Location
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.bundle.calls import Calls
-    from flash.model.endpoint import Endpoint, EndpointSpec
+    from flash.model.endpoint import Endpoint
 
 __all__ = ["Declared", "FoundFunction", "check_served", "declaration_error", "located"]
 
@@ -110,35 +108,15 @@ class Declared:
         found.route = route
         self.functions.append(found)
 
-    @property
-    def spec(self) -> EndpointSpec:
-        """Its configuration, with the name that it may have from its function."""
+    def finished(self, modules: Modules, owners: Mapping[tuple[str, str], str]) -> DeclaredEndpoint:
+        """The value that the app is made of."""
         with located(self.location):
-            return self.endpoint.spec_named(self.functions[0].name) if self.functions else self.endpoint.spec
-
-    @property
-    def served(self) -> dict[tuple[str, str], Served]:
-        """Its functions, by module and name."""
-        name = self.spec.name
-        return {found.key: Served(name, Definition(found.module, found.node), found.route) for found in self.functions}
-
-    def finished(self, modules: Modules, owners: Mapping[tuple[str, str], str], calls: Calls) -> DeclaredEndpoint:
-        """The value that the app is made of.
-
-        Args:
-            modules: The project.
-            owners: The functions of all endpoints: module and name in it, to the function's name.
-            calls: Finds what they call.
-        """
-        functions = []
-        for found in self.functions:
-            function = function_of(
-                Definition(found.module, found.node), found.location, modules, owners=owners, route=found.route
-            )
-            functions.append(replace(function, edges=calls.of(found.key, function)))
-        return DeclaredEndpoint(
-            spec=self.spec, functions=tuple(functions), location=self.location, variable=self.variable
+            spec = self.endpoint.spec_named(self.functions[0].name) if self.functions else self.endpoint.spec
+        functions = tuple(
+            function_of(Definition(found.module, found.node), found.location, modules, owners=owners, route=found.route)
+            for found in self.functions
         )
+        return DeclaredEndpoint(spec=spec, functions=functions, location=self.location, variable=self.variable)
 
 
 def check_served(declared: Sequence[Declared], module: Module) -> None:

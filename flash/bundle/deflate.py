@@ -34,15 +34,6 @@ GZIP_HEADER: Final = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _LEVEL: Final = 6
 _WINDOW: Final = 2**15
 _STEP: Final = 2**16
-_STORED: Final = 0
-_FIXED: Final = 1
-_WITH_CODES: Final = 2
-_LONGEST_HEADER: Final = 12
-_MOST_LITERALS: Final = 29
-_MOST_DISTANCES: Final = 29
-_WHOLE: Final = 128
-_SHARES: Final = (0, 64, 32, 16, 8, 4, 2, 1)
-"""Of all codes, what one of so many bits takes."""
 # a stored block of no bytes: its three bits are the zeros that fill up the byte before it, or one more byte of zeros
 _EMPTY_STORED: Final = (b"\x00\x00\xff\xff", b"\x00\x00\x00\xff\xff")
 _LAST: Final = b"\x03\x00"
@@ -70,7 +61,7 @@ def compressed(content: bytes) -> Piece:
     if packed is None:
         compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
         packed = compressor.compress(content) + compressor.flush(zlib.Z_FULL_FLUSH)
-    return Piece(packed, deflate.crc32(content), len(content))
+    return Piece(packed, zlib.crc32(content), len(content))
 
 
 def combined(parts: Iterable[tuple[int, int]]) -> tuple[int, int]:
@@ -139,9 +130,8 @@ def _unfinished(stream: bytes | bytearray, content: bytes) -> bytes | None:
 def _last_block(stream: bytes | bytearray, content: bytes) -> tuple[int, int] | None:
     """Where the last block begins: its bit in *stream*, its offset in *content*.
 
-    A block's end is known to the byte, not to the bit, so there are up to eight places where the next may begin. Most
-    are none by their first bits; what is none hardly ever decompresses to what the content goes on with, and where it
-    does, it leads nowhere.
+    A block's end is known to the byte, not to the bit, so there are up to eight places where the next may begin. What
+    is no block there hardly ever decompresses to what the content goes on with; where it does, it leads nowhere.
     """
     ways = [(0, 0)]
     while ways:
@@ -157,36 +147,8 @@ def _last_block(stream: bytes | bytearray, content: bytes) -> tuple[int, int] | 
             if end == len(stream) and offset + size == len(content):
                 return at, offset
             continue
-        ways += [(place, offset + size) for place in _likely(stream, end)]
+        ways += [(place, offset + size) for place in range(8 * end, 8 * end - 8, -1)]
     return None
-
-
-def _likely(stream: bytes | bytearray, end: int) -> list[int]:
-    """Where a block may begin after one that ends in the byte before *end*, the likeliest last. RFC 1951 §3.2."""
-    likely, possible = [], []
-    before = 8 * (end - 1)
-    bits = int.from_bytes(stream[end - 1 : end - 1 + _LONGEST_HEADER], "little")
-    for bit in range(8, 0, -1):
-        kind = bits >> bit + 1 & 3
-        if kind == _WITH_CODES and _has_code(bits >> bit + 3):
-            likely.append(before + bit)
-        elif kind == _FIXED:
-            possible.append(before + bit)
-        elif kind == _STORED:
-            # its length and the complement of that, from the next byte on
-            lengths = bits >> (16 if bit + 3 > 8 else 8)
-            if (lengths ^ lengths >> 16) & 0xFFFF == 0xFFFF:
-                possible.append(before + bit)
-    return [*possible, *likely]
-
-
-def _has_code(bits: int) -> bool:
-    """Whether what follows a block's kind are the sizes of its codes, and a complete code for the lengths in them."""
-    if bits & 31 > _MOST_LITERALS or bits >> 5 & 31 > _MOST_DISTANCES:
-        return False
-    count = (bits >> 10 & 15) + 4
-    taken = sum(_SHARES[bits >> place & 7] for place in range(14, 14 + 3 * count, 3))
-    return taken == _WHOLE
 
 
 def _block(stream: bytes | bytearray, at: int, content: bytes, offset: int) -> tuple[int, int] | None:

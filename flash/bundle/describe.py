@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from flash import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flash.bundle.cache import Cache
@@ -44,47 +42,43 @@ class Describer(Protocol):
 def describe(
     manifest: Manifest,
     stage: Callable[[Manifest], Path],
-    packages: Mapping[str, Path | None],
+    packages: Path | None,
     describer: Describer,
     cache: Cache,
     report: Report,
-    derived: Collection[str] = (),
 ) -> Manifest:
     """The manifest with the schemas that *describer* finds, or has found before.
 
     Args:
-        manifest: That of the artifact, without schemas but for those of *derived*.
+        manifest: That of the artifact, without schemas.
         stage: Makes the tree to describe, with that manifest, and returns it.
-        packages: By endpoint, the folder of its distributions; they may share it.
+        packages: The folder of the distributions.
         describer: Who imports.
         cache: What was described before.
         report: Takes lines for the user.
-        derived: The endpoints that need not be imported.
     """
-    keys = {name: _description_key(name, manifest, describer) for name in manifest.resources if name not in derived}
+    keys = {name: _description_key(name, manifest, describer) for name in manifest.resources}
     known = {name: cache.described(key, report) for name, key in keys.items() if key is not None}
     contracts = {name: schemas for name, schemas in known.items() if schemas is not None}
-    unknown = {name: manifest.resources[name] for name in keys if name not in contracts}
+    unknown = {name: resource for name, resource in manifest.resources.items() if name not in contracts}
     if any(resource.functions for resource in unknown.values()):
-        staging = stage(manifest)
-        for folder in dict.fromkeys(packages.get(name) for name in unknown):
-            part = {name: resource for name, resource in unknown.items() if packages.get(name) == folder}
-            found = describer(staging, replace(manifest, resources=part), folder)
-            for name in part:
-                contracts[name] = found.get(name, {})
-                if (key := keys[name]) is not None:
-                    cache.keep_description(key, contracts[name])
+        found = describer(stage(manifest), manifest.model_copy(update={"resources": unknown}), packages)
+        for name in unknown:
+            contracts[name] = found.get(name, {})
+            if (key := keys[name]) is not None:
+                cache.keep_description(key, contracts[name])
     resources = {
-        name: replace(
-            manifest.resources[name],
-            functions=[
-                replace(entry, contract=dict(contracts.get(name, {}).get(entry.name, {})))
-                for entry in manifest.resources[name].functions
-            ],
+        name: resource.model_copy(
+            update={
+                "functions": [
+                    entry.model_copy(update={"contract": dict(contracts.get(name, {}).get(entry.name, {}))})
+                    for entry in resource.functions
+                ]
+            }
         )
-        for name in keys
+        for name, resource in manifest.resources.items()
     }
-    return replace(manifest, resources={**manifest.resources, **resources})
+    return manifest.model_copy(update={"resources": resources})
 
 
 def _description_key(name: str, manifest: Manifest, describer: Describer) -> str | None:
@@ -92,7 +86,7 @@ def _description_key(name: str, manifest: Manifest, describer: Describer) -> str
     resource = manifest.resources[name]
     if not resource.fingerprint or not resource.functions:
         return None
-    parts = (__version__, describer.identity, resource.fingerprint, json.dumps(resource.as_json()))
+    parts = (__version__, describer.identity, resource.fingerprint, resource.model_dump_json())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 

@@ -6,10 +6,9 @@ import hashlib
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from flash.model.manifest import MANIFEST_NAME
-from flash.model.openapi import OPENAPI_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -180,16 +179,12 @@ def _settings(before: Resource, after: Resource) -> tuple[Changed, ...]:
 
 
 def _flat(resource: Resource) -> dict[str, str]:
-    data = resource.as_json()
+    data: dict[str, Any] = resource.model_dump(mode="json", by_alias=True, exclude_none=True)
     words: dict[str, str] = {}
     for function in data.pop("functions", []):
         name = function.pop("name", "")
         words[f"contract of {name}"] = _sha256(function.pop("contract", None))
-        function.pop("calls", None)
         words[f"function {name}"] = _words(function)
-    for entry in resource.functions:
-        # on which lines they are is in the files
-        words[f"calls of {entry.name}"] = ", ".join(edge.text for edge in entry.calls)
     data.pop("env", None)
     template = data.pop("template", None) or {}
     template.pop("env", None)
@@ -248,8 +243,8 @@ def _files(
     def states(contents: Contents, owners: Mapping[str, str]) -> dict[str, dict[str, tuple[str, bool]]]:
         found: dict[str, dict[str, tuple[str, bool]]] = defaultdict(dict)
         for path, entry in contents.entries.items():
-            # they differ whenever anything else does, and say no more than what is told of that
-            if path not in {MANIFEST_NAME, OPENAPI_NAME}:
+            # it differs whenever anything else does, and says no more than what is told of that
+            if path != MANIFEST_NAME:
                 found[owners[path]][path] = (entry.sha256, entry.is_executable)
         return found
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle.calls import Calls
-from flash.bundle.changes import Changes
 from flash.bundle.declared import check_served
+from flash.bundle.evaluation import evaluate_modules
 from flash.bundle.factories import Factories
 from flash.bundle.merged import evaluated
 from flash.bundle.modules import FLASH_NAMES, Modules, read_module, read_modules
@@ -22,11 +21,11 @@ from flash.errors import BuildError, DeclarationError, DiscoveryError
 from flash.model.app import App
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from flash.bundle.declared import Declared
-    from flash.bundle.evaluation import Evaluate, Evaluation
+    from flash.bundle.evaluation import Evaluate
     from flash.bundle.modules import Module
 
 __all__ = ["app_of", "discover"]
@@ -35,19 +34,13 @@ _MOST_IGNORED: Final = 2000
 _OLDEST: Final = "tetra_rp"
 
 
-def _evaluated(root: Path, wanted: Sequence[Module], modules: Modules) -> Mapping[str, Evaluation]:
-    from flash.bundle.evaluation import evaluate_modules
-
-    return evaluate_modules(root, wanted, modules)
-
-
 def discover(
     root: Path,
     files: Iterable[str],
     *,
     app_name: str,
     ignored: Mapping[str, str] | None = None,
-    evaluate: Evaluate = _evaluated,
+    evaluate: Evaluate = evaluate_modules,
 ) -> App:
     """Read the endpoints that *files* of the project at *root* declare.
 
@@ -73,7 +66,7 @@ def app_of(
     *,
     app_name: str,
     ignored: Mapping[str, str],
-    evaluate: Evaluate = _evaluated,
+    evaluate: Evaluate = evaluate_modules,
 ) -> App:
     """The same, of modules that are parsed already."""
     with uncollected():
@@ -84,8 +77,7 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
     declared: list[Declared] = []
     notes: list[str] = []
     factories = Factories(modules)
-    changes = Changes(modules)
-    readers = [Reader(module, modules, factories, changes) for module in modules]
+    readers = [Reader(module, modules, factories) for module in modules]
     for reader in readers:
         reader.read()
     unread = [reader.module for reader in readers if reader.unread]
@@ -100,8 +92,7 @@ def _app_of(modules: Modules, root: Path, app_name: str, ignored: Mapping[str, s
     if not declared:
         raise _nothing_found(modules, root, ignored)
     owners = {function.key: function.name for endpoint in declared for function in endpoint.functions}
-    calls = Calls(modules, {key: served for endpoint in declared for key, served in endpoint.served.items()})
-    return App(app_name, tuple(endpoint.finished(modules, owners, calls) for endpoint in declared), tuple(notes))
+    return App(app_name, tuple(endpoint.finished(modules, owners) for endpoint in declared), tuple(notes))
 
 
 def _notes_on_notebooks(modules: Modules, root: Path) -> Iterator[str]:
@@ -167,7 +158,7 @@ def _declares(root: Path, path: str) -> bool:
         if not _mentions_flash(module):
             return False
         modules = Modules([module])
-        reader = Reader(module, modules, Factories(modules), Changes(modules))
+        reader = Reader(module, modules, Factories(modules))
         reader.read()
     except DeclarationError:
         return True

@@ -24,8 +24,6 @@ from flash.model.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flash.bundle.changes import Changes
-
 __all__ = ["VALUE_TYPES", "WHAT_CAN_BE_READ", "Unreadable", "evaluate"]
 
 WHAT_CAN_BE_READ: Final = (
@@ -93,30 +91,23 @@ class Unreadable(DiscoveryError):
         )
 
 
-def evaluate(node: ast.expr, module: Module, modules: Modules, changes: Changes) -> Any:
+def evaluate(node: ast.expr, module: Module, modules: Modules) -> Any:
     """The value of *node*, which is written in *module*.
-
-    Args:
-        node: The expression.
-        module: Its file.
-        modules: The project.
-        changes: What in it may change.
 
     Raises:
         Unreadable: It cannot be known without running the file.
         DeclarationError: A value type of Flash refuses its arguments, or has no such member.
     """
     try:
-        return _Evaluator(module, modules, changes, 0).value(node)
+        return _Evaluator(module, modules, 0).value(node)
     except RecursionError:
         raise Unreadable(module, node, "it is nested too deeply") from None
 
 
 class _Evaluator:
-    def __init__(self, module: Module, modules: Modules, changes: Changes, depth: int) -> None:
+    def __init__(self, module: Module, modules: Modules, depth: int) -> None:
         self.module = module
         self.modules = modules
-        self.changes = changes
         self.depth = depth
 
     def unreadable(self, node: ast.expr, why: str = "it is worked out when the file runs") -> Unreadable:
@@ -204,11 +195,7 @@ class _Evaluator:
         if isinstance(meaning, Value):
             if self.depth >= _DEPTH:
                 raise self.unreadable(node, "its value depends on itself")
-            value = _Evaluator(meaning.module, self.modules, self.changes, self.depth + 1).value(meaning.node)
-            why = self.changes.why(meaning, value, used=(self.module, node))
-            if why:
-                raise self.unreadable(node, why)
-            return value
+            return _Evaluator(meaning.module, self.modules, self.depth + 1).value(meaning.node)
         named = self.value_type(node)
         if named is not None:
             return named

@@ -21,7 +21,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from flash.bundle.changes import Changes
 from flash.errors import DiscoveryError
 from flash.model import hardware
 from flash.model.secret import Secret
@@ -103,17 +102,12 @@ def evaluate_modules(
 ) -> dict[str, Evaluation]:
     """Import modules in one process of their own, each once, whichever of them import each other.
 
-    Those that would not be what they are alone, as others change what they import, have a copy of that process each.
-
     Args:
         root: The project.
         wanted: What to import.
         modules: All of the project.
         limit_s: Seconds that one may take.
     """
-    apart = Changes(modules).disturbed(wanted) if len(wanted) > 1 else frozenset[str]()
-    # a copy is made before anything is imported
-    wanted = sorted(wanted, key=lambda module: module.name not in apart)
     with TemporaryDirectory(prefix="flash-evaluate-") as scratch:
         request, answers = Path(scratch, "request.json"), Path(scratch, "answers.json")
         request.write_text(
@@ -121,9 +115,7 @@ def evaluate_modules(
                 {
                     "root": str(root.resolve()),
                     "source_folder": modules.source_folder,
-                    "modules": [
-                        {"name": module.name, "path": module.path, "apart": module.name in apart} for module in wanted
-                    ],
+                    "modules": [{"name": module.name, "path": module.path} for module in wanted],
                     "own": sorted(modules.top_level),
                 }
             ),
@@ -137,8 +129,7 @@ def evaluate_modules(
         if number < len(answered):
             found[module.name] = _evaluation(answered[number], module)
         else:
-            # those after the one that ended it have not been imported
-            found[module.name] = Evaluation((), failure=_unanswered(status, limit_s, module, wanted[len(answered)]))
+            found[module.name] = Evaluation((), failure=_unanswered(status, limit_s, module))
     return found
 
 
@@ -162,16 +153,15 @@ def _evaluation(data: dict[str, Any], module: Module) -> Evaluation:
     )
 
 
-def _unanswered(status: int | None, limit_s: float, module: Module, culprit: Module) -> DiscoveryError:
-    what = "it" if culprit is module else culprit.path
+def _unanswered(status: int | None, limit_s: float, module: Module) -> DiscoveryError:
     if status is None:
         return DiscoveryError(
-            f"importing {what} took more than {limit_s:g} s",
+            f"importing it took more than {limit_s:g} s",
             path=module.path,
             hint='what takes long or waits belongs into the function, or below `if __name__ == "__main__":`',
         )
     return DiscoveryError(
-        f"importing {what} ended the interpreter with status {status}",
+        f"importing it ended the interpreter with status {status}",
         path=module.path,
         hint="a module exits or crashes at import time: move that into the function",
     )

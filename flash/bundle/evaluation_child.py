@@ -2,8 +2,8 @@
 
     python -I -c "…; main()" REQUEST.json ANSWERS.json
 
-Request: ``{"root": str, "source_folder": str, "modules": [{"name": str, "path": str, "apart": bool}], "own": [str]}``,
-where *own* are top-level names of the project; what is to be imported apart comes first. Answers, a line for each:
+Request: ``{"root": str, "source_folder": str, "modules": [{"name": str, "path": str}], "own": [str]}``, where *own* are
+top-level names of the project. Answers, a line for each module:
 ``{"endpoints": […], "variables": [str], "missing": [str], "failure": {…} | null}``.
 
 Nothing is served and nobody is called: starting a process, opening a connection and reading from the terminal are
@@ -174,15 +174,15 @@ def main() -> None:
     sys.stdin = _NoTerminal()
     os.environ = _Environment(os.environ, root, variables.append)  # type: ignore[assignment]  # noqa: B003
     setattr(asyncio, "run", _run_nothing)  # noqa: B010  a name of a module that is not ours
-
-    def answer(module: Mapping[str, str]) -> None:
+    _forbid()
+    for module in request["modules"]:
         faulthandler.dump_traceback_later(_END_S, exit=True)
         failure = None
         try:
             importlib.import_module(module["name"])
         except BaseException as error:  # noqa: BLE001  # why: a user's module may raise anything, and may exit
             failure = _failure(error, root, variables)
-        told = {
+        answer = {
             "endpoints": [made.as_json() for made in recorder.made.get(module["path"], ())],
             "variables": list(dict.fromkeys(variables)),
             "missing": list(dict.fromkeys(missing)),
@@ -190,36 +190,7 @@ def main() -> None:
         }
         variables.clear()
         missing.clear()
-        os.write(answers, f"{json.dumps(told)}\n".encode())
-
-    together = [module for module in request["modules"] if not _is_answered_apart(module, answer, answers)]
-    _forbid()
-    for module in together:
-        answer(module)
+        os.write(answers, f"{json.dumps(answer)}\n".encode())
     sys.stdout.flush()
     # threads and exit functions of the user's modules are not waited for
     os._exit(0)
-
-
-def _is_answered_apart(module: Mapping[str, Any], answer: Callable[[Mapping[str, str]], None], answers: int) -> bool:
-    """Import a module in a copy of this process, if it is to be and can be."""
-    if not module["apart"] or not hasattr(os, "fork"):
-        return False
-    size = os.fstat(answers).st_size
-    pid = os.fork()
-    if pid == 0:
-        _forbid()
-        answer(module)
-        sys.stdout.flush()
-        os._exit(0)
-    _, status = os.waitpid(pid, 0)
-    if os.fstat(answers).st_size == size:
-        failure = {
-            "message": f"importing it ended the interpreter with status {os.waitstatus_to_exitcode(status)}",
-            "hint": "a module exits or crashes at import time: move that into the function",
-            "path": None,
-            "line": None,
-        }
-        told = {"endpoints": [], "variables": [], "missing": [], "failure": failure}
-        os.write(answers, f"{json.dumps(told)}\n".encode())
-    return True

@@ -134,10 +134,8 @@ class Factories:
         if isinstance(part, ast.Name | ast.Attribute):
             if is_endpoint(self._modules, module, part, local):
                 return True
-            return any(
-                meaning in (_REMOTE, _ENDPOINT) or (bool(self._found) and self.is_factory(meaning))
-                for meaning in self._modules.possible(module, part, local)
-            )
+            meaning = self._modules.meaning(module, part, local)
+            return meaning == _REMOTE or (bool(self._found) and self.is_factory(meaning))
         if isinstance(part, DefinitionNode):
             return any(self._is_served(each, module, local) for each in part.decorator_list)
         return isinstance(part, ast.Call) and bool(part.args) and self._is_served(part.func, module, local)

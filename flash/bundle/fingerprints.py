@@ -12,7 +12,7 @@ from flash.bundle.handlers import handler_name
 from flash.bundle.requirements import REQUIREMENTS_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from flash.bundle.layers import Member
     from flash.bundle.modules import Modules
@@ -34,7 +34,6 @@ def endpoint_fingerprints(
     files: Mapping[str, str],
     distributions: Mapping[str, Iterable[str]],
     contents: Mapping[str, str],
-    visible: Callable[[str], Iterable[str]],
     python_version: str,
 ) -> dict[str, str]:
     """By endpoint, the sha256 over everything that its workers may run or read.
@@ -50,7 +49,6 @@ def endpoint_fingerprints(
         files: The project's own, with the digests of their contents.
         distributions: By endpoint, the files of the distributions that it may load.
         contents: By path, what tells the content of a distribution's file.
-        visible: Of an endpoint, the paths of all files of distributions that its workers find.
         python_version: The workers'.
     """
     by_path = {module.path for module in modules}
@@ -73,7 +71,7 @@ def endpoint_fingerprints(
         paths = tuple(sorted(by_path if is_open else {module.path for module in imported}))
         if paths not in of_modules:
             of_modules[paths] = _digest(part for path in paths for part in (path, files.get(path, "")))
-        loaded = tuple(sorted(visible(endpoint.name) if is_open else distributions.get(endpoint.name, ())))
+        loaded = tuple(sorted(contents if is_open else distributions.get(endpoint.name, ())))
         if loaded not in of_distributions:
             of_distributions[loaded] = _digest(part for path in loaded for part in (path, contents.get(path, "")))
         handler = own.get(handler_name(endpoint.name))

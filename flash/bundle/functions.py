@@ -15,7 +15,7 @@ from flash.model.app import Function, Location
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["Uses", "client_keywords", "clients_of", "function_of", "held", "uses_of", "yields"]
+__all__ = ["Uses", "function_of", "uses_of"]
 
 _CLIENT_KEYWORDS: Final = frozenset({"id", "image"})
 
@@ -58,7 +58,7 @@ def function_of(
         location=location,
         is_async=isinstance(node, ast.AsyncFunctionDef),
         # looked for where the word occurs at all
-        is_generator=not isinstance(node, ast.ClassDef) and "yield" in definition.module.source and yields(node),
+        is_generator=not isinstance(node, ast.ClassDef) and "yield" in definition.module.source and _yields(node),
         is_class=is_class,
         methods=methods,
         http_method=method,
@@ -87,8 +87,7 @@ def _methods(definition: Definition, modules: Modules, depth: int = 20) -> dict[
     return names
 
 
-def yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Whether it yields its result."""
+def _yields(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     pending: list[ast.AST] = list(function.body)
     while pending:
         node = pending.pop()
@@ -143,16 +142,14 @@ def _used(definition: Definition, modules: Modules, clients: set[str]) -> Iterat
         if isinstance(node, ast.Call) and (
             is_endpoint(modules, module, node.func) or _is_named_endpoint(modules.meaning(module, node.func, local))
         ):
-            clients |= client_keywords(node)
+            clients |= _client_keywords(node)
         elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
             meaning = modules.meaning(module, node, local)
-            several = modules.possible(module, node, local) if meaning is None and module.several else (meaning,)
-            for one in several:
-                if isinstance(one, Value):
-                    clients |= clients_of(one, modules)
-                    yield from held(one, modules)
-                elif isinstance(one, Definition):
-                    yield one
+            if isinstance(meaning, Value):
+                clients |= _clients_of(meaning, modules)
+                meaning = _applied(meaning, modules)
+            if isinstance(meaning, Definition):
+                yield meaning
 
 
 def _nodes(definition: Definition, modules: Modules) -> Iterator[ast.AST]:
@@ -166,7 +163,7 @@ def _nodes(definition: Definition, modules: Modules) -> Iterator[ast.AST]:
         yield from nodes_below(decorator)
 
 
-def clients_of(value: Value, modules: Modules) -> set[str]:
+def _clients_of(value: Value, modules: Modules) -> set[str]:
     """As what a module's variable knows endpoints: one itself, several in a dict, or what a function has made."""
     found: set[str] = set()
     pending, seen = [value], {id(value.node)}
@@ -174,7 +171,7 @@ def clients_of(value: Value, modules: Modules) -> set[str]:
         current = pending.pop()
         for node in nodes_below(current.node):
             if isinstance(node, ast.Call) and is_endpoint(modules, current.module, node.func):
-                found |= client_keywords(node)
+                found |= _client_keywords(node)
             elif isinstance(node, ast.Name):
                 meaning = modules.meaning(current.module, node)
                 if isinstance(meaning, Definition):
@@ -190,7 +187,7 @@ def _made_in(function: Definition, modules: Modules) -> set[str]:
         keyword
         for node in nodes_below(function.node)
         if isinstance(node, ast.Call) and is_endpoint(modules, function.module, node.func)
-        for keyword in client_keywords(node)
+        for keyword in _client_keywords(node)
     }
 
 
@@ -198,22 +195,16 @@ def _is_named_endpoint(meaning: Meaning | None) -> bool:
     return isinstance(meaning, FlashName) and meaning.name == "Endpoint"
 
 
-def client_keywords(call: ast.Call) -> set[str]:
-    """Of a call of ``Endpoint``, which of ``id`` and ``image`` make a client of it."""
+def _client_keywords(call: ast.Call) -> set[str]:
     if any(keyword.arg is None for keyword in call.keywords):
         # what it unpacks is not read here: it may be either
         return set(_CLIENT_KEYWORDS)
     return {keyword.arg for keyword in call.keywords if keyword.arg in _CLIENT_KEYWORDS}
 
 
-def held(value: Value, modules: Modules) -> Iterator[Definition]:
-    """What a module's variable holds, ``Endpoint(…)(function)``, ``{"name": function}``; of an instance, its class."""
-    called = set[int]()
-    for node in nodes_below(value.node):
-        if isinstance(node, ast.Call):
-            called.add(id(node.func))
-        if isinstance(node, ast.Name | ast.Attribute):
-            meaning = modules.meaning(value.module, node)
-            # what a function has given, when the module was imported, is not the function
-            if isinstance(meaning, Definition) and (id(node) not in called or isinstance(meaning.node, ast.ClassDef)):
-                yield meaning
+def _applied(value: Value, modules: Modules) -> Meaning | None:
+    """The function of ``served = Endpoint(…)(function)``."""
+    call = value.node
+    if isinstance(call, ast.Call) and len(call.args) == 1 and not call.keywords:
+        return modules.meaning(value.module, call.args[0])
+    return None

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from flash.bundle.archive import mebibytes
 from flash.bundle.installed import Distribution, settle
@@ -22,9 +23,6 @@ from flash.bundle.refusals import reason_and_hint, words
 from flash.bundle.wanted import Wanted, settings_of_uv
 from flash.errors import BuildError, DependencyError, PreviewError, TargetPythonMissing
 from flash.model.hardware import PYTHON_VERSIONS
-
-if TYPE_CHECKING:
-    import subprocess
 
 __all__ = [
     "TARGET_PLATFORM",
@@ -242,8 +240,6 @@ class Uv:
         Raises:
             PreviewError: The interpreter cannot be started.
         """
-        import subprocess
-
         try:
             subprocess.run(
                 [
@@ -292,8 +288,6 @@ class Uv:
     def _run(
         self, arguments: Sequence[str], *, cwd: Path | None = None, path: str = ""
     ) -> subprocess.CompletedProcess[str]:
-        import subprocess
-
         # uv asks the interpreter about itself, so a cwd must never be a place that shadows its modules
         try:
             return subprocess.run(
@@ -310,9 +304,7 @@ class Uv:
             raise BuildError(f"cannot run uv: {error}", hint="reinstall the package uv") from error
 
     def _follow(self, arguments: Sequence[str], *, cwd: Path, report: Report) -> tuple[int, str]:
-        """Run uv, tell of large downloads as they begin and end, and return its exit status and what it said."""
-        import subprocess
-
+        """Run uv, tell of large downloads when they begin, and return its exit status and what it said."""
         lines: list[str] = []
         try:
             with subprocess.Popen(
@@ -328,12 +320,9 @@ class Uv:
                 try:
                     for line in process.stderr or ():
                         lines.append(line)
-                        begun, ended, extra = _DOWNLOADING.match(line), _DOWNLOADED.match(line), _NO_EXTRA.search(line)
+                        begun, extra = _DOWNLOADING.match(line), _NO_EXTRA.search(line)
                         if begun is not None:
                             report(f"downloading {begun[1]} ({begun[2]} {begun[3]})")
-                        if ended is not None:
-                            # it unpacks while it downloads
-                            report(f"unpacked {ended[1]}")
                         if extra is not None:
                             report(f"! {extra[1].replace('==', ' ')} has no extra {extra[2]!r}")
                 except BaseException:
@@ -367,7 +356,6 @@ def child_environment(outer: Mapping[str, str]) -> dict[str, str]:
 
 _PLAIN: Final = ("--no-progress", "--color", "never")
 _DOWNLOADING: Final = re.compile(r"Downloading ([\w.-]+) \(([\d.]+)\s*(\w+)\)")
-_DOWNLOADED: Final = re.compile(r" Downloaded ([\w.-]+)$")
 _NO_EXTRA: Final = re.compile(r"package `([^`]+)` does not have an extra named `([^`]+)`")
 
 

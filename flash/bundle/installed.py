@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import os
 import shutil
 from dataclasses import dataclass
+from email.parser import HeaderParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from flash.bundle.naming import canonicalize_name
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = ["Distribution", "settle"]
 
@@ -52,25 +52,20 @@ def settle(target: Path) -> tuple[Distribution, ...]:
 
     Files may be links into the installer's cache: none is written to, what has to change is replaced.
     """
-    from email.parser import HeaderParser
-
     for name in _SCRIPT_FOLDERS:
         shutil.rmtree(target / name, ignore_errors=True)
     (target / ".lock").unlink(missing_ok=True)
-    infos = sorted(target.glob("*.dist-info"))
-    for info in infos:
+    found = []
+    for info in sorted(target.glob("*.dist-info")):
         for name in _INSTALLER_FILES:
             (info / name).unlink(missing_ok=True)
-    sizes = dict(_sizes(str(target), ""))
-    found = []
-    for info in infos:
-        files = _recorded(info, sizes)
+        files = _recorded(target, info)
         metadata = HeaderParser().parsestr((info / "METADATA").read_text(encoding="utf-8", errors="replace"))
         found.append(
             Distribution(
                 name=canonicalize_name(str(metadata["Name"])),
                 version=str(metadata["Version"]),
-                size_bytes=sum(sizes[file] for file in files),
+                size_bytes=sum((target / file).stat().st_size for file in files),
                 requires=tuple(str(line) for line in metadata.get_all("Requires-Dist", [])),
                 top_level=tuple(sorted({file.split("/", 1)[0] for file in files})),
                 files=files,
@@ -84,8 +79,6 @@ def settle(target: Path) -> tuple[Distribution, ...]:
 def _tags(file: Path) -> tuple[str, ...]:
     if not file.is_file():
         return ()
-    from email.parser import HeaderParser
-
     lines = HeaderParser().parsestr(file.read_text(encoding="utf-8", errors="replace"))
     return tuple(sorted(str(tag).strip() for tag in lines.get_all("Tag", [])))
 
@@ -97,31 +90,19 @@ def _is_plugin(file: Path) -> bool:
     return any(line[1:-1].strip() not in _OF_SCRIPTS for line in lines if line.startswith("[") and line.endswith("]"))
 
 
-def _recorded(info: Path, sizes: dict[str, int]) -> tuple[str, ...]:
+def _recorded(target: Path, info: Path) -> tuple[str, ...]:
     """Replace RECORD by one that is sorted and without what is gone, and return the files that it names."""
     record = info / "RECORD"
-    kept = sorted(_existing_lines(record, sizes))
+    kept = sorted(_existing_lines(target, record))
     record.unlink(missing_ok=True)
     record.write_text("".join(f"{line}\n" for _, line in kept), encoding="utf-8", newline="\n")
-    sizes[f"{info.name}/RECORD"] = record.stat().st_size
     return tuple(file for file, _ in kept)
 
 
-def _existing_lines(record: Path, sizes: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+def _existing_lines(target: Path, record: Path) -> Iterator[tuple[str, str]]:
     if not record.exists():
         return
     for line in record.read_text(encoding="utf-8").splitlines():
-        # most names have no need of the rules of CSV
-        file = line.partition(",")[0] if '"' not in line else next(csv.reader([line]), [""])[0]
-        if file in sizes:
+        file = next(csv.reader([line]), [""])[0]
+        if file and not file.startswith("../") and (target / file).is_file():
             yield file, line
-
-
-def _sizes(folder: str, base: str) -> Iterator[tuple[str, int]]:
-    """Of each file below *folder*, by its path there: in one walk, as there are thousands."""
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.is_dir():
-                yield from _sizes(entry.path, f"{base}{entry.name}/")
-            elif entry.is_file():
-                yield f"{base}{entry.name}", entry.stat().st_size

@@ -15,14 +15,14 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, Final, final
 
 from flash.bundle.deflate import COMPRESSOR, PIECE_BYTES, Piece, combined, compressed
 from flash.bundle.files import replacing
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
 __all__ = ["Compressing", "Damaged", "Layer", "Layers", "Member", "tar_stream"]
@@ -33,7 +33,6 @@ _MAGIC: Final = b"flash-layer"
 _FIELDS: Final = struct.Struct("<11sBIIQQ")
 _HEADER_BYTES: Final = _FIELDS.size + 4  # and the CRC-32 of these
 _CHUNK: Final = 2**20
-_READ: Final = 2**18
 # 1980-01-01: the first moment that a zip file can hold, for workers that zip up their own files
 _MTIME: Final = 315_532_800
 _BLOCK: Final = 512
@@ -83,13 +82,13 @@ class Layer:
         crc: The content's CRC-32.
         size: The content's bytes.
         packed_size: The compressed ones.
-        packed: They themselves, the file that has them, or one without a name.
+        packed: They themselves, or the file that has them.
     """
 
     crc: int
     size: int
     packed_size: int
-    packed: tuple[bytes, ...] | Path | IO[bytes]
+    packed: tuple[bytes, ...] | Path
 
     def chunks(self) -> Iterator[bytes]:
         """The compressed bytes.
@@ -99,11 +98,6 @@ class Layer:
         """
         if isinstance(self.packed, tuple):
             yield from self.packed
-            return
-        if not isinstance(self.packed, Path):
-            self.packed.seek(0)
-            while chunk := self.packed.read(_CHUNK):
-                yield chunk
             return
         try:
             with self.packed.open("rb") as stream:
@@ -123,15 +117,9 @@ class Layer:
 
 @final
 class Compressing:
-    """Compresses on all cores, a bounded part of the content at a time. A context manager.
+    """Compresses on all cores, a bounded part of the content at a time. A context manager."""
 
-    Args:
-        workers: As many threads.
-        told: Is told the bytes of each part of the content, by whichever thread brings it.
-    """
-
-    def __init__(self, workers: int | None = None, *, told: Callable[[int], object] = int) -> None:
-        self._told = told
+    def __init__(self, workers: int | None = None) -> None:
         self._workers = workers or os.cpu_count() or 1
         self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="compress")
 
@@ -147,9 +135,7 @@ class Compressing:
         try:
             for content in contents:
                 waiting.append(self._pool.submit(compressed, content))
-                self._told(len(content))
-                # one more than there are workers: they find something to do while this is asked for the next
-                if len(waiting) > self._workers + 1:
+                if len(waiting) > 2 * self._workers:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -157,18 +143,12 @@ class Compressing:
             for future in waiting:
                 future.cancel()
 
-    def layer(self, members: Iterable[Member], stream: IO[bytes] | None = None) -> Layer:
-        """A layer in memory, or in *stream*."""
-        parts: list[tuple[int, int]] = []
-        packed: list[bytes] = []
-        packed_size = 0
-        keep = packed.append if stream is None else stream.write
-        for piece in self.pieces(tar_stream(members)):
-            keep(piece.packed)
-            packed_size += len(piece.packed)
-            parts.append((piece.crc, piece.size))
-        crc, size = combined(parts)
-        return Layer(crc, size, packed_size, tuple(packed) if stream is None else stream)
+    def layer(self, members: Iterable[Member]) -> Layer:
+        """A layer in memory."""
+        pieces = list(self.pieces(tar_stream(members)))
+        crc, size = combined((piece.crc, piece.size) for piece in pieces)
+        packed = tuple(piece.packed for piece in pieces)
+        return Layer(crc, size, sum(map(len, packed)), packed)
 
 
 class Layers:
@@ -251,28 +231,18 @@ def tar_stream(members: Iterable[Member]) -> Iterator[bytes]:
     Raises:
         BuildError: A file cannot be read, or changes while it is.
     """
-    parts: list[bytes] = []
-    filled = 0
-    for part in _parts(members):
-        rest = part
-        while filled + len(rest) >= PIECE_BYTES:
-            room = PIECE_BYTES - filled
-            parts.append(rest[:room])
-            yield b"".join(parts)
-            parts, filled, rest = [], 0, rest[room:]
-        if rest:
-            parts.append(rest)
-            filled += len(rest)
-    if parts:
-        yield b"".join(parts)
-
-
-def _parts(members: Iterable[Member]) -> Iterator[bytes]:
+    buffer = bytearray()
     for member in members:
-        yield _header(member)
-        yield from _content(member)
-        if padding := -member.size % _BLOCK:
-            yield bytes(padding)
+        buffer += _header(member)
+        for chunk in _content(member):
+            buffer += chunk
+            while len(buffer) >= PIECE_BYTES:
+                yield bytes(buffer[:PIECE_BYTES])
+                del buffer[:PIECE_BYTES]
+        buffer += bytes(-member.size % _BLOCK)
+    while buffer:
+        yield bytes(buffer[:PIECE_BYTES])
+        del buffer[:PIECE_BYTES]
 
 
 def _content(member: Member) -> Iterator[bytes]:
@@ -282,7 +252,7 @@ def _content(member: Member) -> Iterator[bytes]:
     left = member.size
     try:
         with member.content.open("rb", buffering=0) as stream:
-            while chunk := stream.read(min(_READ, left + 1)):
+            while chunk := stream.read(min(_CHUNK, left + 1)):
                 left -= len(chunk)
                 if left < 0:
                     break

@@ -15,8 +15,6 @@ from flash.model.endpoint import HTTP_METHODS
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from flash.bundle.modules import Meaning
-
 __all__ = ["Leftovers", "refuse_foreign", "refuse_guarded", "refuse_nested"]
 
 _REMOTE: Final = FlashName("remote")
@@ -84,13 +82,8 @@ class Leftovers:
         if isinstance(statement, ast.ClassDef):
             # a subclass of Endpoint makes one when it is called
             return {id(node) for base in statement.bases for node in nodes_below(base)}
-        if not isinstance(statement, ast.Assign | ast.AnnAssign):
-            return set()
-        value = statement.value
+        value = statement.value if isinstance(statement, ast.Assign | ast.AnnAssign) else None
         if not isinstance(value, ast.Name | ast.Attribute) or self._is_served(value):
-            return set()
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        if not all(isinstance(each, ast.Name) and self._module.bindings.get(each.id) is value for each in targets):
             return set()
         return {id(node) for node in nodes_below(value) if isinstance(node, ast.Name | ast.Attribute)}
 
@@ -109,15 +102,12 @@ class Leftovers:
 
     def _hands_on(self, node: ast.Name | ast.Attribute) -> bool:
         """Whether somebody who is given what *node* stands for could make or serve an endpoint with it."""
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
-            return node.attr == "modules"
-        # of a name that is bound more than once, any of its meanings
-        return self._is_served(node) or any(map(self._leads, self._modules.possible(self._module, node)))
-
-    def _leads(self, meaning: Meaning) -> bool:
+        meaning = self._modules.meaning(self._module, node)
         if isinstance(meaning, FlashName):
             return meaning.name in ("", "Endpoint") or (meaning == _REMOTE and meaning.spelling != FLASH_NAMES[0])
-        return self._factories.is_factory(meaning)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "sys":
+            return node.attr == "modules"
+        return self._is_served(node) or self._factories.is_factory(meaning)
 
     def _is_served(self, node: ast.expr) -> bool:
         return isinstance(node, ast.Name) and node.id in self._served

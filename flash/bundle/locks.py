@@ -11,8 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from packaging.markers import InvalidMarker, Marker
+from packaging.requirements import Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
 from flash.bundle.asked import Asked, refuse_unbuilt
-from flash.bundle.naming import canonicalize_name
 from flash.bundle.pyproject import read_toml
 from flash.errors import DependencyError
 
@@ -109,8 +113,6 @@ def read_pylock(root: Path, *, excluded: Iterable[str], environment: Mapping[str
     Raises:
         DependencyError: It cannot be read, or is not for the workers' Python.
     """
-    from packaging.requirements import Requirement
-
     document, _ = read_toml(root / PYLOCK_NAME)
     if str(document.get("lock-version", "")).split(".")[0] != "1":
         raise _error(PYLOCK_NAME, f"its format is {document.get('lock-version')!r}, and only 1.0 is read", "")
@@ -161,8 +163,6 @@ def _refuse_stale(package: Mapping[str, Any], project: Pyproject, group: str | N
 
 
 def _what(name: str, specifier: str, extras: Iterable[str]) -> tuple[str, str, tuple[str, ...]]:
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     try:
         normal = ",".join(sorted(str(each) for each in SpecifierSet(specifier)))
     except InvalidSpecifier:
@@ -227,8 +227,6 @@ def _pinned(path: str, package: Mapping[str, Any], root: Path) -> Asked:
     Raises:
         DependencyError: It can only be built from source.
     """
-    from packaging.requirements import Requirement
-
     name = str(canonicalize_name(str(package.get("name"))))
     source = package.get("source", {})
     source = source if isinstance(source, Mapping) else {}
@@ -272,8 +270,6 @@ def _refuse_other_python(table: Mapping[str, Any], what: str, environment: Mappi
     wanted = table.get("requires-python")
     if wanted is None:
         return
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet
-
     version = environment["python_version"]
     try:
         # any patch release of the workers' will do
@@ -289,8 +285,6 @@ def _refuse_other_python(table: Mapping[str, Any], what: str, environment: Mappi
 def _holds(marker: object, environment: Mapping[str, str], path: str) -> bool:
     if not marker:
         return True
-    from packaging.markers import InvalidMarker, Marker
-
     try:
         return Marker(str(marker)).evaluate(
             # no extra and no group of the project is chosen: PEP 751 has them as sets

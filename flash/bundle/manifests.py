@@ -11,10 +11,8 @@ from flash.model.manifest import FunctionEntry, Manifest, Resource
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flash.bundle.cache import Schemas
     from flash.bundle.requirements import Requirements
     from flash.model.app import App, DeclaredEndpoint, Function
-    from flash.model.manifest import CallSchema
 
 __all__ = ["manifest_of"]
 
@@ -26,15 +24,12 @@ def manifest_of(
     python_version: str,
     source_fingerprint: str = "",
     fingerprints: Mapping[str, str] | None = None,
-    packages: Mapping[str, str] | None = None,
-    contracts: Mapping[str, Schemas] | None = None,
 ) -> Manifest:
-    """The manifest of *app*. The same app gives the same manifest.
+    """The manifest of *app*, without schemas. The same app gives the same manifest.
 
-    *fingerprints* are the endpoints' own, by name, *packages* the folders of those that have a set of their own, and
-    *contracts* the schemas, where they are known.
+    *fingerprints* are the endpoints' own, by name.
     """
-    own, known = fingerprints or {}, contracts or {}
+    own = fingerprints or {}
     return Manifest(
         python_version=python_version,
         project_name=app.name,
@@ -45,8 +40,6 @@ def manifest_of(
                 requirements,
                 python_version=python_version,
                 fingerprint=own.get(endpoint.name, ""),
-                packages=(packages or {}).get(endpoint.name) or None,
-                contracts=known.get(endpoint.name, {}),
             )
             for endpoint in app
         },
@@ -58,20 +51,13 @@ def manifest_of(
 
 
 def _resource(
-    app: App,
-    endpoint: DeclaredEndpoint,
-    requirements: Requirements,
-    *,
-    python_version: str,
-    fingerprint: str,
-    packages: str | None,
-    contracts: Schemas,
+    app: App, endpoint: DeclaredEndpoint, requirements: Requirements, *, python_version: str, fingerprint: str
 ) -> Resource:
     spec = endpoint.spec
     by_default = "REQUEST_COUNT" if endpoint.is_load_balanced else "QUEUE_DELAY"
     return Resource(
         is_load_balanced=endpoint.is_load_balanced,
-        functions=[_entry(function, contracts.get(function.name, {})) for function in endpoint.functions],
+        functions=[_entry(function) for function in endpoint.functions],
         image_name=spec.image
         or image_name(is_gpu=spec.is_gpu, is_load_balanced=endpoint.is_load_balanced, python_version=python_version),
         gpu_ids=spec.gpu_ids,
@@ -97,12 +83,11 @@ def _resource(
         client_mode=spec.is_client,
         target_python_version=python_version,
         provided=list(requirements.provided.get(endpoint.name, ())),
-        packages=packages,
         fingerprint=fingerprint,
     )
 
 
-def _entry(function: Function, contract: Mapping[str, CallSchema]) -> FunctionEntry:
+def _entry(function: Function) -> FunctionEntry:
     return FunctionEntry(
         name=function.name,
         module=function.module,
@@ -110,10 +95,8 @@ def _entry(function: Function, contract: Mapping[str, CallSchema]) -> FunctionEn
         is_class=function.is_class,
         is_generator=function.is_generator,
         class_methods=list(function.methods),
-        contract=dict(contract),
         http_method=function.http_method,
         http_path=function.http_path,
-        calls=list(function.edges),
     )
 
 

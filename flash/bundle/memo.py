@@ -22,7 +22,7 @@ from flash.errors import BuildError, ManifestError
 from flash.model.manifest import MANIFEST_NAME, Artifact, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator
 
     from flash.bundle.request import BuildRequest
     from flash.bundle.sources import Sources
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MEMO_NAME", "Memo", "key", "recall", "remember"]
 
 MEMO_NAME: Final = "build.json"
-_FORMAT: Final = 2
-_BESIDE: Final = ("keep_build_dir", "upgrade")
-"""What of a request says what is done besides: what is built is the same, and what was found has a key of its own."""
+_FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +69,8 @@ def recall(
             return None
         if request.upgrade or request.keep_build_dir or (data["fresh_until"] or now) < now:
             return None
-        wanted = [_wanted(each, request.root) for each in data["wanted"]]
-        if [key_of(each) for each in wanted] != data["installs"] or _beside(data["beside"]) != data["beside"]:
+        wanted = _wanted(data["wanted"], request.root)
+        if key_of(wanted) != data["installs"] or _beside(data["beside"]) != data["beside"]:
             return None
         sources = project_files(request.root)
         if key(request, sources, Snapshot.of(request.root, sources.files), describer=describer) != data["key"]:
@@ -92,8 +90,8 @@ def remember(
     artifact: Artifact,
     *,
     key: str,
-    wanted: Sequence[Wanted],
-    installs: Sequence[str],
+    wanted: Wanted,
+    installs: str,
     beside: Collection[Path],
     fresh_until: float | None,
     notes: Collection[str],
@@ -103,8 +101,8 @@ def remember(
     Args:
         artifact: What came of it.
         key: What it was made of; see :func:`key`.
-        wanted: What was installed, set by set.
-        installs: What decided which distributions that was, of each.
+        wanted: What was installed.
+        installs: What decided which distributions that was.
         beside: Files that were read and do not ship.
         fresh_until: When versions that nobody has pinned are asked for again; None: never.
         notes: What the user was told.
@@ -117,8 +115,8 @@ def remember(
         "sha256": artifact.sha256,
         "manifest": digest_of(out.with_name(MANIFEST_NAME)),
         "files": list(artifact.files),
-        "wanted": [{name: value for name, value in asdict(each).items() if name != "folder"} for each in wanted],
-        "installs": list(installs),
+        "wanted": {name: value for name, value in asdict(wanted).items() if name != "folder"},
+        "installs": installs,
         "beside": _beside(map(str, beside)),
         "fresh_until": fresh_until,
         "notes": list(notes),
@@ -154,7 +152,7 @@ def key(request: BuildRequest, sources: Sources, snapshot: Snapshot, *, describe
         describer: The identity of who describes.
     """
     digest = hashlib.sha256()
-    asked = {name: str(value) for name, value in asdict(request).items() if name not in _BESIDE}
+    asked = {name: str(value) for name, value in asdict(request).items()}
     digest.update(json.dumps([flash.__version__, describer, asked, _own_code()]).encode())
     digest.update(json.dumps(sorted(sources.ignored.items())).encode())
     for path, file in snapshot.files.items():

@@ -14,11 +14,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from flash.bundle.parsing import content_of, nodes_below, parsed, parsing, statements_below
-from flash.bundle.scopes import bound_beside
 from flash.errors import BuildError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = [
@@ -39,6 +38,7 @@ FLASH_NAMES: Final = ("flash", "runpod_flash")
 
 DefinitionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
+_MUTATORS = frozenset({"add", "append", "clear", "extend", "insert", "pop", "remove", "setdefault", "sort", "update"})
 _HOPS = 50
 _SRC = "src"
 _DYNAMIC = frozenset(
@@ -90,10 +90,6 @@ class Import:
     name: str
 
 
-Bound = Import | DefinitionNode | ast.expr
-"""What a statement at the top of a module gives a name."""
-
-
 @dataclass(eq=False, slots=True)
 class Module:
     """A file of the project.
@@ -110,8 +106,7 @@ class Module:
     is_package: bool
     source: str
     _body: tuple[ast.stmt, ...] | None = None
-    _bindings: dict[str, Bound | None] | None = None
-    _several: dict[str, list[Bound]] = field(default_factory=dict)
+    _bindings: dict[str, Import | DefinitionNode | ast.expr | None] | None = None
     _stars: list[str] = field(default_factory=list)
     _imported: tuple[str, ...] | None = None
     _is_dynamic: bool | None = None
@@ -126,21 +121,13 @@ class Module:
         return self._body
 
     @property
-    def bindings(self) -> dict[str, Bound | None]:
+    def bindings(self) -> dict[str, Import | DefinitionNode | ast.expr | None]:
         """What its names are bound to at the top; None where that is not known."""
         if self._bindings is None:
             self._bindings = {}
             for statement in self.body:
                 _bind(self, self._bindings, statement)
-            for name in bound_beside(self.tree, self.source):
-                _forget(self, self._bindings, name)
         return self._bindings
-
-    @property
-    def several(self) -> Mapping[str, Sequence[Bound]]:
-        """Of names whose binding is not known: what it may be."""
-        _ = self.bindings  # which notes them
-        return self._several
 
     @property
     def stars(self) -> list[str]:
@@ -208,7 +195,6 @@ class Modules:
         self._closures: dict[tuple[str, ...], tuple[Module, ...]] = {}
         self._foreign: dict[str, frozenset[str]] = {}
         self._reaching: frozenset[str] | None = None
-        self._importers: dict[str, list[str]] | None = None
         self._leading: dict[str, frozenset[str] | None] = {}
 
     def __iter__(self) -> Iterator[Module]:
@@ -238,46 +224,18 @@ class Modules:
             node: The expression.
             local: Imports inside the function that it is written in, which hide those of the module.
         """
-        return self._meaning(module, node, local, _HOPS)
-
-    def _meaning(
-        self, module: Module, node: ast.expr, local: Mapping[str, Import | None] | None, hops: int
-    ) -> Meaning | None:
         parts = _parts(node)
         if not parts:
             return None
         first, *rest = parts
         if local is not None and first in local:
             bound = local[first]
-            meaning = None if bound is None else self._imported(bound, hops)
+            meaning = None if bound is None else self._imported(bound, _HOPS)
         else:
-            meaning = self._lookup(module, first, hops)
+            meaning = self._lookup(module, first, _HOPS)
         for part in rest:
-            meaning = self._member(meaning, part, hops)
+            meaning = self._member(meaning, part, _HOPS)
         return meaning
-
-    def possible(
-        self, module: Module, node: ast.expr, local: Mapping[str, Import | None] | None = None
-    ) -> Iterator[Meaning]:
-        """What a name or dotted name may stand for in *module*: its meaning, or those of several bindings."""
-        known = self.meaning(module, node, local)
-        if known is not None:
-            yield known
-            if not module.stars:
-                return
-        if not module.several and not module.stars:
-            return
-        first, *rest = _parts(node) or [""]
-        if first not in module.bindings or first in (local or ()):
-            return
-        # where it is bound it hides what a star imports, but not before
-        stars = (Import(star, first) for star in module.stars)
-        for bound in (*module.several.get(first, ()), *stars):
-            meaning = self._bound(module, bound, _HOPS)
-            for part in rest:
-                meaning = self._member(meaning, part, _HOPS)
-            if meaning is not None:
-                yield meaning
 
     def local_imports(self, module: Module, function: DefinitionNode) -> dict[str, Import | None]:
         """What the imports inside a function bind; its parameters are bound to nothing that is known."""
@@ -318,24 +276,6 @@ class Modules:
             has_stars = any(self.is_own(star) for star in module.stars)
             self._leading[module.name] = None if has_stars else frozenset(names)
         return self._leading[module.name]
-
-    def importers(self, name: str) -> tuple[Module, ...]:
-        """The modules that import *name*, directly or by way of others."""
-        if self._importers is None:
-            self._importers = {}
-            own = self._may_import_own()
-            for module in self:
-                if own.search(module.source):
-                    for needed in self._needs(module):
-                        self._importers.setdefault(needed, []).append(module.name)
-        found = dict[str, Module]()
-        pending = [*self._importers.get(name, ())]
-        while pending:
-            importer = pending.pop()
-            if importer not in found and importer != name:
-                found[importer] = self._by_name[importer]
-                pending += self._importers.get(importer, ())
-        return tuple(found.values())
 
     @property
     def reaching_flash(self) -> frozenset[str]:
@@ -398,24 +338,16 @@ class Modules:
     def _lookup(self, module: Module, name: str, hops: int) -> Meaning | None:
         if name in module.bindings:
             bound = module.bindings[name]
-            return None if bound is None else self._bound(module, bound, hops)
-        found: Meaning | None = None
+            if bound is None:
+                return None
+            if isinstance(bound, Import):
+                return self._imported(bound, hops - 1)
+            return Definition(module, bound) if isinstance(bound, DefinitionNode) else Value(module, bound)
         for star in module.stars:
             meaning = self._imported(Import(star, name), hops - 1)
-            if isinstance(found, Value) and (meaning not in (None, found) or not self._is_known(star)):
-                # the last one counts, if it has the name, and is imported
-                return None
-            found = found or meaning
-        return found
-
-    def _bound(self, module: Module, bound: Bound, hops: int) -> Meaning | None:
-        if isinstance(bound, Import):
-            return self._imported(bound, hops - 1)
-        return Definition(module, bound) if isinstance(bound, DefinitionNode) else Value(module, bound)
-
-    def _is_known(self, star: str) -> bool:
-        """Whether it can be told which names a module has."""
-        return star.partition(".")[0] in FLASH_NAMES or star in self._by_name
+            if meaning is not None:
+                return meaning
+        return None
 
     def _imported(self, bound: Import, hops: int) -> Meaning | None:
         if hops <= 0:
@@ -437,9 +369,6 @@ class Modules:
         return None
 
     def _member(self, owner: Meaning | None, part: str, hops: int) -> Meaning | None:
-        if isinstance(owner, Value) and isinstance(owner.node, ast.Name | ast.Attribute) and hops > 0:
-            # another name of a module
-            owner = self._meaning(owner.module, owner.node, None, hops - 1)
         if isinstance(owner, FlashName):
             return FlashName(part, owner.spelling) if not owner.name else None
         if isinstance(owner, Module):
@@ -447,13 +376,8 @@ class Modules:
         return None
 
 
-def read_modules(root: Path, files: Iterable[str], contents: Mapping[str, bytes] | None = None) -> Modules:
+def read_modules(root: Path, files: Iterable[str]) -> Modules:
     """Parse the Python files among *files*.
-
-    Args:
-        root: The project.
-        files: Relative to it.
-        contents: Of those that have been read.
 
     Raises:
         BuildError: The project has a top-level module that takes Flash's own name.
@@ -463,18 +387,10 @@ def read_modules(root: Path, files: Iterable[str], contents: Mapping[str, bytes]
     paths = tuple(path for path in files if path.endswith((".py", ".so", ".pyd")) or "/" in path)
     notebooks = tuple(path for path in files if path.endswith(".ipynb"))
     python = tuple(path for path in paths if path.endswith(".py"))
-    known = contents or {}
-
-    def content(path: str) -> bytes:
-        read = known.get(path)
-        return content_of(root, path) if read is None else read
-
-    folder = _source_folder(python, content)
+    folder = _source_folder(root, python)
     _refuse_our_name(paths, folder)
     with parsing():
-        return Modules(
-            [_parsed(content(path), path, folder) for path in python], source_folder=folder, notebooks=notebooks
-        )
+        return Modules([_read(root, path, folder) for path in python], source_folder=folder, notebooks=notebooks)
 
 
 def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
@@ -489,11 +405,11 @@ def read_module(root: Path, path: str, *, source_folder: str = "") -> Module:
         DiscoveryError: It is not Python, or cannot be read.
     """
     with parsing():
-        return _parsed(content_of(root, path), path, source_folder)
+        return _read(root, path, source_folder)
 
 
-def _parsed(content: bytes, path: str, source_folder: str) -> Module:
-    tree, source = parsed(content, path)
+def _read(root: Path, path: str, source_folder: str) -> Module:
+    tree, source = parsed(content_of(root, path), path)
     within = path.removeprefix(f"{source_folder}/") if source_folder else path
     parts = within.removesuffix(".py").split("/")
     is_package = parts[-1] == "__init__"
@@ -501,11 +417,11 @@ def _parsed(content: bytes, path: str, source_folder: str) -> Module:
     return Module(path=path, name=name, tree=tree, is_package=is_package, source=source)
 
 
-def _source_folder(python: tuple[str, ...], content: Callable[[str], bytes]) -> str:
+def _source_folder(root: Path, python: tuple[str, ...]) -> str:
     """``src`` if it holds modules and is none itself: no ``__init__.py``, and nobody imports from ``src``."""
     if f"{_SRC}/__init__.py" in python or not any(path.startswith(f"{_SRC}/") for path in python):
         return ""
-    is_imported = any(_IMPORTS_SRC.search(content(path)) for path in python)
+    is_imported = any(_IMPORTS_SRC.search(content_of(root, path)) for path in python)
     return "" if is_imported else _SRC
 
 
@@ -546,52 +462,36 @@ def is_main_guard(statement: ast.stmt) -> bool:
     return isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
 
 
-def _bind(module: Module, bindings: dict[str, Bound | None], statement: ast.stmt) -> None:
+def _bind(module: Module, bindings: dict[str, Import | DefinitionNode | ast.expr | None], statement: ast.stmt) -> None:
     if isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*":
         module._stars.append(module.absolute(statement))
     elif isinstance(statement, ast.Import | ast.ImportFrom):
+        # an import in the other branch of a try is a fallback: the first one says what is meant
         for name, bound in _bound_by_import(module, statement).items():
-            known = bindings.setdefault(name, bound)
-            if known is not bound and known != bound and _is_other(module, known, bound, statement):
-                _forget(module, bindings, name, bound)
+            bindings.setdefault(name, bound)
     elif isinstance(statement, DefinitionNode):
         bindings[statement.name] = statement
     elif isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         for target in targets:
-            if not isinstance(target, ast.Name):
-                _forget_below(module, bindings, target)
-            elif target.id in bindings:
-                _forget(module, bindings, target.id, statement.value)
+            if isinstance(target, ast.Name):
+                known = target.id in bindings
+                bindings[target.id] = None if known else statement.value
             else:
-                bindings[target.id] = statement.value
-    elif isinstance(statement, ast.AugAssign):
-        _forget_below(module, bindings, statement.target)
+                _forget(bindings, target)
+    elif isinstance(statement, ast.AugAssign | ast.For | ast.AsyncFor):
+        _forget(bindings, statement.target)
+    elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        called = statement.value.func
+        if isinstance(called, ast.Attribute) and called.attr in _MUTATORS:
+            _forget(bindings, called.value)
 
 
-def _is_other(module: Module, known: Bound | None, bound: Import | None, statement: ast.stmt) -> bool:
-    """Whether importing a name that is bound already may give it another meaning."""
-    if not isinstance(known, Import) or bound is None:
-        return not isinstance(known, DefinitionNode)
-    if {known.module.partition(".")[0], bound.module.partition(".")[0]} <= {*FLASH_NAMES}:
-        return False
-    # an import for where another one fails is a fallback: the first one says what is meant
-    handlers = (each.handlers for each in statements_below(module.tree.body) if isinstance(each, ast.Try))
-    fallbacks = (id(inner) for each in handlers for handler in each for inner in statements_below(handler.body))
-    return id(statement) not in fallbacks
-
-
-def _forget(module: Module, bindings: dict[str, Bound | None], name: str, other: Bound | None = None) -> None:
-    """A name is bound again, or changes after its assignment, so that its value is not known."""
-    candidates = module._several.setdefault(name, [])
-    candidates += [each for each in (bindings.get(name), other) if each is not None]
-    bindings[name] = None
-
-
-def _forget_below(module: Module, bindings: dict[str, Bound | None], target: ast.expr) -> None:
+def _forget(bindings: dict[str, Import | DefinitionNode | ast.expr | None], target: ast.expr) -> None:
+    """Names in *target* change after their assignment, so their value is not known."""
     for node in ast.walk(target):
-        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-            _forget(module, bindings, node.id)
+        if isinstance(node, ast.Name):
+            bindings[node.id] = None
 
 
 def _bound_by_import(module: Module, node: ast.Import | ast.ImportFrom) -> dict[str, Import | None]:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from flash.bundle.naming import canonicalize_name
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from packaging.requirements import Requirement
-
     from flash.bundle.installed import Distribution
 
-__all__ = ["OF_TORCH", "Needs", "applies", "requirement_of", "target_environment"]
-
-OF_TORCH: Final = re.compile(
-    r"nvidia-(?:cublas|cuda-(?:cupti|nvrtc|runtime)|cudnn|cufft|cufile|curand|cusolver|cusparse|cusparselt|nccl|nvjitlink"
-    r"|nvshmem|nvtx)(?:-cu\d+)?|cuda-(?:bindings|pathfinder|toolkit)|pytorch-triton"
-)
-"""What torch requires, its image has, and a list may name by itself. Source: metadata of torch 2.0 to 2.10."""
+__all__ = ["Needs", "applies", "target_environment"]
 
 
 def target_environment(python_version: str) -> dict[str, str]:
@@ -104,17 +96,8 @@ class Needs:
         return [requirement for requirement in lines if requirement is not None]
 
 
-def requirement_of(name: str) -> Requirement:
-    """What asks for a distribution, whichever version of it."""
-    from packaging.requirements import Requirement
-
-    return Requirement(name)
-
-
 @lru_cache(maxsize=2**14)
 def _read(text: str) -> Requirement | None:
-    from packaging.requirements import InvalidRequirement, Requirement
-
     try:
         return Requirement(text)
     except InvalidRequirement:

@@ -1,8 +1,8 @@
 """Lists of ignore patterns, with git's rules, and fast: the patterns that people write are compared as text.
 
 ``pathspec`` knows all of git's rules, at the price of a regular expression for every pattern and path. A pattern that
-is a name, with at most one ``*`` in it, says the same of a path as of its last part, and so does one whose folders have
-none, unless it spoke of a folder above already: there ``pathspec`` is asked.
+is a name, with at most one ``*`` in it, says the same of a path as of its last part, unless it spoke of a folder above
+already: there ``pathspec`` is asked.
 """
 
 from __future__ import annotations
@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layer", "Rules", "verdict_of"]
 
-_PLAIN: Final = re.compile(
-    r"(!?)(/?)((?:[^\s*?\[\]\\/#!][^\s*?\[\]\\/]*/(?=.))*)"
-    r"([^\s*?\[\]\\/#!][^\s*?\[\]\\/]*)?(\*)?([^\s*?\[\]\\/]+)?(/?)"
-)
+_PLAIN: Final = re.compile(r"(!?)(/?)([^\s*?\[\]\\/#!][^\s*?\[\]\\/]*)?(\*)?([^\s*?\[\]\\/]+)?(/?)")
 _SAYS_NOTHING: Final = re.compile(r"\s*|#.*", re.DOTALL)
 
 
@@ -74,12 +71,12 @@ class Layer:
             if _SAYS_NOTHING.fullmatch(line):
                 continue
             found = _PLAIN.fullmatch(line)
-            if found is None or not (found[4] or found[5]):
+            if found is None or not (found[3] or found[4]):
                 others.append(line)
                 continue
-            folder = f"{self.base}{found[3]}" if found[2] or found[3] else None
+            folder = self.base if found[2] else None
             label = None if found[1] else self.label
-            plain.append(_Pattern(found[4] or "", found[6] or "", bool(found[5]), folder, bool(found[7]), label))
+            plain.append(_Pattern(found[3] or "", found[5] or "", bool(found[4]), folder, bool(found[6]), label))
         self.plain = tuple(plain)
         if others:
             patterns = [pattern.regex.pattern for pattern in _spec(others).patterns if pattern.regex is not None]

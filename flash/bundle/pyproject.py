@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from flash.bundle.asked import Asked, parse
-from flash.bundle.naming import canonicalize_name
 from flash.errors import DependencyError
 
 __all__ = ["PYPROJECT_NAME", "Pyproject", "read_pyproject", "read_toml"]
@@ -169,8 +171,6 @@ class Pyproject:
                 hint="build its wheel and give its path there, or leave it out with exclude in [tool.flash]",
             )
         whole = url if "://" in url else (self.root / url).resolve().as_uri()
-        from packaging.requirements import Requirement
-
         changed = Requirement(str(asked.requirement))
         changed.url, changed.specifier = whole, type(changed.specifier)()
         return Asked(changed, asked.path, asked.line)

@@ -30,8 +30,6 @@ from flash.model.older import RemoteUse, as_endpoint, endpoint_text, remote_use
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flash.bundle.changes import Changes
-
 __all__ = ["Reader"]
 
 _REMOTE: Final = FlashName("remote")
@@ -48,7 +46,7 @@ class Reader:
         notes: What the user should know.
     """
 
-    def __init__(self, module: Module, modules: Modules, factories: Factories, changes: Changes) -> None:
+    def __init__(self, module: Module, modules: Modules, factories: Factories) -> None:
         self.module = module
         self.modules = modules
         self.declared: list[Declared] = []
@@ -56,7 +54,6 @@ class Reader:
         self.variables: dict[int, str] = {}
         self.notes: list[str] = []
         self._factories = factories
-        self._changes = changes
         # an endpoint that could not be read is None
         self._named: dict[str, Declared | None] = {}
         self._older: dict[str, tuple[Declared, dict[str, Any]]] = {}
@@ -150,7 +147,6 @@ class Reader:
     def _apply(self, found: FoundFunction, maker: ast.expr) -> int:
         """Put *found* on what *maker* makes; how many endpoints or routes that is."""
         self._understood.add(id(maker))
-        self._check_name(maker)
         if isinstance(maker, ast.Name):
             declared = self._named[maker.id]
             if declared is not None:
@@ -166,17 +162,6 @@ class Reader:
         if self._is_remote(maker):
             return self._apply_older(found, maker)
         return self._apply_route(found, maker)
-
-    def _check_name(self, maker: ast.expr) -> None:
-        """Note where the name in *maker* may be something else than the endpoint that was read."""
-        func = maker.func if isinstance(maker, ast.Call) else maker
-        named = func.value if isinstance(func, ast.Attribute) else func
-        if (
-            isinstance(named, ast.Name)
-            and named.id in self._named
-            and not isinstance(self.module.bindings.get(named.id), ast.Call)
-        ):
-            self.unread.append(Unreadable(self.module, named, "it is assigned more than once"))
 
     def _apply_route(self, found: FoundFunction, maker: ast.Call) -> int:
         if not isinstance(maker.func, ast.Attribute) or not isinstance(maker.func.value, ast.Name):
@@ -263,10 +248,10 @@ class Reader:
         return declared
 
     def _arguments(self, call: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-        positional = [evaluate(argument, self.module, self.modules, self._changes) for argument in call.args]
+        positional = [evaluate(argument, self.module, self.modules) for argument in call.args]
         keywords: dict[str, Any] = {}
         for keyword in call.keywords:
-            value = evaluate(keyword.value, self.module, self.modules, self._changes)
+            value = evaluate(keyword.value, self.module, self.modules)
             if keyword.arg is not None:
                 keywords[keyword.arg] = value
             elif isinstance(value, dict):
@@ -281,7 +266,7 @@ class Reader:
             raise declaration_error(
                 f"{ast.unparse(maker)} does not name one path", self._at(maker), hint='write @api.get("/path")'
             )
-        return evaluate(given[0], self.module, self.modules, self._changes)
+        return evaluate(given[0], self.module, self.modules)
 
     def _is_endpoint(self, node: ast.expr) -> bool:
         return is_endpoint(self.modules, self.module, node)

@@ -27,17 +27,16 @@ class Made:
         self.endpoint = endpoint
         self.path = path
         self.line = line
-        # as they are now: what it was given may change later, and it does not
-        self.args = [encoded(value) for value in args]
-        self.kwargs = {key: encoded(value) for key, value in kwargs.items()}
+        self.args = args
+        self.kwargs = kwargs
         self.functions: list[tuple[Any, str | None, object]] = []
 
     def as_json(self) -> dict[str, Any]:
         """As the answer has it."""
         return {
             "line": self.line,
-            "args": self.args,
-            "kwargs": self.kwargs,
+            "args": [encoded(value) for value in self.args],
+            "kwargs": {key: encoded(value) for key, value in self.kwargs.items()},
             "functions": [
                 {
                     "module": getattr(function, "__module__", None),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["Wheels", "is_contradiction", "mentions", "reason_and_hint", "wheelless", "words"]
+__all__ = ["Wheels", "reason_and_hint", "wheelless", "words"]
 
 Wheels = Callable[[str, str], tuple[str | None, tuple[str, ...]]]
 """Of a distribution and one of its versions: the newest version with a wheel for the target, and other Pythons that
@@ -22,8 +22,6 @@ _FOUND_TAGS: Final = re.compile(
 _MISMATCH: Final = re.compile(
     r"Hash mismatch for `([^`]+)` Expected: ((?:sha\d+:[0-9a-f]+ ?)+)(?:Computed: (sha\d+:[0-9a-f]+))?"
 )
-_CONTRADICTION: Final = re.compile(r"requirements are unsatisfiable|conflicting URLs")
-_ABSENT: Final = re.compile(r"was not found in (?:the|a)")
 _OFFLINE: Final = (
     "without a network, name a folder of wheels with UV_FIND_LINKS and set UV_NO_INDEX=1, or set UV_OFFLINE=1 to make"
     " do with what earlier builds have left"
@@ -90,7 +88,7 @@ _MEANINGS: Final[tuple[tuple[str, str, str], ...]] = (
 _HINTS: Final = (
     ("was not found in the", "check the spelling, and that the index that has it is configured"),
     ("there is no version of", "choose a version that the index has"),
-    ("you require", "choose versions that agree"),
+    ("you require", "all endpoints of an app share one set of distributions: choose versions that agree"),
 )
 
 
@@ -99,18 +97,6 @@ def words(stderr: str) -> str:
     lines = [line.rstrip() for line in stderr.splitlines()]
     text = "\n".join(line for line in lines if line and not line.startswith(_CHATTER)).strip()
     return re.sub(r"(?<=://)[^/@\s]+@", "…@", text)
-
-
-def is_contradiction(detail: str) -> bool:
-    """Whether what uv said may come of requirements that do not go together, each of which could be had alone."""
-    text = " ".join(detail.split())
-    return _CONTRADICTION.search(text) is not None and _ABSENT.search(text) is None and wheelless(text) is None
-
-
-def mentions(text: str, name: str) -> bool:
-    """Whether *text* speaks of a distribution, given its normalised name."""
-    pattern = re.escape(name).replace(r"\-", "[-_.]")
-    return re.search(rf"(?<![\w.-]){pattern}(?![\w-])", text, re.IGNORECASE) is not None
 
 
 def wheelless(detail: str) -> tuple[str, str] | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from packaging.version import Version
+
 from flash.bundle.listed import REQUIREMENTS_NAME
 from flash.errors import BuildError, DependencyError
 
@@ -19,8 +21,6 @@ def refuse_pinned_pydantic(asked: Asked) -> None:
     """Flash in the worker needs pydantic 2; what allows it and something older is fine."""
     if asked.name != "pydantic" or not asked.requirement.specifier:
         return
-    from packaging.version import Version
-
     of_today = (Version(f"{major}.{minor}.{patch}") for major in (2, 3) for minor in range(60) for patch in range(20))
     if not any(asked.requirement.specifier.contains(version, prereleases=True) for version in of_today):
         raise BuildError(

@@ -18,7 +18,6 @@ class BuildRequest:
         exclude: Distributions to leave out besides the automatic ones.
         bundle: Distributions to ship although they would be left out.
         dependency_group: The group of ``pyproject.toml`` that takes the place of other files of dependencies.
-        one_set: Whether all endpoints share one set of distributions, whatever they ask for.
         size_limit_bytes: What the artifact may come to.
         keep_build_dir: Whether ``.flash/.build`` stays.
         for_runpod: Whether it will run on Runpod's own images, whose modules it must not replace.
@@ -33,7 +32,6 @@ class BuildRequest:
     exclude: tuple[str, ...] = ()
     bundle: tuple[str, ...] = ()
     dependency_group: str | None = None
-    one_set: bool = False
     size_limit_bytes: int = 500 * 2**20
     keep_build_dir: bool = False
     for_runpod: bool = False

@@ -1,7 +1,7 @@
 """What an artifact needs from the package index, what it leaves out, and who asked for it.
 
 Requirements are those of the project's files (`flash.bundle.chosen`), which every endpoint gets, and
-``dependencies=[…]`` of each endpoint, of those that share one set of distributions. What a worker's image ships is left
+``dependencies=[…]`` of each endpoint. All endpoints share one set of distributions. What a worker's image ships is left
 out where every endpoint that needs it has such an image; markers are judged for the target, never for the machine that
 builds.
 """
@@ -9,25 +9,25 @@ builds.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from flash.bundle.asked import Asked, asked_of_endpoints, merged, refuse_unbuilt
 from flash.bundle.chosen import SOURCE_NAMES, choose
 from flash.bundle.listed import REQUIREMENTS_NAME
-from flash.bundle.naming import canonicalize_name
-from flash.bundle.needs import OF_TORCH, Needs, applies, requirement_of, target_environment
-from flash.bundle.refusals import mentions
+from flash.bundle.needs import Needs, applies, target_environment
 from flash.bundle.refused import refuse_pinned_pydantic, refuse_unhashed
 from flash.bundle.wanted import Wanted
 from flash.errors import BuildError, DependencyError
 from flash.model.hardware import AUTO_EXCLUDED, provided_by_image
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from packaging.requirements import Requirement
+    from collections.abc import Iterable, Mapping, Sequence
 
     from flash.bundle.chosen import Chosen
     from flash.bundle.installed import Distribution
@@ -43,6 +43,12 @@ _OURS: Final = {
 _BY_GPU_IMAGE = "the GPU image ships it"
 _BY_USER = "--exclude, or exclude in [tool.flash]"
 _WITH_TORCH = "only torch needs it, which is left out"
+
+_OF_TORCH: Final = re.compile(
+    r"nvidia-(?:cublas|cuda-(?:cupti|nvrtc|runtime)|cudnn|cufft|cufile|curand|cusolver|cusparse|cusparselt|nccl|nvjitlink"
+    r"|nvshmem|nvtx)(?:-cu\d+)?|cuda-(?:bindings|pathfinder|toolkit)|pytorch-triton"
+)
+"""What torch requires, its image has, and a list may name by itself. Source: metadata of torch 2.0 to 2.10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +81,13 @@ class Requirements:
     _unrooted: Mapping[str, str]
 
     @property
-    def endpoints(self) -> tuple[str, ...]:
-        """Whose workers run this artifact."""
-        return tuple(endpoint.name for endpoint in _built(self._app))
+    def install(self) -> tuple[str, ...]:
+        """Requirements for the installer, sorted."""
+        return self.wanted().requirements
 
-    @property
-    def effective(self) -> tuple[Asked, ...]:
-        """What decides versions: what was asked for, and the constraints, but for what is left out."""
-        return tuple(each for each in (*self.asked, *self.constraints) if each.name not in self.excluded)
-
-    def wanted(self) -> Wanted:
-        """What to install."""
-        asked = self.asked
+    def wanted(self, endpoint: str | None = None) -> Wanted:
+        """What to install, for all endpoints or for one alone."""
+        asked = [each for each in self.asked if endpoint is None or each.endpoint in (None, endpoint)]
         pins = [] if self.lock is None else self.lock.pins
         unrooted = [each for each in asked if each.name in self._unrooted]
         binding = (each for each in (*self.constraints, *pins, *unrooted) if each.name not in self.excluded)
@@ -127,13 +128,13 @@ class Requirements:
         for each in distributions:
             for module in (each.name, *(top.split(".")[0] for top in each.top_level)):
                 of_module.setdefault(module, set()).add(each.name)
-        plugins = [requirement_of(each.name) for each in distributions if each.is_plugin]
+        plugins = [Requirement(each.name) for each in distributions if each.is_plugin]
         own = self._asked_by_endpoint()
         shared = needs.of([*own.get(None, ()), *plugins])
 
         def of(endpoint: DeclaredEndpoint) -> tuple[Distribution, ...]:
             imported = self._imports.get(endpoint.name, frozenset())
-            modules = [requirement_of(name) for module in imported for name in of_module.get(module, ())]
+            modules = [Requirement(name) for module in imported for name in of_module.get(module, ())]
             names = shared | needs.of([*own.get(endpoint.name, ()), *modules])
             return tuple(known[name] for name in sorted(names & known.keys()))
 
@@ -149,16 +150,10 @@ class Requirements:
                     found.setdefault(name, endpoint.name)
         return found
 
-    def needed(self, distributions: Iterable[Distribution]) -> frozenset[str]:
-        """Names of all that somebody needs, directly or through what was installed."""
-        return frozenset(name for names in self._needed_by_endpoint(distributions).values() for name in names)
-
-    def settled(self, distributions: Sequence[Distribution], *, elsewhere: Collection[str] = ()) -> Requirements:
-        """The same, knowing what was installed, and so what is needed indirectly and what by nobody.
-
-        *elsewhere* are names that are needed in other sets.
-        """
-        needed, everything = self._needed_by_endpoint(distributions), self.needed(distributions)
+    def settled(self, distributions: Sequence[Distribution]) -> Requirements:
+        """The same, knowing what was installed, and so what is needed indirectly and what by nobody."""
+        needed = self._needed_by_endpoint(distributions)
+        everything = {name for names in needed.values() for name in names}
         provided = {
             endpoint.name: tuple(
                 sorted(needed[endpoint.name] & provided_by_image(endpoint.spec.is_gpu) & self.excluded.keys())
@@ -175,7 +170,7 @@ class Requirements:
             *(
                 f"nothing needs {name!r}, which is excluded{_whose(name, distributions)}"
                 for name, reason in self.excluded.items()
-                if name not in everything and name not in elsewhere and reason == _BY_USER
+                if name not in everything and reason == _BY_USER
             ),
         ]
         for endpoint in _built(self._app):
@@ -195,7 +190,8 @@ class Requirements:
 
     def blame(self, error: DependencyError) -> DependencyError:
         """*error* of an installer, with the requirements that it speaks of and who asked for them."""
-        guilty = self.mentioned(error)
+        text = error.detail or error.message
+        guilty = [asked for asked in self.asked if _mentions(text, asked.name)]
         if not guilty:
             return error
         first = guilty[0]
@@ -204,11 +200,6 @@ class Requirements:
         return DependencyError(
             f"cannot install {named}: {reason}", hint=error.hint, path=first.path, line=first.line, detail=error.detail
         )
-
-    def mentioned(self, error: DependencyError) -> list[Asked]:
-        """The requirements that an *error* of an installer speaks of."""
-        text = error.detail or error.message
-        return [asked for asked in self.asked if mentions(text, asked.name)]
 
     def _about_unlocked(self, distributions: Iterable[Distribution]) -> list[str]:
         """What no lock and no pin binds, where the rest of the project's dependencies is bound."""
@@ -313,7 +304,7 @@ def plan_requirements(
         _unrooted={
             each.name: _WITH_TORCH
             for each in asked
-            if without_torch and each.endpoint is None and each.name not in wanted and OF_TORCH.fullmatch(each.name)
+            if without_torch and each.endpoint is None and each.name not in wanted and _OF_TORCH.fullmatch(each.name)
         },
     )
     for each in (*asked, *plan.constraints):
@@ -347,3 +338,8 @@ def _by_gpu_images_only(app: App) -> frozenset[str]:
 def _built(app: App) -> list[DeclaredEndpoint]:
     """The endpoints that run this artifact."""
     return [endpoint for endpoint in app if not endpoint.spec.is_client]
+
+
+def _mentions(text: str, name: str) -> bool:
+    pattern = re.escape(name).replace(r"\-", "[-_.]")
+    return re.search(rf"(?<![\w.-]){pattern}(?![\w-])", text, re.IGNORECASE) is not None

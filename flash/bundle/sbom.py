@@ -82,9 +82,7 @@ def _bom(contents: Contents, timestamp: datetime | None) -> Bom:
     artifact = contents.artifact
     root, runtime = _application(contents), _runtime(contents)
     tool = Component(type=ComponentType.APPLICATION, name=OWN_NAME, version=flash.__version__)
-    components = {
-        one.info: _library(one, ref, artifact.manifest.having(one.folder)) for one, ref in _refs(contents.shipped)
-    }
+    components = {one.info: _library(one, ref) for one, ref in _refs(contents.shipped)}
     metadata = BomMetaData(component=root, tools=ToolRepository(components=[tool]))
     # the library puts the present moment where none is given
     metadata.timestamp = timestamp  # type: ignore[assignment]  # None is written as nothing
@@ -146,7 +144,7 @@ def _runtime(contents: Contents) -> Component:
     )
 
 
-def _library(one: Shipped, ref: str, only: Sequence[str]) -> Component:
+def _library(one: Shipped, ref: str) -> Component:
     from cyclonedx.model import HashAlgorithm, HashType
     from cyclonedx.model.component import Component, ComponentType
     from packageurl import PackageURL
@@ -161,14 +159,7 @@ def _library(one: Shipped, ref: str, only: Sequence[str]) -> Component:
         purl=PackageURL(type="pypi", name=one.name, version=one.version or None),
         licenses=_licences(one.licence_expression, one.licences),
         components=[Component(type=ComponentType.FILE, name=record, bom_ref=record, hashes=hashed)] if hashed else [],
-        properties=_properties(
-            {
-                "flash:dirHash": one.tree_sha256,
-                "flash:files": str(len(one.files)),
-                "flash:set": printable(one.folder),
-                "flash:only": ", ".join(only),
-            }
-        ),
+        properties=_properties({"flash:dirHash": one.tree_sha256, "flash:files": str(len(one.files))}),
     )
 
 

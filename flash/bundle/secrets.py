@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from flash.errors import BuildError, FlashError, SecretFound, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from flash.bundle.secret_search import Found
@@ -58,13 +58,8 @@ class Secrets:
         self._values: set[bytes] = set()
         self._cut: list[str] = []
 
-    def look_into(self, root: Path, files: Sequence[str], contents: Mapping[str, bytes] | None = None) -> None:
+    def look_into(self, root: Path, files: Sequence[str]) -> None:
         """Look into files.
-
-        Args:
-            root: The project.
-            files: Relative to it.
-            contents: Of those that have been read.
 
         Raises:
             BuildError: One cannot be read.
@@ -72,19 +67,15 @@ class Secrets:
         # its patterns take a while to compile, which an unchanged build has no need of
         from flash.bundle.secret_search import find_secrets
 
-        known = contents or {}
         for path in files:
-            data = known.get(path)
-            if data is None:
-                data = _read(root / path, path)
+            data = _read(root / path, path)
             if len(data) > _READ_BYTES:
                 self._cut.append(path)
                 data = data[:_READ_BYTES]
             text = _text(data)
             if text is None:
                 continue
-            # a part of each mark, which few files have: twenty thousand are looked at
-            if (b"allow" in text or b"whitelist" in text) and any(mark in text for mark in (_MARK, *_OTHERS_MARKS)):
+            if any(mark in text for mark in (_MARK, *_OTHERS_MARKS)):
                 self._marks[path] = _Marks(text)
             self._sort_out(find_secrets(text, path))
 

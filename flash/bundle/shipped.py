@@ -13,8 +13,8 @@ from email.parser import HeaderParser
 from typing import TYPE_CHECKING, Final
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
-from flash.bundle.naming import canonicalize_name
 from flash.bundle.reading import printable
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ __all__ = ["ProjectFile", "Snapshot"]
 _CHUNK: Final = 2**20
 _SMALL: Final = 2**16
 _MOST_KEPT: Final = 2**25
-"""Bytes in all: nobody reads small files again, and memory does not grow with a project."""
+"""Bytes in all: packing does not read small files again, and memory does not grow with a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,6 @@ class Snapshot:
     root: Path
     files: Mapping[str, ProjectFile]
 
-    @property
-    def contents(self) -> dict[str, bytes]:
-        """What was read, by path, of those files that are small."""
-        return {path: file.content for path, file in self.files.items() if file.content is not None}
-
     @classmethod
     def of(cls, root: Path, paths: Iterable[str]) -> Snapshot:
         """Read them.
@@ -67,7 +62,7 @@ class Snapshot:
         files = {}
         for path in paths:
             try:
-                file = _read(f"{root}/{path}", path, keep=kept < _MOST_KEPT)
+                file = _read(os.path.join(root, path), path, keep=kept < _MOST_KEPT)  # noqa: PTH118  20,000 of them
             except OSError as error:
                 raise BuildError(
                     f"cannot read it: {error.strerror or error}",
@@ -86,7 +81,7 @@ class Snapshot:
         """
         for file in self.files.values():
             try:
-                status = os.stat(f"{self.root}/{file.path}")  # noqa: PTH116  20,000 of them
+                status = os.stat(os.path.join(self.root, file.path))  # noqa: PTH116, PTH118
                 is_same = _stamp(status) == file.stamp
             except OSError:
                 is_same = False

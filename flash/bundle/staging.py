@@ -15,12 +15,11 @@ from flash.bundle.layers import Member
 from flash.bundle.requirements import REQUIREMENTS_NAME
 from flash.errors import BuildError
 from flash.model.manifest import MANIFEST_NAME
-from flash.model.openapi import OPENAPI_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from flash.bundle.sets import EndpointSets
+    from flash.bundle.installed import Distribution
     from flash.bundle.snapshot import Snapshot
     from flash.model.app import App
 
@@ -40,8 +39,7 @@ def staged(folder: Path, staging: Path, *, keep: bool) -> Iterator[None]:
     try:
         try:
             # a build that was killed left them
-            files = (ARTIFACT_NAME, MANIFEST_NAME, Path(OPENAPI_NAME).name)
-            halves = (*(f".{name}.*" for name in files), f"{staging.name}-*")
+            halves = (f".{ARTIFACT_NAME}.*", f".{MANIFEST_NAME}.*", f"{staging.name}-*")
             for stale in (staging, *(path for half in halves for path in folder.glob(half))):
                 _remove(stale)
             staging.mkdir()
@@ -55,9 +53,7 @@ def staged(folder: Path, staging: Path, *, keep: bool) -> Iterator[None]:
             f"cannot build there: {error.strerror or error}",
             # removing a tree names what is relative to a folder that it does not name
             path=_shown(where if where.is_absolute() else folder, folder.parent),
-            hint="the project's .flash folder has to be writable, and its disk not full"
-            if not where.is_absolute() or where.is_relative_to(folder)
-            else "build again when nothing writes to it, or list it in .flashignore",
+            hint="the project's .flash folder has to be writable, and its disk not full",
         ) from error
 
 
@@ -84,7 +80,7 @@ def flash_folder(root: Path) -> Path:
     return folder
 
 
-def own_members(app: App, snapshot: Snapshot, sets: EndpointSets, *, source_folder: str) -> Members:
+def own_members(app: App, snapshot: Snapshot, distributions: Sequence[Distribution], *, source_folder: str) -> Members:
     """What an artifact holds besides distributions and its manifest, by path."""
     members = {
         file.path: Member(file.path, file.content or snapshot.root / file.path, file.size, file.is_executable)
@@ -94,21 +90,10 @@ def own_members(app: App, snapshot: Snapshot, sets: EndpointSets, *, source_fold
     for endpoint in app:
         if not endpoint.spec.is_client:
             name = handler_name(endpoint.name)
-            text = handler_text(endpoint, source_folder=source_folder, packages=sets.folders.get(endpoint.name, ""))
-            members[name] = Member.of_text(name, text)
-    members[REQUIREMENTS_NAME] = Member.of_text(REQUIREMENTS_NAME, "".join(_pins(sets)))
+            members[name] = Member.of_text(name, handler_text(endpoint, source_folder=source_folder))
+    pins = sorted(f"{distribution.name}=={distribution.version}\n" for distribution in distributions)
+    members[REQUIREMENTS_NAME] = Member.of_text(REQUIREMENTS_NAME, "# What this artifact holds.\n" + "".join(pins))
     return members
-
-
-def _pins(sets: EndpointSets) -> Iterator[str]:
-    """What is at the top as a list that can be installed; sets of endpoints' own, which contradict it, as comments."""
-    yield "# What this artifact holds.\n"
-    for found in sets.installed:
-        if found.folder:
-            names = sorted(name for name, folder in sets.folders.items() if folder == found.folder)
-            yield f"# In {found.folder}, for {', '.join(names)}:\n"
-        lead = "#   " if found.folder else ""
-        yield from sorted(f"{lead}{each.name}=={each.version}\n" for each in found.distributions)
 
 
 def _runtime() -> Iterator[Member]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 import stat
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flash.bundle.files import digest_of
 from flash.bundle.layers import Damaged, Member
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ class DistributionSet:
         is_reused: Whether they are those of an earlier build.
         key: What decided which they are.
         fresh_until: When they are asked for again, in seconds since the epoch; None: never.
-        folder: Where they lie in an artifact: at its top, or in a folder, with a slash at its end.
     """
 
     tree: Path | None
@@ -41,17 +39,9 @@ class DistributionSet:
     is_reused: bool = False
     key: str = ""
     fresh_until: float | None = None
-    folder: str = ""
-
-    @property
-    def contents(self) -> Mapping[str, str]:
-        """What tells a file's content and mode, by its path in an artifact."""
-        if not self.folder:
-            return self.files
-        return {f"{self.folder}{path}": identity for path, identity in self.files.items()}
 
     def members(self, names: Sequence[str]) -> Iterator[Member]:
-        """Files of the tree, for an archive, where they lie there.
+        """Files of the tree, for an archive.
 
         Raises:
             Damaged: One is gone.
@@ -64,21 +54,20 @@ class DistributionSet:
                 size = path.stat().st_size
             except OSError as error:
                 raise Damaged(path, error.strerror or str(error)) from error
-            yield Member(f"{self.folder}{name}", path, size, self.files[name].endswith("x"))
+            yield Member(name, path, size, self.files[name].endswith("x"))
 
     def parts(self, hidden: Collection[str]) -> Iterator[tuple[str, ...]]:
         """The files of one distribution after another, each file once; those that several have come last.
 
-        *hidden* are paths of an archive that something else in it has, or nobody needs.
+        *hidden* are paths that something else in the archive has.
         """
         owners = Counter(file for distribution in self.distributions for file in set(distribution.files))
         owned = {file for file, count in owners.items() if count == 1}
         for distribution in self.distributions:
             # bytecode that a wheel brings does not ship
             shipped = (file for file in distribution.files if file in owned and file in self.files)
-            yield tuple(file for file in shipped if f"{self.folder}{file}" not in hidden)
-        rest = (file for file in self.files if file not in owned and f"{self.folder}{file}" not in hidden)
-        yield tuple(sorted(rest))
+            yield tuple(file for file in shipped if file not in hidden)
+        yield tuple(sorted(file for file in self.files if file not in owned and file not in hidden))
 
 
 def identities(tree: Path, distributions: Sequence[Distribution]) -> dict[str, str]:
@@ -89,28 +78,27 @@ def identities(tree: Path, distributions: Sequence[Distribution]) -> dict[str, s
         with record.open(encoding="utf-8", newline="") as lines:
             recorded |= {row[0]: row[1] for row in csv.reader(lines) if len(row) > 1 and row[1]}
     found = {}
-    for path, entry in sorted(_files(tree, ""), key=itemgetter(0)):
-        if path.endswith((".pyc", ".pyo")):
-            continue
+    for path in sorted(file for file in _files(tree, "") if not file.endswith((".pyc", ".pyo"))):
+        mode = (tree / path).lstat().st_mode
         known = recorded.get(path) if owners[path] == 1 else None
-        content = known or f"sha256={digest_of(Path(entry.path))}"
-        found[path] = f"{content} {'x' if entry.stat(follow_symlinks=False).st_mode & stat.S_IXUSR else '-'}"
+        content = known or f"sha256={hashlib.sha256((tree / path).read_bytes()).hexdigest()}"
+        found[path] = f"{content} {'x' if mode & stat.S_IXUSR else '-'}"
     return found
 
 
-def _files(folder: Path | str, base: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+def _files(folder: Path, base: str) -> Iterator[str]:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
                 if entry.name != "__pycache__":
-                    yield from _files(entry.path, f"{base}{entry.name}/")
+                    yield from _files(Path(entry.path), f"{base}{entry.name}/")
             elif entry.is_file(follow_symlinks=False):
-                yield f"{base}{entry.name}", entry
+                yield f"{base}{entry.name}"
 
 
 def is_whole(tree: Path, files: Mapping[str, str]) -> bool:
     """Whether a tree is there with all that it had."""
-    return tree.is_dir() and {path for path, _ in _files(tree, "")} >= files.keys()
+    return tree.is_dir() and set(_files(tree, "")) >= files.keys()
 
 
 def moved(tree: Path, place: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
@@ -58,8 +59,7 @@ class Wanted:
         lines = [_without_credentials(line) for line in self.options]
         value = {
             "format": _FORMAT,
-            # of nothing, it is the same whoever installs it
-            "uv-version": _version_of_uv() if self.requirements else "",
+            "uv-version": metadata.version("uv"),
             "requirements": sorted({_without_credentials(line) for line in self.requirements}),
             "python": self.python_version,
             "constraints": sorted(set(self.constraints)),
@@ -89,12 +89,6 @@ class Wanted:
             _write(overrides, (f"{name}; sys_platform == 'none'" for name in self.excluded))
             arguments += ["--overrides", str(overrides)]
         return (*arguments, *(("--require-hashes",) if self.hashes_required else ()))
-
-
-def _version_of_uv() -> str:
-    from importlib import metadata
-
-    return metadata.version("uv")
 
 
 def settings_of_uv(environment: Mapping[str, str], folder: Path | None) -> Mapping[str, Any]:

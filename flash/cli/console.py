@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Console"]
 
-_FACTS = ("findings", "found", "limit_bytes", "reasons", "size_bytes")
-"""Of some errors: what they tell beside what, where and what to do."""
 _COLOURS = {"✓": "\x1b[32m", "✗": "\x1b[31m", "!": "\x1b[33m"}
 
 
@@ -27,7 +25,6 @@ class Console:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._has_told = False
         self._is_plain = bool(os.environ.get("NO_COLOR"))
         for stream in (sys.stdout, sys.stderr):
             # A terminal that knows no check mark shows a question mark; it does not lose the result.
@@ -41,7 +38,6 @@ class Console:
             import json
 
             text = json.dumps(data, indent=2, ensure_ascii=False)
-            self._has_told = True
         self.text(text)
 
     def text(self, text: str) -> None:
@@ -54,25 +50,19 @@ class Console:
         sys.stderr.flush()
 
     def failure(self, error: FlashError, data: Mapping[str, object] | None = None) -> None:
-        """Say what went wrong on stderr and, where JSON is wanted, on stdout too, beside what *data* there is.
-
-        There is one document on stdout: what goes wrong after the result is told on stderr alone.
-        """
+        """Say what went wrong on stderr and, where JSON is wanted, on stdout too, beside what *data* there is."""
         lines = [f"✗ {error.headline}"]
         if error.hint:
             lines.append(f"hint: {error.hint}")
         if error.detail:
             lines.append(error.detail)
         self.progress("\n".join(lines))
-        if self.as_json and not self._has_told:
-            self.result("", {**(data or {}), "error": _told(error)})
+        if self.as_json:
+            told = {"message": error.headline, "hint": error.hint}
+            if error.detail:
+                told["detail"] = error.detail
+            self.result("", {**(data or {}), "error": told})
             self.flush()
-
-    def interrupted(self) -> None:
-        """Say so, in the form that was asked for."""
-        self.progress("interrupted")
-        if self.as_json and not self._has_told:
-            self.result("", {"error": {"kind": "Interrupted", "message": "interrupted", "hint": ""}})
 
     def flush(self) -> None:
         """Hand everything to the reader, so that a reader that has gone is noticed here."""
@@ -82,18 +72,6 @@ class Console:
         if not self._is_plain and stream.isatty():
             text = "\n".join(_coloured(line) for line in text.split("\n"))
         print(text, file=stream)
-
-
-def _told(error: FlashError) -> dict[str, object]:
-    """What, where and what to do, with whatever of it a program may want to read."""
-    told: dict[str, object] = {"kind": type(error).__name__, "message": error.headline, "hint": error.hint}
-    for name in ("path", "line", "detail", *_FACTS):
-        value = getattr(error, name, None)
-        if value not in (None, "", ()):
-            told[name] = value
-    if "found" in told:
-        told["found"] = [dict(zip(("path", "line", "kind"), one, strict=True)) for one in error.found]  # type: ignore[attr-defined]
-    return told
 
 
 def _coloured(line: str) -> str:

@@ -47,9 +47,6 @@ def _configure(parser: argparse.ArgumentParser) -> None:
     add_project_options(parser, builds=True)
     parser.add_argument("--allow-delete", action="store_true", help="let endpoints go that the project no longer has")
     parser.add_argument(
-        "--allow-breaking", action="store_true", help="let changes through that break callers of what is live"
-    )
-    parser.add_argument(
         "--plan", type=Path, metavar="FILE", help="do what flash plan --out FILE said, and refuse anything else"
     )
     parser.add_argument(
@@ -154,7 +151,6 @@ def pytest_arguments(root: Path, environment: str, report: Path, options: argpar
         *(f"--flash-report={wanted.absolute()}" for wanted in options.report),
         *(f"{name}={value}" for name, value in given.items() if value),
         *(["--flash-allow-delete"] if options.allow_delete else []),
-        *(["--flash-allow-breaking"] if options.allow_breaking else []),
     ]
 
 
@@ -225,7 +221,6 @@ def _ungated(
     from flash.cli import render
     from flash.deploy.summary import deployed_block
     from flash.preview.checkout import read_checkout
-    from flash.preview.compatibility import compatibility, demand_compatibility, read_waivers
     from flash.preview.surroundings import demand
     from flash.project import program
 
@@ -234,20 +229,7 @@ def _ungated(
     checkout = read_checkout(project.root, environment=variables)
     # what is not about tests holds without them too
     demand(project, environment, variables=variables, now=datetime.now(timezone.utc), checkout=checkout)
-    waivers = read_waivers(project)
     artifact = pipeline.build(project, report=console.progress)
-    compared = compatibility(
-        artifact.manifest,
-        lambda: pipeline.look(project, environment, target),
-        digest=artifact.sha256,
-        environment=environment,
-        waivers=waivers,
-        today=datetime.now(timezone.utc).date(),
-        is_allowed=options.allow_breaking,
-    )
-    demand_compatibility(compared)
-    for note in compared.notes():
-        console.progress(f"! {note}")
     promotion = pipeline.promote(
         project,
         artifact,
@@ -311,7 +293,7 @@ def _write_reports(
 
 
 def _reject_what_a_preview_ignores(options: argparse.Namespace) -> None:
-    for name in ("env", "target", "allow_delete", "allow_breaking", "plan", "report", "receipt"):
+    for name in ("env", "target", "allow_delete", "plan", "report", "receipt"):
         if getattr(options, name):
             raise UsageError(
                 f"flash deploy: --{name.replace('_', '-')} has no meaning with --preview",

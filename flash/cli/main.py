@@ -6,7 +6,6 @@ traceback is shown.
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -41,9 +40,6 @@ VERBS: Final = {
     "init": Verb("flash.cli.init:INIT", "make a project that passes its tests at once"),
     "build": Verb("flash.cli.build:BUILD", "package the project into .flash/artifact.tar.gz"),
     "inspect": Verb("flash.cli.inspect:INSPECT", "show what is in an artifact, and how large it is"),
-    "client": Verb("flash.cli.client:CLIENT", "write a typed Python client of the app"),
-    "contract show": Verb("flash.cli.contract:SHOW", "show what the endpoints take and give"),
-    "contract diff": Verb("flash.cli.contract:DIFF", "show what a change breaks for callers"),
     "preview": Verb("flash.cli.preview:PREVIEW", "serve every endpoint on this machine until Ctrl+C"),
     "plan": Verb("flash.cli.plan:PLAN", "show what a deployment would change, and what that would cost"),
     "deploy": Verb("flash.cli.deploy:DEPLOY", "build, test and deploy; with --preview, serve it here instead"),
@@ -67,16 +63,6 @@ VERBS: Final = {
     "platform stop": Verb("flash.cli.platform:STOP", "stop the local platform"),
     "sweep": Verb("flash.cli.sweep:SWEEP", "remove what killed runs left behind"),
 }
-
-
-_HINTS: Final = {
-    errno.EACCES: "let this user read and write there",
-    errno.EDQUOT: "make room there; flash sweep trims what builds have kept",
-    errno.ENOSPC: "make room there; flash sweep trims what builds have kept",
-    errno.EPERM: "let this user read and write there",
-    errno.EROFS: "name a folder that can be written: the project's, and FLASH_HOME",
-}
-"""What mends what the operating system says."""
 
 
 def main(argv: Sequence[str] | None = None, services: Services | None = None) -> int:
@@ -105,13 +91,13 @@ def _reported(arguments: list[str], console: Console, services: Services | None)
         console.failure(error)
         return status_of(error)
     except KeyboardInterrupt:
-        console.interrupted()
+        console.progress("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
         raise
     except OSError as error:
         where = None if error.filename is None else str(error.filename)
-        console.failure(FlashError(error.strerror or str(error), path=where, hint=_HINTS.get(error.errno or 0, "")))
+        console.failure(FlashError(error.strerror or str(error), path=where))
         return FAILED
     return status
 

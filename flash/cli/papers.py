@@ -160,7 +160,6 @@ def as_built(project: Project) -> Told:
             "bundle": sorted(own.bundle),
             "dependencyGroup": own.dependency_group,
             "exclude": sorted(own.exclude),
-            "oneSet": own.one_set,
             "provided": sorted(own.provided),
             "python": own.python,
             "sizeLimitMib": own.size_limit_mib,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flash.cli.command import (
     Command,
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PROMOTE", "add_release_options", "find_release", "smoke_arguments"]
 
+_PYTEST_NO_TESTS: Final = 5
+_SMOKE_MARKS: Final = "flash_smoke or flash_deployed_only"
+
 
 def _configure(parser: argparse.ArgumentParser) -> None:
     add_release_options(parser, is_required=True)
@@ -58,9 +61,6 @@ def add_release_options(parser: argparse.ArgumentParser, *, is_required: bool) -
     what.add_argument("--from", dest="source", metavar="ENV", help="promote what is live and verified in ENV")
     parser.add_argument(
         "--artifact", type=Path, metavar="FILE", help="the artifact, where the platform does not have it"
-    )
-    parser.add_argument(
-        "--allow-breaking", action="store_true", help="let changes through that break callers of what is live"
     )
 
 
@@ -94,7 +94,6 @@ def find_release(
         receipt=options.receipt,
         source=source,
         artifact=options.artifact,
-        allow_breaking=options.allow_breaking,
         wanted=wanted,
         report=context.console.progress,
     )
@@ -160,8 +159,6 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
     Raises:
         DeployError: One failed, or they could not be run.
     """
-    from flash.preview.attached import NO_TESTS
-
     with tempfile.TemporaryDirectory(prefix="flash-promote-") as folder:
         attachment = Path(folder, "deployment.json")
         promotion.attachment.write(attachment)
@@ -176,7 +173,7 @@ def _smoke(project: Project, promotion: Promotion, context: Context) -> str:
         raise KeyboardInterrupt
     if ended.status == DONE:
         return "passed"
-    if ended.status == NO_TESTS:
+    if ended.status == _PYTEST_NO_TESTS:
         return "no tests"
     raise DeployError(
         f"the smoke tests failed: pytest ended with status {ended.status}",
@@ -195,9 +192,10 @@ def _withheld(project: Project, environment: str) -> list[str]:
 
 def smoke_arguments(root: Path, attachment: Path) -> list[str]:
     """What Python is called with to run the smoke tests of the project in *root*."""
-    from flash.preview.attached import attached_arguments
-
-    return ["-m", "pytest", str(root), f"--flash-root={root}", *attached_arguments(attachment)]
+    return [
+        *("-m", "pytest", str(root), "-m", _SMOKE_MARKS),
+        *(f"--flash-root={root}", f"--flash-attach={attachment}", "-o", "addopts="),
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -238,11 +236,10 @@ def _roll_back(promotion: Promotion, found: Found, error: DeployError, context: 
 
 def _tell(promotion: Promotion, found: Found, smoke: str, context: Context) -> int:
     from flash.deploy.summary import deployed_block
-    from flash.preview.attached import SMOKE_MARKS
     from flash.project import program
 
     if smoke != "passed":
-        why = "--no-smoke" if smoke == "not run" else f"no test here is marked {SMOKE_MARKS}"
+        why = "--no-smoke" if smoke == "not run" else "no test here is marked flash_smoke or flash_deployed_only"
         context.console.progress(f"! what is live was not smoke-tested: {why}")
     text = deployed_block(promotion.deployment, is_local=promotion.is_local, program=program())
     data = _data(promotion, found, outcome="deployed", smoke=smoke, with_endpoints=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from flash.deploy.summary import deployed_block
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -78,8 +80,7 @@ def size_text(size_bytes: int) -> str:
 def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
     """What ``flash build`` made."""
     manifest = artifact.manifest
-    distributions = _distributions(artifact)
-    rows = [(name, f"{version}  only {', '.join(only)}" if only else version) for name, version, only in distributions]
+    distributions = _distributions(artifact.files)
     lines = [
         "✓ Build Complete",
         "",
@@ -93,7 +94,7 @@ def build_text(artifact: Artifact, *, size_limit_mib: int) -> str:
         *table((name, kind(resource), serves(resource)) for name, resource in manifest.resources.items()),
     ]
     if distributions:
-        lines += ["", f"Distributions ({len(distributions)}):", *table(rows)]
+        lines += ["", f"Distributions ({len(distributions)}):", *table(distributions.items())]
     if manifest.excluded:
         lines += ["", "Left out:", *table(sorted(manifest.excluded.items()))]
     return "\n".join(lines)
@@ -114,8 +115,7 @@ def build_data(artifact: Artifact, *, app: str) -> dict[str, object]:
             for name, resource in manifest.resources.items()
         ],
         "distributions": [
-            {"name": name, "version": version, **({"only": list(only)} if only else {})}
-            for name, version, only in _distributions(artifact)
+            {"name": name, "version": version} for name, version in _distributions(artifact.files).items()
         ],
         "excluded": dict(manifest.excluded),
     }
@@ -136,17 +136,15 @@ def serves(resource: Resource) -> str:
     )
 
 
-def _distributions(artifact: Artifact) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Names and versions of the distributions, from the folders of their metadata, and whose alone they are."""
-    found: list[tuple[str, str, tuple[str, ...]]] = []
-    for path in artifact.files:
-        folder, is_metadata, rest = path.partition(".dist-info/METADATA")
-        place, slash, info = folder.rpartition("/")
-        only = artifact.manifest.having(f"{place}{slash}") if is_metadata else ()
-        if is_metadata and not rest and (only or not place):
-            name, _, version = info.partition("-")
-            found.append((name.replace("_", "-").lower(), version, only))
-    return sorted(found)
+def _distributions(files: Iterable[str]) -> dict[str, str]:
+    """Names and versions of the distributions that lie at the top, from the folders of their metadata."""
+    found: dict[str, str] = {}
+    for path in files:
+        folder, _, file = path.partition("/")
+        if file == "METADATA" and folder.endswith(".dist-info"):
+            name, _, version = folder.removesuffix(".dist-info").partition("-")
+            found[name.replace("_", "-").lower()] = version
+    return dict(sorted(found.items()))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -254,18 +252,17 @@ def counted(count: int, noun: str) -> str:
 
 def preview_text(attachment: Attachment) -> str:
     """Where a preview serves, and how to call it."""
-    from flash.deploy.summary import deployed_block
-
     _, _, endpoints = deployed_block(attachment, is_local=False).partition("\n\n")
     return "\n".join(
         [
-            "✓ Preview is running\n",
+            "✓ Preview is running",
+            "",
             "  It has a key of its own. In the shell where you try it:",
             f"    {exports({'RUNPOD_API_KEY': attachment.address.api_key})}",
             "",
             endpoints,
             "",
-            f"OpenAPI document, with that key: {attachment.openapi_url}\n\nPress Ctrl+C to stop.",
+            "Press Ctrl+C to stop.",
         ]
     )
 
@@ -279,7 +276,6 @@ def preview_data(attachment: Attachment) -> dict[str, object]:
         "outcome": "serving",
         "url": attachment.address.api_url,
         "api_key": attachment.address.api_key,
-        "openapi": attachment.openapi_url,
         "endpoints": [endpoint_data(endpoint) for endpoint in attachment.endpoints],
     }
 

@@ -77,7 +77,6 @@ def contents_data(contents: Contents) -> dict[str, object]:
                 "functions": [function.name for function in one.functions],
                 "routes": list(manifest.routes.get(name, {})),
                 "provided": list(one.provided),
-                **({"packages": one.packages} if one.packages else {}),
                 "variables": sorted(one.env),
                 "secrets": dict(one.secrets or {}),
                 "fingerprint": one.fingerprint,
@@ -87,10 +86,7 @@ def contents_data(contents: Contents) -> dict[str, object]:
         "project": [_data(part) for part in contents.project],
         "generated": _data(contents.generated),
         "runtime": _data(contents.runtime),
-        "distributions": [
-            {**_data(part), "version": part.version, **({"only": list(part.only)} if part.only else {})}
-            for part in contents.distributions
-        ],
+        "distributions": [{**_data(part), "version": part.version} for part in contents.distributions],
         "excluded": dict(manifest.excluded),
     }
 
@@ -234,7 +230,6 @@ def _details(manifest: Manifest, name: str, resource: Resource) -> dict[str, str
         "image": resource.image_name,
         "functions": ", ".join(serves),
         "provided": ", ".join(resource.provided),
-        "packages": resource.packages or "",
         "variables": ", ".join(sorted(resource.env)),
         "secrets": ", ".join(sorted(resource.secrets or {})),
         "fingerprint": resource.fingerprint[:12],
@@ -307,8 +302,7 @@ def _branches(sizes: Mapping[str, int]) -> list[tuple[str, str, str]]:
 
 
 def _label(part: Part) -> str:
-    only = f" (only {', '.join(map(printable, part.only))})" if part.only else ""
-    return f"{printable(part.name)} {printable(part.version)}".rstrip() + only
+    return f"{printable(part.name)} {printable(part.version)}".rstrip()
 
 
 def _hardware(resource: Resource) -> str:

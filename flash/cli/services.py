@@ -69,7 +69,6 @@ class Services(Protocol):
         receipt: Path | None,
         source: tuple[str, TargetName] | None,
         artifact: Path | None,
-        allow_breaking: bool,
         wanted: Wanted,
         report: Callable[[str], None],
     ) -> Found:
@@ -255,7 +254,6 @@ class RealServices:
         receipt: Path | None,
         source: tuple[str, TargetName] | None,
         artifact: Path | None,
-        allow_breaking: bool,
         wanted: Wanted,
         report: Callable[[str], None],
     ) -> Found:
@@ -278,7 +276,6 @@ class RealServices:
             receipt=receipt,
             source=None if source is None else where(*source),
             artifact=artifact,
-            allow_breaking=allow_breaking,
             asked=receipts.asked_of(project, environment, variables=variables, now=datetime.now(timezone.utc)),
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -306,7 +306,7 @@ class _Attempt:
 
     def deployment(self, build: Build, serving: Mapping[str, str]) -> Deployment:
         site, before = self.site, None if self.live is None else self.live.manifest
-        state = replace(build.entry, state="activated")
+        state = build.entry.model_copy(update={"state": "activated"})
         urls = {one.name: one.url for one in deployed_endpoints(build.manifest, serving, site.control.address)}
         return Deployment(
             app=site.app,
@@ -323,7 +323,7 @@ class _Attempt:
             removed={step.name: step.id for step in self.plan.steps if isinstance(step, DeleteEndpoint)},
             is_new_environment=self.live is None,
             run=site.run,
-            manifest=replace(
-                build.manifest, digest=self.release.digest or None, deployment=state, resources_endpoints=urls
+            manifest=build.manifest.model_copy(
+                update={"digest": self.release.digest or None, "deployment": state, "resources_endpoints": urls}
             ),
         )

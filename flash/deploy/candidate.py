@@ -9,7 +9,6 @@ lease too: whoever finds one that is not abandoned stays away. It is advisory: n
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from flash.deploy.claim import (
@@ -93,7 +92,7 @@ class CandidateRollout:
         # what could not be put back is told before anything is made
         before = [look(step.name, build.known[step.name], site) for step in build.plan.staged if step.id]
         manifest = with_volume_ids(build.manifest, site.control, site.report)
-        entry = replace(build.entry, action="candidate", environment=name, removed=[])
+        entry = build.entry.model_copy(update={"action": "candidate", "environment": name, "removed": []})
         site.journal.intended(hold.run, "build", build.release.digest)
         build_id = site.control.finalize(site.app_id, build.object_key, sent_manifest(build.release, entry))
         site.journal.made(hold.run, "build", build.release.digest, build_id)

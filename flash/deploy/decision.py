@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
 __all__ = ["Condition", "Outcome", "Verdict"]
 
@@ -56,15 +56,12 @@ class Verdict:
         notes: Skips, expected failures, reruns and the like, a line each: they pass, and are listed.
         environment: Where the artifact would go.
         digest: Of the artifact that would go there; empty where none was built.
-        changes: What has changed for those who rely on what is live, as
-            :meth:`flash.deploy.compatibility.JudgedChange.as_json` has it.
     """
 
     conditions: tuple[Condition, ...]
     notes: tuple[str, ...] = ()
     environment: str = ""
     digest: str = ""
-    changes: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -96,14 +93,13 @@ class Verdict:
         """The document for programs.
 
         Shape: ``{"outcome": "pass" | "refused" | "inconclusive", "environment", "digest": str | null,
-        "conditions": [Condition.as_json()], "changes": [JudgedChange.as_json()], "notes": [str]}``
+        "conditions": [Condition.as_json()], "notes": [str]}``
         """
         return {
             "outcome": self.outcome,
             "environment": self.environment,
             "digest": self.digest or None,
             "conditions": [condition.as_json() for condition in self.conditions],
-            "changes": [dict(change) for change in self.changes],
             "notes": list(self.notes),
         }
 
@@ -118,9 +114,6 @@ class Verdict:
             f"| {one.code} | {_text(one.title)} | {_MARKS[one.outcome]} | {_text(one.evidence)} |"
             for one in self.conditions
         ]
-        if self.changes:
-            lines += ["", "| Rule | What has changed for callers | Called by | Outcome |", "| --- | --- | --- | --- |"]
-            lines += _rows(self.changes)
         if self.in_the_way:
             lines += ["", "What would change it:", ""]
             lines += [f"- {condition.code}: {_text(condition.remedy)}" for condition in self.in_the_way]
@@ -135,7 +128,6 @@ class Verdict:
         return (
             ("flash.gate", self.outcome),
             *((condition.code, _property(condition)) for condition in self.conditions),
-            *(("flash.gate.change", line) for line in _capped([_change(one) for one in self.changes])),
             *(("flash.gate.note", note) for note in _capped(self.notes)),
         )
 
@@ -153,23 +145,10 @@ def _property(condition: Condition) -> str:
     return f"{condition.outcome}: {condition.evidence}{hint}"
 
 
-def _capped(lines: Sequence[str]) -> Iterable[str]:
-    yield from lines[:_MOST_NOTES]
-    if len(lines) > _MOST_NOTES:
-        yield f"and {len(lines) - _MOST_NOTES} more"
-
-
-def _change(change: Mapping[str, Any]) -> str:
-    callers = f"; called by {', '.join(change['callers'])}" if change["callers"] else ""
-    return f"{change['outcome']}: {change['text']}{callers}"
-
-
-def _rows(changes: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    for one in changes[:_MOST_NOTES]:
-        said, callers = one["text"].removeprefix(f"{one['rule']} "), ", ".join(one["callers"])
-        yield f"| {one['rule']} | {_text(said)} | {_text(callers)} | {_text(one['outcome'])} |"
-    if len(changes) > _MOST_NOTES:
-        yield f"| | and {len(changes) - _MOST_NOTES} more | | |"
+def _capped(notes: tuple[str, ...]) -> Iterable[str]:
+    yield from notes[:_MOST_NOTES]
+    if len(notes) > _MOST_NOTES:
+        yield f"and {len(notes) - _MOST_NOTES} more"
 
 
 _ESCAPED: Final = str.maketrans(

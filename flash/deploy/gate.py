@@ -6,10 +6,9 @@ Every condition is judged on its own and all are told, so that one run shows eve
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from flash.deploy.compatibility import Compatibility, judge_compatibility
 from flash.deploy.decision import Condition, Outcome, Verdict
 from flash.deploy.surroundings import BY_RECEIPT, Surroundings, judge_surroundings, untold
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 __all__ = [
-    "Compatibility",
     "Condition",
     "ContractOutcome",
     "GateFacts",
@@ -27,7 +25,6 @@ __all__ = [
     "before_building",
     "before_promotion",
     "evaluate",
-    "with_compatibility",
 ]
 
 ContractOutcome = Literal["passed", "failed", "error", "skipped", "not-run", "not-applicable"]
@@ -66,7 +63,6 @@ class GateFacts:
         marked: Of each required marker, the outcome of each test that has it and is to run before the promotion; empty
             where there was none.
         surroundings: What is known without the tests.
-        compatibility: What is live against what would take its place.
     """
 
     collected: int
@@ -93,37 +89,27 @@ class GateFacts:
     accepts_host_wheels: bool = False
     marked: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     surroundings: Surroundings = field(default_factory=Surroundings)
-    compatibility: Compatibility = field(default_factory=Compatibility)
 
 
 def evaluate(facts: GateFacts) -> Verdict:
     """Judge a run."""
-    verdict = Verdict(
+    return Verdict(
         conditions=(*(judge(facts) for judge in _JUDGES), *judge_surroundings(facts.surroundings)),
         notes=_notes(facts),
         environment=facts.surroundings.environment,
         digest=facts.digest_built,
-    )
-    return with_compatibility(verdict, facts.compatibility)
-
-
-def with_compatibility(verdict: Verdict, compatibility: Compatibility) -> Verdict:
-    """*verdict*, and what is said of those who rely on what is live."""
-    return replace(
-        verdict,
-        conditions=(*verdict.conditions, judge_compatibility(compatibility)),
-        notes=(*verdict.notes, *compatibility.notes()),
-        changes=tuple(one.as_json() for one in compatibility.changes),
     )
 
 
 def before_building(surroundings: Surroundings) -> Verdict:
     """Judge what is known before anything was built or run; the other conditions are *not-judged*."""
     facts = GateFacts(collected=0, passed=0, surroundings=surroundings)
-    judged = (*(judge(facts) for judge in _JUDGES), judge_compatibility(facts.compatibility))
-    unseen = [Condition(one.code, one.title, "not-judged", "nothing was built or run") for one in judged]
+    titles = [(condition.code, condition.title) for condition in (judge(facts) for judge in _JUDGES)]
     return Verdict(
-        conditions=(*unseen[:-1], *judge_surroundings(surroundings), unseen[-1]),
+        conditions=(
+            *(Condition(code, title, "not-judged", "nothing was built or run") for code, title in titles),
+            *judge_surroundings(surroundings),
+        ),
         environment=surroundings.environment,
     )
 
@@ -136,8 +122,6 @@ def before_promotion(
     accepts_host_wheels: bool,
 ) -> Verdict:
     """Judge what depends on where an artifact goes that was tested before; the run that tested it has judged the rest.
-
-    What it would take the place of there is judged once it is found: :func:`with_compatibility`.
 
     Args:
         surroundings: Of the environment that it goes to, and of the checkout that was tested.

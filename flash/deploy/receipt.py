@@ -211,5 +211,5 @@ def manifest_digest(manifest: Manifest) -> str:
     Neither what a deployment adds to it counts, nor what is as it is by default: a later Flash may know more settings.
     """
     packed = manifest.packed()
-    data = packed.as_json(without_defaults=True)
+    data = packed.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_defaults=True)
     return hashlib.sha256(canonical(data)).hexdigest()

@@ -47,9 +47,7 @@ class Roll:
         site, build = self.site, self.build
         self.has_begun = True
         _activate(site, build.id)
-        # a caller that is new finds whom it calls
-        steps = sorted(build.plan.staged, key=lambda step: step.name in self.before)
-        watched = [self._bring(step.name) for step in steps]
+        watched = [self._bring(step.name) for step in build.plan.staged]
         await_ready(watched, site)
         ids = {**build.kept, **{one.name: one.id for one in watched}}
         self._check_taken()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from flash.deploy.deployment import deployed_endpoints
@@ -123,7 +123,9 @@ class Build:
     def manifest_json(self, site: Site, state: EntryState, ids: Mapping[str, str]) -> dict[str, Any]:
         """The manifest for the platform: with digest, ledger entry, and the URLs of the endpoints with those ids."""
         urls = {one.name: one.url for one in deployed_endpoints(self.manifest, ids, site.control.address)}
-        return sent_manifest(self.release, replace(self.entry, state=state), urls={**self._foreign(), **urls})
+        return sent_manifest(
+            self.release, self.entry.model_copy(update={"state": state}), urls={**self._foreign(), **urls}
+        )
 
     def _foreign(self) -> dict[str, str]:
         return dict(self.manifest.resources_endpoints or {})
@@ -131,9 +133,10 @@ class Build:
 
 def sent_manifest(release: Release, entry: DeploymentEntry, *, urls: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What Finalize and updateFlashBuildManifest send of a release."""
-    known = dict(urls) if urls else release.manifest.resources_endpoints
-    manifest = replace(release.manifest, digest=release.digest or None, deployment=entry, resources_endpoints=known)
-    return manifest.as_json()
+    update: dict[str, Any] = {"digest": release.digest or None, "deployment": entry}
+    if urls:
+        update["resources_endpoints"] = dict(urls)
+    return release.manifest.model_copy(update=update).as_json()
 
 
 def advanced(manifest: Manifest, state: EntryState) -> Manifest | None:
@@ -142,7 +145,7 @@ def advanced(manifest: Manifest, state: EntryState) -> Manifest | None:
     entry = manifest.deployment
     if entry is None or order.index(entry.state) >= order.index(state):
         return None
-    return replace(manifest, deployment=replace(entry, state=state))
+    return manifest.model_copy(update={"deployment": entry.model_copy(update={"state": state})})
 
 
 TryBuild = Callable[[Site, Build, Mapping[str, str]], None]

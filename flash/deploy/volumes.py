@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flash.errors import DeployError
@@ -31,7 +30,7 @@ def with_volume_ids(manifest: Manifest, control: ControlPlane, report: Callable[
         return manifest
     known = list(control.workers.volumes())
     resources = {name: _resolved(one, known, control, report) for name, one in manifest.resources.items()}
-    return replace(manifest, resources=resources)
+    return manifest.model_copy(update={"resources": resources})
 
 
 def _resolved(
@@ -39,7 +38,7 @@ def _resolved(
 ) -> Resource:
     given = resource.network_volumes
     volumes = [volume if volume.get("id") else _found(volume, known, control, report) for volume in given]
-    return replace(resource, network_volumes=volumes)
+    return resource.model_copy(update={"network_volumes": volumes})
 
 
 def _found(

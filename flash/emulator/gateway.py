@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from flash.emulator import documents, jobs, proxy, volumes
+from flash.emulator import jobs, proxy, volumes
 from flash.emulator.wire import error, grant_of, platform_of, read_json, refusal
 from flash.errors import FlashError
 
@@ -46,7 +46,6 @@ def application(platform: Platform) -> ASGIApp:
         *jobs.ROUTES,
         *proxy.ROUTES,
         *volumes.ROUTES,
-        *documents.ROUTES,
     ]
     app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
     app.state.platform = platform
@@ -161,7 +160,4 @@ async def _owner(_request: Request) -> Response:
 
 async def _not_found(request: Request, problem: Exception) -> Response:
     status = getattr(problem, "status_code", 404)
-    answer = error(status, f"{request.method} {request.url.path} is nothing that this platform serves")
-    # RFC 9110 §15.5.6: what has other methods names them
-    answer.headers.update(getattr(problem, "headers", None) or {})
-    return answer
+    return error(status, f"{request.method} {request.url.path} is nothing that this platform serves")

@@ -300,8 +300,8 @@ def _route(path: str, handler: Callable[[Request], Awaitable[Response]], *method
 ROUTES: Final = [
     _route("run", _run, "POST", counts_as="run"),
     _route("runsync", _runsync, "POST", counts_as="runsync"),
-    _route("status/{job_id}", _status, "GET", counts_as="status"),
-    _route("stream/{job_id}", _stream, "GET", counts_as="stream"),
+    _route("status/{job_id}", _status, "GET", "POST", counts_as="status"),
+    _route("stream/{job_id}", _stream, "GET", "POST", counts_as="stream"),
     _route("cancel/{job_id}", _cancel, "POST", counts_as="cancel"),
     _route("retry/{job_id}", _retry, "POST"),
     _route("purge-queue", _purge, "POST", counts_as="purge-queue"),

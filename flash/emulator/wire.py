@@ -63,7 +63,7 @@ async def read_json(request: Request, limit_bytes: int) -> Any:
         raise PlatformError(f"the body is larger than {limit_bytes} bytes", operation=where, status=413)
     try:
         return json.loads(bytes(body), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise PlatformError(f"the body is not JSON: {problem}", operation=where, status=400) from problem
 
 

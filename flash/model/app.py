@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from flash.errors import DeclarationError
 
 if TYPE_CHECKING:
-    from flash.model.calls import CallEdge
     from flash.model.endpoint import EndpointSpec
 
 __all__ = ["App", "DeclaredEndpoint", "Function", "Location"]
@@ -42,7 +41,6 @@ class Function:
         http_path: The route's path, path parameters in braces.
         calls: Names of functions in this project that its body calls, sorted.
         clients: ``id`` and ``image``, sorted: as what it knows endpoints that it calls and this project does not build.
-        edges: The calls of other endpoints, its own and those of what it uses, by their place.
     """
 
     name: str
@@ -56,7 +54,6 @@ class Function:
     http_path: str | None = None
     calls: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
-    edges: tuple[CallEdge, ...] = ()
 
     @property
     def route(self) -> str | None:

@@ -8,17 +8,17 @@ know are kept.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import to_json
 
 from flash.errors import ManifestError
-from flash.model.calls import CallEdge
-from flash.model.wire import Wire, indented
 
 __all__ = [
     "MANIFEST_NAME",
-    "SETS_FOLDER",
     "Action",
     "Artifact",
     "CallSchema",
@@ -32,16 +32,22 @@ __all__ = [
 
 MANIFEST_NAME: Final = "flash_manifest.json"
 
-SETS_FOLDER: Final = "_flash/sets/"
-"""Where an artifact has sets of distributions of endpoints' own, each in a folder named for its content."""
-
 Action = Literal["deploy", "promote", "rollback", "candidate"]
 EntryState = Literal["staged", "activated", "verified", "rolled-back"]
 GateWord = Literal["passed", "receipt", "ungated"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallSchema(Wire):
+class _Wire(BaseModel):
+    # platforms, other tools and people write numbers for text, and null for what is not set
+    model_config = ConfigDict(populate_by_name=True, extra="allow", coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: object) -> object:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class CallSchema(_Wire):
     """What a function or method accepts and returns.
 
     Attributes:
@@ -55,14 +61,13 @@ class CallSchema(Wire):
 
     input: dict[str, Any] | None = None
     output: dict[str, Any] | None = None
-    untyped: list[str] = field(default_factory=list)
+    untyped: list[str] = Field(default_factory=list)
     example: Any = None
     parameter: str | None = None
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionEntry(Wire):
+class FunctionEntry(_Wire):
     """A function, class or route of a resource."""
 
     name: str
@@ -70,55 +75,37 @@ class FunctionEntry(Wire):
     is_async: bool = False
     is_class: bool = False
     is_generator: bool = False
-    class_methods: list[str] = field(default_factory=list)
+    class_methods: list[str] = Field(default_factory=list)
     http_method: str | None = None
     http_path: str | None = None
-    contract: dict[str, CallSchema] = field(default_factory=dict)
+    contract: dict[str, CallSchema] = Field(default_factory=dict)
     """By method name for a class; ``{"": schema}`` for a function or route. Empty until the artifact is described."""
-    calls: list[CallEdge] = field(default_factory=list)
-    """What it calls of other endpoints, as its source and that of what it uses say."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resource(Wire):
+class Resource(_Wire):
     """One endpoint configuration."""
-
-    spelling: ClassVar[dict[str, str]] = {
-        "image_name": "imageName",
-        "gpu_ids": "gpuIds",
-        "gpu_count": "gpuCount",
-        "instance_ids": "instanceIds",
-        "workers_min": "workersMin",
-        "workers_max": "workersMax",
-        "idle_timeout_s": "idleTimeout",
-        "execution_timeout_ms": "executionTimeoutMs",
-        "scaler_type": "scalerType",
-        "scaler_value": "scalerValue",
-        "min_cuda_version": "minCudaVersion",
-        "network_volumes": "networkVolumes",
-    }
 
     resource_type: str = "Endpoint"
     is_load_balanced: bool = False
-    functions: list[FunctionEntry] = field(default_factory=list)
-    image_name: str = ""
-    gpu_ids: str | None = None
-    gpu_count: int = 1
-    instance_ids: list[str] | None = None
-    workers_min: int = 0
-    workers_max: int = 1
-    idle_timeout_s: int = 60
-    execution_timeout_ms: int = 0
-    scaler_type: str = "QUEUE_DELAY"
-    scaler_value: int = 4
+    functions: list[FunctionEntry] = Field(default_factory=list)
+    image_name: str = Field(default="", alias="imageName")
+    gpu_ids: str | None = Field(default=None, alias="gpuIds")
+    gpu_count: int = Field(default=1, alias="gpuCount")
+    instance_ids: list[str] | None = Field(default=None, alias="instanceIds")
+    workers_min: int = Field(default=0, alias="workersMin")
+    workers_max: int = Field(default=1, alias="workersMax")
+    idle_timeout_s: int = Field(default=60, alias="idleTimeout")
+    execution_timeout_ms: int = Field(default=0, alias="executionTimeoutMs")
+    scaler_type: str = Field(default="QUEUE_DELAY", alias="scalerType")
+    scaler_value: int = Field(default=4, alias="scalerValue")
     flashboot: bool = True
     locations: str | None = None
-    min_cuda_version: str | None = None
+    min_cuda_version: str | None = Field(default=None, alias="minCudaVersion")
     max_concurrency: int = 1
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict)
     secrets: dict[str, str] | None = None
     """By variable, the name of the secret that it gets at deployment: a reference, never the value. None for none."""
-    network_volumes: list[dict[str, Any]] = field(default_factory=list)
+    network_volumes: list[dict[str, Any]] = Field(default_factory=list, alias="networkVolumes")
     template: dict[str, Any] | None = None
     handler_file: str | None = None
     makes_remote_calls: bool = True
@@ -126,24 +113,28 @@ class Resource(Wire):
     """Whether it calls endpoints by their ids, also those of other environments."""
     client_mode: bool = False
     target_python_version: str | None = None
-    provided: list[str] = field(default_factory=list)
+    provided: list[str] = Field(default_factory=list)
     """Distributions that the endpoint declares or imports, and that its image ships: left out of the artifact."""
-    packages: str | None = None
-    """The folder of the artifact with distributions of its own, which come before those at the top; None for none."""
     fingerprint: str = ""
     """sha256 over what its workers may run or read; empty where that is not known."""
 
+    @field_validator("secrets", mode="before")
     @classmethod
-    def prepared(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """A volume as ``runpod-flash`` writes one; source: its manifests, 1.21.0, read 2026-08."""
-        secrets = data.get("secrets")
-        if secrets is not None and not _are_references(secrets):
-            del data["secrets"]
-        if not (data.get("networkVolumes") or data.get("network_volumes")):
-            if isinstance(data.get("networkVolume"), dict):
-                data["networkVolumes"] = [data["networkVolume"]]
-            elif data.get("networkVolumeId"):
-                data["networkVolumes"] = [{"id": data["networkVolumeId"]}]
+    def _references(cls, value: object) -> object:
+        # what others mean by it is no reference of ours
+        is_ours = isinstance(value, dict) and all(isinstance(one, str) for pair in value.items() for one in pair)
+        return value if is_ours else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_volume_is_a_list(cls, data: object) -> object:
+        # as ``runpod-flash`` writes one; source: its manifests, 1.21.0, read 2026-08
+        if not isinstance(data, dict) or data.get("networkVolumes") or data.get("network_volumes"):
+            return data
+        if isinstance(data.get("networkVolume"), dict):
+            return {**data, "networkVolumes": [data["networkVolume"]]}
+        if data.get("networkVolumeId"):
+            return {**data, "networkVolumes": [{"id": data["networkVolumeId"]}]}
         return data
 
     @property
@@ -152,8 +143,7 @@ class Resource(Wire):
         return self.gpu_ids is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentEntry(Wire):
+class DeploymentEntry(_Wire):
     """An entry of the ledger: what a build was made for. Builds are never used twice, so each has one.
 
     Attributes:
@@ -178,11 +168,10 @@ class DeploymentEntry(Wire):
     gate: GateWord | None = None
     receipt: str | None = None
     git: str | None = None
-    removed: list[str] = field(default_factory=list)
+    removed: list[str] = Field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manifest(Wire):
+class Manifest(_Wire):
     """The manifest: a superset of the page's, without ``generated_at``.
 
     Attributes:
@@ -196,33 +185,30 @@ class Manifest(Wire):
     version: str = "1.0"
     python_version: str = "3.12"
     project_name: str = ""
-    generated_at: str = field(default="", metadata={"is_written": False})
-    resources: dict[str, Resource] = field(default_factory=dict)
-    function_registry: dict[str, str] = field(default_factory=dict)
-    routes: dict[str, dict[str, str]] = field(default_factory=dict)
+    generated_at: str = Field(default="", exclude=True)
+    resources: dict[str, Resource] = Field(default_factory=dict)
+    function_registry: dict[str, str] = Field(default_factory=dict)
+    routes: dict[str, dict[str, str]] = Field(default_factory=dict)
     source_fingerprint: str = ""
-    excluded: dict[str, str] = field(default_factory=dict)
+    excluded: dict[str, str] = Field(default_factory=dict)
     resources_endpoints: dict[str, str] | None = None
     digest: str | None = None
     deployment: DeploymentEntry | None = None
 
+    @field_validator("deployment", mode="before")
     @classmethod
-    def prepared(cls, data: dict[str, Any]) -> dict[str, Any]:
-        """An entry that somebody edited, or a later Flash wrote, must not keep the rest from being read."""
-        if "deployment" in data:
-            try:
-                data["deployment"] = DeploymentEntry.of(data["deployment"])
-            except ManifestError:
-                del data["deployment"]
-        return data
-
-    def having(self, folder: str) -> tuple[str, ...]:
-        """The endpoints with distributions of their own in *folder*, sorted; of the artifact's top, none."""
-        return tuple(sorted(name for name, one in self.resources.items() if folder and one.packages == folder))
+    def _readable(cls, value: object) -> object:
+        # an entry that somebody edited, or a later Flash wrote, must not keep the rest from being read
+        if value is None or isinstance(value, DeploymentEntry):
+            return value
+        try:
+            return DeploymentEntry.model_validate(value)
+        except ValidationError:
+            return None
 
     def packed(self) -> Manifest:
         """Without what only a build's manifest has: digest, URLs, and the ledger's entry."""
-        return replace(self, digest=None, resources_endpoints=None, deployment=None)
+        return self.model_copy(update={"digest": None, "resources_endpoints": None, "deployment": None})
 
     @classmethod
     def parse(cls, data: object, *, where: str = MANIFEST_NAME) -> Manifest:
@@ -232,9 +218,11 @@ class Manifest(Wire):
             ManifestError: It is not one; names the first field that is wrong.
         """
         try:
-            return cls.of(data)
-        except ManifestError as error:
-            raise ManifestError(f"{where} is not a manifest: {error.message}") from error
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the document"
+            raise ManifestError(f"{where} is not a manifest: {field}: {first['msg']}") from error
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -249,14 +237,15 @@ class Manifest(Wire):
             raise ManifestError(f"cannot read {path}: {error}") from error
         return cls.parse(data, where=str(path))
 
+    def as_json(self) -> dict[str, Any]:
+        """The manifest as JSON types, wire spelling, without what is unset."""
+        data: dict[str, Any] = self.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return data
+
     def text(self) -> str:
         """The file's content. The same manifest gives the same text."""
-        return indented(self.as_json()) + "\n"
-
-
-def _are_references(value: object) -> bool:
-    # what others mean by it is no reference of ours
-    return isinstance(value, dict) and all(isinstance(one, str) for pair in value.items() for one in pair)
+        # json's own takes ten times as long to indent
+        return to_json(self.as_json(), indent=2).decode("utf-8") + "\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,7 @@
 One rule for queue and load-balanced endpoints: keys of the input are names of parameters, nothing else is accepted. A
 function with exactly one parameter that is annotated with a mapping, a ``TypedDict`` or a model takes the whole input
 as that parameter's value, unless the input's only key is the parameter's name and that value fits. Values are converted
-as pydantic converts JSON: ``"3"`` is an integer, as in a query string; ``"three"`` is not. But truth is no number, and
-a number neither truth nor time.
+as pydantic converts JSON: ``"3"`` is an integer, as in a query string; ``"three"`` is not.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import json
 import types
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticSerializationError, to_jsonable_python
@@ -22,12 +21,8 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from flash.errors import InvalidInput
 from flash.model.encoding import OutputEncoder, output_adapter, to_json
 from flash.model.example import smallest
-from flash.model.json_schema import SchemaGenerator
 from flash.model.manifest import CallSchema
-from flash.model.signature import Parameter, Signature, annotation_key
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+from flash.model.signature import Parameter, SchemaGenerator, Signature, annotation_key
 
 __all__ = ["InputBinder", "OutputEncoder", "call_schema", "to_json"]
 
@@ -167,7 +162,14 @@ class InputBinder:
             text = json.dumps(data)
         except (TypeError, ValueError) as error:
             raise _invalid([{"loc": [], "msg": f"is not JSON: {error}", "type": "json_invalid"}]) from error
-        model = self._model_of(text)
+        try:
+            model = self._model.model_validate_json(text)
+        except ValidationError as error:
+            problems: list[dict[str, object]] = [
+                {"loc": self._written(problem["loc"]), "msg": problem["msg"], "type": problem["type"]}
+                for problem in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+            raise _invalid(problems, hint=self._hint(problems)) from error
         bound = {
             parameter.name: getattr(model, field)
             for field, parameter in self._by_field.items()
@@ -177,27 +179,6 @@ class InputBinder:
             extra = bound.pop(self._extra.name)
             bound.update(extra if isinstance(extra, dict) else {})
         return bound
-
-    def _model_of(self, text: str) -> BaseModel:
-        confused: list[ErrorDetails] = []
-        try:
-            return self._model.model_validate_json(text, strict=True)
-        except ValidationError as error:
-            # beside text that can be converted, pydantic takes what no schema of the type allows
-            confused += (one for one in error.errors(include_url=False) if _is_confused(one))
-        try:
-            model = self._model.model_validate_json(text)
-        except ValidationError as error:
-            raise self._refused(error.errors(include_url=False)) from error
-        if confused:
-            raise self._refused(confused)
-        return model
-
-    def _refused(self, errors: Collection[ErrorDetails]) -> InvalidInput:
-        problems: list[dict[str, object]] = [
-            {"loc": self._written(problem["loc"]), "msg": problem["msg"], "type": problem["type"]} for problem in errors
-        ]
-        return _invalid(problems, hint=self._hint(problems))
 
     def _written(self, loc: tuple[int | str, ...]) -> list[object]:
         """Where the caller wrote it: extra keys stand beside the others."""
@@ -255,12 +236,13 @@ def _named(schema: CallSchema, names: Sequence[str]) -> CallSchema:
         if "required" in data:
             data["required"] = [names[int(number)] for number in data["required"]]
         example = renamed(example) if isinstance(example, dict) else example
-    return replace(
-        schema,
-        input=data,
-        example=example,
-        parameter=None if schema.parameter is None else names[int(schema.parameter)],
-        untyped=[names[int(each)] if each.isdecimal() else each for each in schema.untyped],
+    return schema.model_copy(
+        update={
+            "input": data,
+            "example": example,
+            "parameter": None if schema.parameter is None else names[int(schema.parameter)],
+            "untyped": [names[int(each)] if each.isdecimal() else each for each in schema.untyped],
+        }
     )
 
 
@@ -341,15 +323,6 @@ def _example(binder: InputBinder) -> Any:
             continue
         return candidate
     return None
-
-
-def _is_confused(problem: ErrorDetails) -> bool:
-    """Whether it is truth for a number, or a number for truth or time."""
-    kind, given = problem["type"], problem["input"]
-    if kind in {"float_type", "int_type"}:
-        return isinstance(given, bool)
-    is_number = isinstance(given, (float, int)) and not isinstance(given, bool)
-    return is_number and kind in {"bool_type", "date_type", "datetime_type", "time_delta_type", "time_type"}
 
 
 def _types(schema: Mapping[str, Any], definitions: Mapping[str, Any], depth: int) -> frozenset[str]:

@@ -12,19 +12,21 @@ import sys
 import types
 import typing
 from dataclasses import dataclass
-from typing import Annotated, Any, Final, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, Union, get_args, get_origin
 
 import typing_extensions
-from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, RootModel, TypeAdapter
+from pydantic import BaseModel, PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnotation
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 
 from flash.errors import CallError
-from flash.model.json_schema import SchemaGenerator
 
 if typing.TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-__all__ = ["Parameter", "Signature", "annotation_key", "public_methods"]
+    from pydantic_core import core_schema
+
+__all__ = ["Parameter", "SchemaGenerator", "Signature", "annotation_key", "public_methods"]
 
 # pydantic refuses typing.TypedDict before Python 3.12; typing_extensions' own knows what is required there
 _TYPED_DICT_NEEDS_REPLACING: Final = sys.version_info < (3, 12)
@@ -45,6 +47,67 @@ _PLAIN: Final = (dict, frozenset, list, set, tuple, Union, types.UnionType)
 """Generic types that mean the same whoever writes them."""
 # every function of an app that takes and returns the same needs it worked out once
 _USABLE: Final[dict[tuple[Hashable, str], Any]] = {}
+
+_BOUNDS: Final = frozenset(
+    {"ge", "gt", "le", "lt", "multiple_of", "max_digits", "decimal_places", "min_length", "max_length", "pattern"}
+)
+# what the names of a dict's items may look like, by the type that they are converted to
+_NAMES: Final[dict[str, dict[str, Any]]] = {
+    "int": {"pattern": r"^-?\d{1,15}$"},
+    "float": {"pattern": r"^-?\d{1,15}(\.\d{1,5})?$"},
+    "decimal": {"pattern": r"^-?\d{1,15}(\.\d{1,5})?$"},
+    "bool": {"enum": ["true", "false"]},
+    "complex": {"format": "complex"},
+    "literal": {"format": "literal"},
+}
+
+
+class SchemaGenerator(GenerateJsonSchema):
+    """Pydantic's JSON Schema 2020-12, silent about defaults that JSON cannot carry.
+
+    Where pydantic's own allows more than its validation, this says what is accepted: whatever is valid under the schema
+    of an input is an input. A format that JSON Schema does not know tells readers that they cannot make such values.
+    """
+
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012  pydantic's own spelling
+    _method_names: ClassVar[dict[Any, str]] = {}
+
+    def build_schema_type_to_method(self) -> dict[Any, Callable[[Any], JsonSchemaValue]]:
+        """As pydantic's, which asks for the names of all methods anew for every schema."""
+        if not self._method_names:
+            for kind, method in super().build_schema_type_to_method().items():
+                self._method_names[kind] = method.__name__
+        return {kind: getattr(self, name) for kind, name in self._method_names.items()}
+
+    def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
+        """A number, or text that is one; only a number where it has bounds, which text cannot show."""
+        said = super().decimal_schema(schema)
+        if self.mode != "validation" or "anyOf" not in said:
+            return said
+        number, *texts = said["anyOf"]
+        if not _BOUNDS.isdisjoint(schema):
+            bounded: JsonSchemaValue = number
+            return bounded
+        return {**said, "anyOf": [number, *({"pattern": r"^[+-]?\d+(\.\d+)?$", **text} for text in texts)]}
+
+    def complex_schema(self, schema: core_schema.ComplexSchema) -> JsonSchemaValue:
+        """Text such as ``1+2j``."""
+        return {**super().complex_schema(schema), "format": "complex"}
+
+    def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
+        """``date-time`` has an offset; what must have none is something else."""
+        said = super().datetime_schema(schema)
+        return {**said, "format": "naive-date-time"} if schema.get("tz_constraint") == "naive" else said
+
+    def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
+        """Names are text in JSON, and have to look like what they are converted to."""
+        said = super().dict_schema(schema)
+        keys: Any = schema.get("keys_schema")
+        names = _NAMES.get(keys["type"]) if keys is not None and self.mode == "validation" else None
+        if names is None or (keys["type"] == "literal" and all(isinstance(one, str) for one in keys["expected"])):
+            return said
+        bounded = names if _BOUNDS.isdisjoint(keys) else {"format": f"bounded-{keys['type']}"}
+        return {**said, "propertyNames": {**said.get("propertyNames", {}), **bounded}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +172,7 @@ class Signature:
             if _is_injected(hints.get(parameter.name), parameter.default):
                 injected.append(parameter.name)
                 continue
-            annotation, is_typed = _usable(_listed(hints.get(parameter.name)), "validation")
+            annotation, is_typed = _usable(hints.get(parameter.name), "validation")
             parameters.append(
                 Parameter(
                     name=parameter.name,
@@ -216,12 +279,6 @@ def _item_of(annotation: Any | None) -> Any | None:
     return arguments[0] if get_origin(annotation) in _ITERATES and arguments else None
 
 
-def _listed(annotation: Any | None) -> Any | None:
-    """``list[X]`` for ``Iterable[X]``: pydantic looks at the items of an iterable when the function does, too late."""
-    item = _item_of(annotation)
-    return annotation if item is None else types.GenericAlias(list, item)
-
-
 def _is_injected(annotation: Any | None, default: object) -> bool:
     """Whether FastAPI fills the parameter; told by module names, because FastAPI is not ours to import here."""
     if type(default).__module__ == "fastapi.params" and type(default).__name__ in {"Depends", "Security"}:
@@ -243,8 +300,6 @@ def _is_mapping(annotation: Any) -> bool:
     if typing_extensions.is_typeddict(annotation):
         return True
     kind = origin or annotation
-    if isinstance(kind, type) and issubclass(kind, RootModel):
-        return _is_mapping(kind.model_fields["root"].annotation)
     return isinstance(kind, type) and issubclass(kind, (collections.abc.Mapping, BaseModel))
 
 

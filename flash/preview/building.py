@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+from filelock import FileLock
+
 from flash import project as settings
-from flash.bundle.claims import held
 from flash.bundle.install import Uv
 from flash.bundle.memo import recall
 from flash.bundle.request import BuildRequest
 from flash.errors import TargetPythonMissing
+from flash.preview.backend import PROCESSES, Wanted, choose
 from flash.preview.bases import Bases
 from flash.preview.describer import Describer
 
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from flash.bundle.install import Report
     from flash.model.app import App
     from flash.model.manifest import Artifact
-    from flash.preview.backend import Wanted
     from flash.preview.describing import ContainerDescriber
     from flash.project import Project
 
@@ -71,7 +72,6 @@ def build(
         exclude=project.settings.exclude,
         bundle=project.settings.bundle,
         dependency_group=project.settings.dependency_group,
-        one_set=project.settings.one_set,
         provided=project.settings.provided,
         allowed_secrets=project.settings.allow_secrets,
         size_limit_bytes=project.settings.size_limit_bytes,
@@ -80,7 +80,7 @@ def build(
         for_runpod=for_runpod,
     )
     # two builds would stage into the same folder
-    with held(project.flash_dir / "build.lock"):
+    with FileLock(project.flash_dir / "build.lock"):
         same = recall(request, project.artifact_path, describer=describer.identity, key_of=uv.key, now=time.time())
         if same is not None:
             for line in same.notes:
@@ -99,8 +99,6 @@ def _describer(bases: Bases, python_version: str, wanted: Wanted, report: Report
     try:
         bases.python(python_version)
     except TargetPythonMissing:
-        from flash.preview.backend import PROCESSES, choose
-
         backend = PROCESSES if wanted == "process" else choose("auto", (python_version,))
         if backend.name == "process":
             raise

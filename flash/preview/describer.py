@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
+import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+from flash.bundle.evaluation import end_session, wait_for
 from flash.errors import BuildError, PreviewError
 from flash.model.manifest import CallSchema
 
@@ -97,11 +100,6 @@ class Describer:
         self, command: Sequence[str], staging: Path, scratch: Path, output: Path, declared: Mapping[str, str]
     ) -> int | None:
         """Run it to its end, and end whatever it has started; its exit status, or None where it took too long."""
-        import signal
-        import subprocess
-
-        from flash.bundle.evaluation import end_session, wait_for
-
         # a file, not a pipe: a process that a module leaves behind would hold a pipe open
         with output.open("wb") as written:
             child = subprocess.Popen(
@@ -199,7 +197,7 @@ def read_description(data: Mapping[str, Any]) -> dict[str, Mapping[str, Mapping[
         raise BuildError(**data["failure"])
     return {
         endpoint: {
-            function: {method: CallSchema.of(schema) for method, schema in methods.items()}
+            function: {method: CallSchema.model_validate(schema) for method, schema in methods.items()}
             for function, methods in functions.items()
         }
         for endpoint, functions in data["endpoints"].items()

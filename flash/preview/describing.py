@@ -13,7 +13,6 @@ from flash.emulator.launchers.images import APP_FOLDER, LIBRARY_FOLDER, archived
 from flash.emulator.launchers.leftovers import Labels, lock_of
 from flash.preview.describer import (
     DESCRIBE_DEADLINE_S,
-    Describer,
     by_base,
     crashed,
     declared_environment,
@@ -34,7 +33,7 @@ _OUT: Final = "/tmp/described.json"  # noqa: S108  in a container of its own
 _SCRIPT: Final = f'python -m flash.runtime.describe {_OUT} "$@" >&2 && cat {_OUT}'
 
 
-class ContainerDescriber(Describer):
+class ContainerDescriber:
     """Runs ``flash.runtime.describe`` over a copy of a staged artifact, in containers of its endpoints' bases.
 
     Args:
@@ -44,10 +43,15 @@ class ContainerDescriber(Describer):
     """
 
     def __init__(self, containers: Containers, bases: Bases, home: Path) -> None:
-        super().__init__(bases)
         self._containers = containers
         self._home = home
+        self._bases = bases
         self._images = BaseImages(containers, bases.library)
+
+    @property
+    def identity(self) -> str:
+        """The versions of what the base environments hold."""
+        return self._bases.identity
 
     def __call__(
         self, staging: Path, manifest: Manifest, packages: Path | None = None
@@ -71,12 +75,12 @@ class ContainerDescriber(Describer):
                 for (python_version, provided), names in by_base(manifest).items():
                     image = self._images.tag(python_version, provided)
                     declared = declared_environment(manifest, names)
-                    described.update(self._described_in(image, staging, packages, names, labels, declared))
+                    described.update(self._describe(image, staging, packages, names, labels, declared))
             finally:
                 self._containers.close()
         return described
 
-    def _described_in(
+    def _describe(
         self,
         image: str,
         staging: Path,

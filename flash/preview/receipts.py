@@ -9,24 +9,22 @@ import platform
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from flash.bundle import archive
 from flash.bundle.files import digest_of
 from flash.cloud.client import PlatformClient
-from flash.deploy.gate import before_promotion, with_compatibility
+from flash.deploy.gate import before_promotion
 from flash.deploy.provenance import check_receipt, release_of_environment, release_of_receipt
 from flash.deploy.receipt import open_receipt
 from flash.deploy.signature import trusted_keys
 from flash.deploy.surroundings import BY_RECEIPT
 from flash.errors import ReceiptError, Refused
 from flash.preview.checkout import Checkout
-from flash.preview.compatibility import compatibility, read_waivers
 from flash.preview.surroundings import surroundings
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import datetime
     from pathlib import Path
 
     from flash.cloud.address import PlatformAddress
@@ -129,8 +127,6 @@ def find_release(
     receipt: Path | None = None,
     source: Where | None = None,
     artifact: Path | None = None,
-    allow_breaking: bool = False,
-    today: date | None = None,
     asked: Callable[[GitState | None], Surroundings],
     control: Callable[[PlatformAddress], PlatformClient] = PlatformClient,
 ) -> Found:
@@ -142,8 +138,6 @@ def find_release(
         receipt: A receipt's file; one of this and *source* is given.
         source: The environment that it comes from.
         artifact: A file that has to be it; else the project's last build is taken where it is it.
-        allow_breaking: Whether callers of what is live there may break.
-        today: In UTC; by this machine's clock, if left out.
         asked: What the target asks for, given the checkout that was tested: see :func:`asked_of`.
         control: Makes a client of a platform.
 
@@ -152,32 +146,6 @@ def find_release(
         Refused: The target's conditions do not hold, or nothing verified is live in *source*.
         PlatformError: A platform does not answer.
     """
-    waivers = read_waivers(project)
-    found = _find(project, to, receipt, source, artifact, asked, control)
-    with control(to.address()) as there:
-        compared = compatibility(
-            found.release.manifest,
-            lambda: there.environment(project.settings.app, to.environment),
-            digest=found.release.digest,
-            environment=to.environment,
-            waivers=waivers,
-            today=today or datetime.now(timezone.utc).date(),
-            is_allowed=allow_breaking,
-        )
-    verdict = with_compatibility(found.verdict, compared)
-    _check(verdict)
-    return replace(found, verdict=verdict, notes=(*found.notes, *compared.notes()))
-
-
-def _find(
-    project: Project,
-    to: Where,
-    receipt: Path | None,
-    source: Where | None,
-    artifact: Path | None,
-    asked: Callable[[GitState | None], Surroundings],
-    control: Callable[[PlatformAddress], PlatformClient],
-) -> Found:
     keys = project.settings.receipt_keys_for(to.environment)
     if receipt is not None:
         return _of_receipt(project, to, read_receipt(receipt), keys, artifact, asked, control)
@@ -262,19 +230,9 @@ def _judged(
         has_host_wheels=to.target == "runpod" and has_host_wheels,
         accepts_host_wheels=settings is not None and settings.accept_host_wheels,
     )
-    _check(verdict)
-    return verdict
-
-
-def _check(verdict: Verdict) -> None:
-    """Refuse what the target does not take.
-
-    Raises:
-        Refused: With everything that is in the way.
-    """
     if not verdict.passed:
         raise Refused(
-            f"{verdict.environment!r} does not take it: {'; '.join(verdict.reasons)}",
+            f"{wanted.environment!r} does not take it: {'; '.join(verdict.reasons)}",
             reasons=[f"{one.code} {one.title}: {one.evidence}; {one.remedy}" for one in verdict.in_the_way],
             hint=(
                 f"nothing was changed; {BY_RECEIPT}"
@@ -282,6 +240,7 @@ def _check(verdict: Verdict) -> None:
                 else "nothing was changed; mend what is named, and promote again"
             ),
         )
+    return verdict
 
 
 def _builds(

@@ -67,11 +67,6 @@ class Attachment:
     artifact_path: Path | None
     backend: str
 
-    @property
-    def openapi_url(self) -> str:
-        """Where a local platform has its OpenAPI document; it needs the key."""
-        return f"{self.address.api_url}/flash/openapi.json"
-
     def write(self, path: Path) -> None:
         """Write it for another process of this user; it holds the key, so nobody else can read it."""
         data = {

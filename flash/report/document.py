@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SCHEMA",
     "Artifact",
-    "Call",
     "CanaryEndpoint",
     "CanaryStep",
     "Case",
@@ -163,30 +162,6 @@ class CanaryStep(_Value):
     endpoints: tuple[CanaryEndpoint, ...] = Field(description="those that change")
 
 
-class Call(_Value):
-    """A call of another endpoint that the code of one makes, as its source says."""
-
-    caller: str = Field(description="the endpoint whose worker makes it")
-    function: str = Field(description="its function, or `Class.method`")
-    endpoint: str = Field(default="", description="the endpoint that is called; empty where nobody here knows it")
-    operation: str = Field(description="what is called: `infer`, `Model.predict`, or `Endpoint(id='abc')`")
-    route: str = Field(default="", description="`POST /process`, of a load-balanced endpoint")
-    call: str = Field(description="the call as it would be written: `infer(data=…)`")
-    arguments: tuple[str, ...] = Field(default=(), description="the names that it gives")
-    is_open: bool = Field(default=False, description="whether it may give more than that")
-    at: str = Field(description="`path:line`, relative to the project's root")
-    through: tuple[str, ...] = Field(default=(), description="`path:line` of each call on the way to it")
-    unread: str = Field(default="", description="why it was not followed; empty where it was")
-    breaks: tuple[str, ...] = Field(
-        default=(), description="what fails while old and new versions overlap: `FLASH-C501: …`, with its line"
-    )
-
-    @property
-    def is_foreign(self) -> bool:
-        """Whether what it calls is no function of the project."""
-        return bool(self.unread) and self.operation.startswith("Endpoint(")
-
-
 class Log(_Value):
     """The end of what an endpoint's workers wrote, kept where something failed."""
 
@@ -230,9 +205,6 @@ class Report(_Value):
     gate_outcome: Literal["pass", "refused", "inconclusive"] | None = Field(
         default=None, description="the worst of them in one word; null where the gate was not asked"
     )
-    gate_changes: tuple[dict[str, Any], ...] = Field(
-        default=(), description="what has changed for callers of what is live, as `changes` of the gate's decision"
-    )
     gate_notes: tuple[str, ...] = Field(
         default=(), description="skips and expected failures, which pass and are listed"
     )
@@ -248,7 +220,6 @@ class Report(_Value):
         default=(), description="the steps in which the new version was tried; empty where it was not"
     )
     smoke: tuple[Case, ...] = Field(default=(), description="tests against what was deployed")
-    calls: tuple[Call, ...] = Field(default=(), description="the calls between endpoints, in the order of the callers")
     logs: tuple[Log, ...] = Field(default=(), description="of workers, for what failed")
     untyped: dict[str, str] = Field(default_factory=dict, description="what contract checks left out, by node id")
     notes: tuple[str, ...] = Field(default=(), description="what else people should know, a line each")

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 from flash.deploy.gate import Condition, Verdict
 from flash.deploy.summary import call_to_try
-from flash.report.words import call_summary, duration, headline, plan_rows, printable, tally
+from flash.report.words import duration, headline, plan_rows, printable, tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from flash.report.document import Call, Case, Report
+    from flash.report.document import Case, Report
 
 __all__ = ["as_markdown"]
 
@@ -26,7 +26,6 @@ _CANARY_SIGNS: Final = {"pass": "✅", "fail": "❌", "not-enough-data": "❔"}
 _SPECIAL: Final = re.compile(r"([\\`*_{}\[\]<>#+|~&$@])")
 _MOST_FAILURES: Final = 20
 _MOST_LINES: Final = 60
-_MOST_CALLS: Final = 50
 _CUT: Final = "\n> The rest was cut: a summary may not be larger. The whole is in the report (`--flash-report=FILE`).\n"
 
 
@@ -63,8 +62,6 @@ def _sections(report: Report) -> Iterator[str]:
         yield _canary(report)
     if report.gate and not report.in_the_way:
         yield _gate(report)
-    if report.calls:
-        yield _calls(report.calls)
     if report.notes or report.untyped:
         yield _notes(report)
 
@@ -108,9 +105,7 @@ def _gate(report: Report) -> str:
         )
         for condition in report.gate
     )
-    return Verdict(
-        conditions, report.gate_notes, report.environment or "", report.digest or "", report.gate_changes
-    ).markdown()
+    return Verdict(conditions, report.gate_notes, report.environment or "", report.digest or "").markdown()
 
 
 def _failures(failed: Sequence[Case]) -> Iterator[str]:
@@ -162,22 +157,6 @@ def _canary(report: Report) -> str:
         for one in step.endpoints
     ]
     return f"### Canary\n\n{_table(('share', 'endpoint', 'because'), rows)}\n"
-
-
-def _calls(calls: Sequence[Call]) -> str:
-    rows = []
-    for call in sorted(calls, key=lambda call: (not call.breaks, not call.unread)):
-        caller = call.caller if call.caller == call.function else f"{call.caller}/{call.function}"
-        where = " ← ".join(map(_code, (call.at, *reversed(call.through))))
-        told = f"❌ {_text('; '.join(call.breaks))}" if call.breaks else ""
-        if call.unread and not call.breaks:
-            told = f"❔ not followed: {_text(call.unread)}"
-        rows.append((_code(caller), _code(call.call), where, told))
-    more = f"\n… and {len(rows) - _MOST_CALLS} more.\n" if len(rows) > _MOST_CALLS else ""
-    table = _table(("caller", "calls", "where", ""), rows[:_MOST_CALLS])
-    if any(call.breaks for call in calls):
-        return f"### Calls between endpoints\n\n{call_summary(calls)}\n\n{table}\n{more}"
-    return f"{_folded(f'Calls between endpoints: {call_summary(calls)}', f'{table}{more}')}\n"
 
 
 def _notes(report: Report) -> str:

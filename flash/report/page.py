@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from xml.etree.ElementTree import Element, tostring
 
 from flash.deploy.summary import call_to_try
-from flash.report.changed import changes_of, listed
 from flash.report.elements import card, folded, mark, moment, section, table, tag
-from flash.report.graph import call_graph
 from flash.report.timeline import time_line
 from flash.report.words import conditions_first, duration, headline, hourly, plan_rows, size, tally
 
@@ -35,6 +33,9 @@ _VERDICTS: Final = {
     "rolled-back": ("warn", "↺ Rolled back"),
     "interrupted": ("warn", "■ Interrupted"),
 }
+
+_NAMED: Final = 3
+"""How many the gate names in a line of evidence."""
 
 
 def as_page(report: Report) -> str:
@@ -76,7 +77,6 @@ def _sections(report: Report) -> Iterator[Element]:
         _plan,
         _endpoints,
         _contract,
-        call_graph,
         _tests,
         _canary,
         _smoke,
@@ -178,14 +178,21 @@ def _gate(report: Report) -> Iterator[Element]:
         (
             tag("span", mark(condition.outcome), tag("code", condition.code)),
             condition.title,
-            tag("span", *(tag("p", line) for line in condition.evidence), *listed(condition.items), {"class": "soft"}),
+            tag("span", *(tag("p", line) for line in condition.evidence), *_items(condition.items), {"class": "soft"}),
             condition.remedy,
         )
         for condition in conditions_first(report.gate)
     ]
     passed = sum(condition.outcome == "pass" for condition in report.gate)
     content = table(("Condition", "What must hold", "What was seen", "What would change it"), rows, keep=[0])
-    yield section("Gate", f"{passed} of {len(report.gate)} conditions passed", card(content), *changes_of(report))
+    yield section("Gate", f"{passed} of {len(report.gate)} conditions passed", card(content))
+
+
+def _items(items: Sequence[str]) -> Iterator[Element]:
+    """All that the evidence counts, where it names a few."""
+    if len(items) > _NAMED:
+        lines = [tag("li", tag("code", item)) for item in items]
+        yield folded(tag("summary", f"all {len(items)}"), tag("ul", *lines, {"class": "notes"}), is_open=False)
 
 
 def _plan(report: Report) -> Iterator[Element]:

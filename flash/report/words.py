@@ -7,13 +7,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from flash.report.document import Call, Condition, Report
+    from flash.report.document import Condition, Report
 
 __all__ = [
     "PlanRow",
-    "call_summary",
     "conditions_first",
     "duration",
     "headline",
@@ -57,16 +56,6 @@ def tally(report: Report) -> str:
     """How many checks and tests came out how: ``2 failed, 31 passed``."""
     counts = Counter(case.outcome for case in (*report.contract, *report.tests))
     return ", ".join(f"{counts[outcome]} {_SAID.get(outcome, outcome)}" for outcome in _ORDER if counts[outcome])
-
-
-def call_summary(calls: Sequence[Call]) -> str:
-    """How many calls between endpoints there are, and how many of them want a look: ``3 calls, 1 not followed``."""
-    counts = (
-        (len(calls), "call" if len(calls) == 1 else "calls"),
-        (sum(bool(call.breaks) for call in calls), "would break during a roll-out"),
-        (sum(bool(call.unread) for call in calls), "not followed"),
-    )
-    return ", ".join(f"{number} {said}" for number, said in counts if number)
 
 
 def duration(seconds: float) -> str:

@@ -122,7 +122,10 @@ def _data(manifest: Manifest, endpoints: Collection[str]) -> dict[str, Any]:
     return {
         "endpoints": {
             endpoint: {
-                function: {method: schema.as_json() for method, schema in methods.items()}
+                function: {
+                    method: schema.model_dump(mode="json", by_alias=True, exclude_none=True)
+                    for method, schema in methods.items()
+                }
                 for function, methods in functions.items()
             }
             for endpoint, functions in schemas.items()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -97,8 +98,6 @@ def _place(error: Exception, root: Path) -> tuple[str | None, int | None]:
     places = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
     if isinstance(error, SyntaxError) and error.filename:
         places.append((error.filename, error.lineno))
-    from importlib.metadata import packages_distributions
-
     foreign = {"flash", *packages_distributions()}
     for filename, line in reversed(places):
         file = Path(filename)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import sys
@@ -102,11 +103,6 @@ def _outside_loop() -> Iterator[None]:
 
     ``asyncio.run(...)`` at the top of a module works where the module is built, and where a queue worker imports it.
     """
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        # nobody has loaded it, so no loop runs: who describes needs it for nothing else
-        yield
-        return
     running = asyncio._get_running_loop()
     asyncio._set_running_loop(None)
     try:

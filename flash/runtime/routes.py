@@ -37,7 +37,6 @@ __all__ = ["application"]
 _log = logging.getLogger("flash.worker")
 
 _PATH_PARAMETER: Final = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(:[a-z]+)?\}")
-_WHOLE: Final = re.compile(r"-?[0-9]{1,15}")
 _RESERVED: Final = frozenset({"/ping", "/execute"})
 _NDJSON: Final = "application/x-ndjson"
 
@@ -62,7 +61,6 @@ def application(endpoint: str, *, manifest: Manifest | None = None) -> FastAPI:
     modules = {entry.name: entry.module for entry in resource.functions}
     app = FastAPI(title=endpoint, openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(Exception, _fastapi_failed)
-    app.add_exception_handler(405, _other_methods)
     app.add_api_route("/ping", _ping, methods=["GET"])
     for route in sorted(routes, key=_specific_first):
         method, path = route.split(" ", 1)
@@ -143,8 +141,7 @@ class _Route:
         bound: dict[str, object] = {}
         positional: tuple[object, ...] = ()
         try:
-            given = {name: _from_text(str(text), self._path.property_types(name)) for name, text in _in_path(request)}
-            bound.update(self._path.bind(given))
+            bound.update(self._path.bind(dict(request.path_params)))
         except InvalidInput as error:
             problems += _located("path", error)
         source = "body" if self._has_body else "query"
@@ -173,7 +170,7 @@ class _Route:
                 return texts[0]  # the binder says what is wrong with it
         if "array" in types:
             return texts
-        return _from_text(texts[-1], types)
+        return texts[-1]
 
     async def _streamed(self, chunks: Iterator[object] | AsyncIterator[object]) -> Response:
         source = chunks if isinstance(chunks, AsyncIterator) else iterate_in_threadpool(chunks)
@@ -202,29 +199,10 @@ async def _body(request: Request) -> object:
     if not text:
         return {}
     try:
-        value: object = json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return json.loads(text)
+    except ValueError as error:
         problem: dict[str, object] = {"loc": [], "msg": f"the body is not JSON: {error}", "type": "json_invalid"}
         raise InvalidInput("the body is not JSON", problems=[problem]) from error
-    if value is None:
-        # no body is an empty object; null is something else
-        problem = {"loc": [], "msg": "should be an object, not null", "type": "dict_type"}
-        raise InvalidInput("the body is null", problems=[problem])
-    return value
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _in_path(request: Request) -> Iterable[tuple[str, object]]:
-    params: dict[str, object] = request.path_params
-    return params.items()
-
-
-def _from_text(text: str, types: frozenset[str]) -> object:
-    """A number where nothing else will do: a choice of numbers is none of texts that look like them."""
-    return int(text) if "integer" in types and "string" not in types and _WHOLE.fullmatch(text) else text
 
 
 def _located(source: str, error: InvalidInput) -> Iterable[dict[str, object]]:
@@ -240,17 +218,6 @@ def _line(chunk: object) -> bytes:
 async def _fastapi_failed(_: Request, error: Exception) -> Response:
     # uvicorn logs the traceback of what a route of FastAPI's own raised
     return JSONResponse({"detail": described(error)}, status_code=500)
-
-
-async def _other_methods(request: Request, _: Exception) -> Response:
-    """405 with all methods that the path has: of routes that share one, each knows its own only. RFC 9110 §15.5.6."""
-    methods: set[str] = set()
-    for route in request.app.router.routes:
-        if route.matches(request.scope)[0].value:
-            methods |= getattr(route, "methods", None) or set()
-    return JSONResponse(
-        {"detail": "Method Not Allowed"}, status_code=405, headers={"Allow": ", ".join(sorted(methods))}
-    )
 
 
 def _failed(error: BaseException) -> Response:

@@ -24,7 +24,6 @@ from flash.errors import ManifestError, SettingsError
 from flash.model.dispatch import Caller, current_caller, set_default_caller
 from flash.runtime import loading
 from flash.runtime.owner import await_end
-from flash.runtime.packages import put_first
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -193,10 +192,6 @@ def main() -> None:
     if root not in sys.path:
         sys.path.insert(0, root)
     sys.excepthook = _show_theirs
-    resource = loading.artifact_manifest().resources.get(settings.endpoint)
-    if resource is not None and resource.packages:
-        # the handler does the same; here it is before anything that a set may bring is loaded
-        put_first(Path(root, resource.packages))
     install_caller()
     if settings.is_load_balanced:
         _serve_http(settings)

@@ -83,7 +83,7 @@ def test_the_artifact_holds_what_a_worker_needs(tmp_path: Path) -> None:
     assert artifact.path == tmp_path / ".flash/artifact.tar.gz"
     ours = [path for path in artifact.files if path.startswith("flash/")]
     assert [path for path in artifact.files if path not in ours] == [
-        *(".flash/openapi.json", "flash_manifest.json", "handler_worker.py", "lib/data.json", "requirements.txt"),
+        *("flash_manifest.json", "handler_worker.py", "lib/data.json", "requirements.txt"),
         *("rich-13.0.dist-info/RECORD", "rich/__init__.py", "run.sh", "worker.py"),
     ]
     assert {"flash/__init__.py", "flash/errors.py", "flash/alias.py", "flash/model/app.py"} <= set(ours)
@@ -98,7 +98,7 @@ def test_the_artifact_holds_what_a_worker_needs(tmp_path: Path) -> None:
         requirements = tar.extractfile("requirements.txt")
         assert requirements is not None
         assert requirements.read().decode() == "# What this artifact holds.\nrich==13.0\n"
-    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json", "openapi.json"]
+    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json"]
     assert artifact.manifest == Manifest.read(tmp_path / ".flash/flash_manifest.json")
 
 
@@ -125,8 +125,6 @@ def test_the_manifest_says_what_was_declared(tmp_path: Path) -> None:
     assert gpu["template"] == {"containerDiskInGb": 100, "env": [{"key": "A", "value": "1"}]}
     assert web["template"] == {"containerDiskInGb": 30}
     assert (gpu["env"], gpu["max_concurrency"], gpu["handler_file"]) == ({"MODE": "fast"}, 2, "handler_gpu_worker.py")
-    known = {"additionalProperties": True, "type": "object"}
-    anything = {"input": known, "output": known}
     assert gpu["functions"] == [
         {
             "name": "gpu_hello",
@@ -135,8 +133,7 @@ def test_the_manifest_says_what_was_declared(tmp_path: Path) -> None:
             "is_class": True,
             "is_generator": False,
             "class_methods": ["run"],
-            "contract": {"run": {**anything, "untyped": [], "example": {}, "parameter": "data"}},
-            "calls": [],
+            "contract": {},
         }
     ]
 
@@ -241,7 +238,7 @@ def test_a_dependency_that_does_not_exist_names_who_asked(tmp_path: Path) -> Non
         DependencyError, match=r"^worker\.py:4: cannot install 'nope-nope' \(endpoint 'worker'\): .*\nhint"
     ):
         run(tmp_path)
-    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json", "openapi.json"]
+    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json"]
     assert before.path.stat().st_size == before.size_bytes
 
 
@@ -269,14 +266,7 @@ def test_a_build_that_was_killed_does_not_disturb_the_next(tmp_path: Path) -> No
     left += (".flash/.build-x1/output",)
     project(tmp_path, {"worker.py": QUEUE, **dict.fromkeys(left, "")})
     assert "stale.py" not in run(tmp_path).files
-    assert left_in(tmp_path) == [
-        ".gitignore",
-        "artifact.tar.gz",
-        "build.json",
-        "build.lock",
-        "flash_manifest.json",
-        "openapi.json",
-    ]
+    assert left_in(tmp_path) == [".gitignore", "artifact.tar.gz", "build.json", "build.lock", "flash_manifest.json"]
 
 
 def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:

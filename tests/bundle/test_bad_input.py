@@ -104,16 +104,9 @@ def test_what_is_no_requirement_is_refused(
 def test_pins_that_contradict_name_both_endpoints(
     root: Path, capsys: pytest.CaptureFixture[str], first: str, second: str, contradicts: bool
 ) -> None:
-    """Where they are to share one set. Before anything is downloaded; a marker for another Python does not count."""
+    """Before anything is downloaded; a marker for another Python does not count."""
     source = "from flash import Endpoint\n\n@Endpoint(name='{}', dependencies=[\"{}\"])\ndef {}(): ...\n"
-    project(
-        root,
-        {
-            "a.py": source.format("one", first, "f"),
-            "b.py": source.format("two", second, "g"),
-            "pyproject.toml": "[tool.flash]\napp = 'demo'\npython = '3.11'\none-set = true\n",
-        },
-    )
+    project(root, {"a.py": source.format("one", first, "f"), "b.py": source.format("two", second, "g")})
     services = Building(FakeInstaller({"six": Package()}))
     if not contradicts:
         assert flash_build(root, services) == 0
@@ -125,7 +118,7 @@ def test_pins_that_contradict_name_both_endpoints(
     assert "(endpoint 'two'" in said
     assert "a.py:3" in said
     assert "b.py:3" in said
-    assert "hint: one-set in [tool.flash] asks for one set of distributions for all endpoints" in said
+    assert "hint: all endpoints of an app share one set" in said
 
 
 def test_a_marker_is_judged_for_the_workers_python(root: Path) -> None:
@@ -225,7 +218,7 @@ def test_pipes_secrets_and_what_nested_ignore_files_hide_are_not_packed(
     assert flash_build(root) == 0
     assert packed(root) == {
         *("flash_manifest.json", "handler_worker.py", "pyproject.toml", "requirements.txt", "worker.py"),
-        *("data/kept.bin", ".flash/openapi.json"),
+        "data/kept.bin",
     }
     said = capsys.readouterr().err
     assert "left out, as it may hold a secret: .env.production, id_rsa, keys/credentials.json" in said

@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_bundle import FakeDescriber, FakeInstaller, Package, project, write
 
-from flash.bundle import audit
 from flash.bundle.assemble import BuildRequest, build
 from flash.bundle.cache import Cache
-from flash.bundle.checks import rules_digest
 from flash.model.manifest import CallSchema
 
 if TYPE_CHECKING:
@@ -23,12 +21,7 @@ if TYPE_CHECKING:
 
 DAY_S = 24 * 3600
 WORKER = """
-import os
-
 from flash import Endpoint
-
-# not known without importing it, so that the describer is asked
-HOME = os.path.expanduser("~")
 
 @Endpoint(name="{name}", cpu="cpu3c-1-2", dependencies={dependencies})
 def {name}_work(text: str) -> str:
@@ -257,13 +250,3 @@ def test_a_record_of_another_version_is_not_read(machine: Machine):
     machine.build(root)
     assert machine.installs == 2
     assert not any("damaged" in line for line in machine.lines)
-
-
-def test_an_audit_is_kept_for_as_long_as_its_rules_are_what_they_were(tmp_path: Path):
-    """A version is that of a release, and tables change between releases."""
-    shutil.copytree(Path(audit.__file__).parent, tmp_path / "rules", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(tmp_path / "rules", tmp_path / "newer")
-    with (tmp_path / "newer/images.py").open("a", encoding="utf-8") as table:
-        table.write("# newer\n")
-    assert rules_digest(tmp_path / "rules") == rules_digest(Path(audit.__file__).parent)
-    assert rules_digest(tmp_path / "newer") != rules_digest(tmp_path / "rules")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from filelock import FileLock, Timeout
 
-from flash.bundle.claims import claimed_folder, held, remove_abandoned
+from flash.bundle.claims import claimed_folder, remove_abandoned
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -69,29 +67,3 @@ def test_a_folder_without_a_lock_is_nobodys_and_others_are_not_looked_at(tmp_pat
     assert remove_abandoned(tmp_path, "run-") == (tmp_path / "run-1",)
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
     assert remove_abandoned(tmp_path / "nowhere", "run-") == ()
-
-
-def test_a_lock_is_waited_for(tmp_path: Path) -> None:
-    """And given up at the block's end."""
-    order = []
-    lock = tmp_path / "build.lock"
-
-    def other() -> None:
-        began.set()
-        with held(lock):
-            order.append("other")
-
-    began = threading.Event()
-    thread = threading.Thread(target=other)
-    with held(lock):
-        thread.start()
-        assert began.wait(10)
-        order.append("first")
-    thread.join(10)
-    assert order == ["first", "other"]
-
-
-def test_it_is_the_lock_that_others_know(tmp_path: Path) -> None:
-    """Of another version of Flash, for example."""
-    with held(tmp_path / "build.lock"), pytest.raises(Timeout):
-        FileLock(tmp_path / "build.lock").acquire(blocking=False)

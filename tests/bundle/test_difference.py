@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fakes_artifact import MANIFEST, demo, packed, wheel
@@ -11,7 +10,6 @@ from hypothesis import strategies as st
 
 from flash.bundle import contents
 from flash.bundle.difference import Changed, FileChanges, difference
-from flash.model.calls import CallEdge
 from flash.model.manifest import CallSchema, FunctionEntry, Manifest
 
 if TYPE_CHECKING:
@@ -32,8 +30,8 @@ def between(folder: Path, before: Mapping[str, str | bytes], after: Mapping[str,
 
 def changed(**of_gpu: object) -> Manifest:
     """The manifest, with another configuration of one endpoint."""
-    endpoint = replace(MANIFEST.resources["gpu_worker"], **of_gpu)
-    return replace(MANIFEST, resources={**MANIFEST.resources, "gpu_worker": endpoint})
+    endpoint = MANIFEST.resources["gpu_worker"].model_copy(update=of_gpu)
+    return MANIFEST.model_copy(update={"resources": {**MANIFEST.resources, "gpu_worker": endpoint}})
 
 
 def without(files: Mapping[str, str], start: str) -> dict[str, str]:
@@ -80,7 +78,7 @@ def test_distributions_are_told_by_version(tmp_path: Path) -> None:
 
 def test_endpoints_come_go_and_change(tmp_path: Path) -> None:
     """Of one that is in both, each setting that differs."""
-    gone = replace(MANIFEST, resources={"gpu_worker": MANIFEST.resources["gpu_worker"]})
+    gone = MANIFEST.model_copy(update={"resources": {"gpu_worker": MANIFEST.resources["gpu_worker"]}})
     found = between(tmp_path, demo(), demo(manifest=gone))
     assert found.endpoints == (Changed("lb_worker", "load-balanced", None),)
     found = between(tmp_path, demo(), demo(manifest=changed(workers_max=3, gpu_ids="ADA_24", fingerprint="ef" * 32)))
@@ -98,22 +96,6 @@ def test_a_function_and_its_contract_are_told_apart(tmp_path: Path) -> None:
     found = between(tmp_path, demo(), demo(manifest=changed(functions=[entry])))
     assert [one.name for one in found.settings["gpu_worker"]] == ["contract of hello", "function hello"]
     assert (found.settings["gpu_worker"][0].after or "").startswith("sha256 ")
-
-
-def test_calls_of_other_endpoints_are_told(tmp_path: Path) -> None:
-    """What they give, not on which line they are."""
-
-    def calling(line: int, *arguments: str) -> Manifest:
-        edge = CallEdge(at=f"gpu_worker.py:{line}", endpoint="lb", function="infer", arguments=list(arguments))
-        (entry,) = MANIFEST.resources["gpu_worker"].functions
-        return changed(functions=[replace(entry, calls=[edge])])
-
-    one, moved, other = (demo(manifest=each) for each in (calling(1, "a"), calling(2, "a"), calling(2, "b")))
-    assert between(tmp_path, one, moved).settings == {}
-    name = MANIFEST.resources["gpu_worker"].functions[0].name
-    assert between(tmp_path, moved, other).settings == {
-        "gpu_worker": (Changed(f"calls of {name}", "infer(a=…)", "infer(b=…)"),)
-    }
 
 
 def test_values_of_variables_are_never_shown(tmp_path: Path) -> None:
@@ -134,7 +116,7 @@ def test_values_of_variables_are_never_shown(tmp_path: Path) -> None:
 
 def test_what_the_manifest_says_besides_counts_too(tmp_path: Path) -> None:
     """Nothing in it is nobody's business."""
-    other = replace(MANIFEST, python_version="3.13", excluded={}, version="1.1")
+    other = MANIFEST.model_copy(update={"python_version": "3.13", "excluded": {}, "version": "1.1"})
     found = between(tmp_path, demo(), demo(manifest=other, **{"flash/__init__.py": '__version__ = "0.2.0"\n'}))
     assert [one.name for one in found.about] == ["flash", "python", "version"]
     assert found.excluded == (Changed("torch", "every image ships it", None),)

@@ -299,7 +299,7 @@ def test_older_remote_that_is_wrong_has_its_place(tmp_path: Path, body: str, mes
         ("name='{}'.format()", "it fails"),
         ("dependencies=list({'a', 'b'})", "order of a set"),
         ("workers=TWICE", "assigned more than once, or changed later"),
-        ("dependencies=GROWN", "may be changed after its assignment"),
+        ("dependencies=GROWN", "assigned more than once, or changed later"),
         ("name=LOOP", "depends on itself"),
         ("name=numpy.name", "not a constant"),
         ("workers=3 / 2", "only sums and products"),

@@ -282,10 +282,7 @@ def test_a_wrong_declaration_has_the_place_where_it_is_made(tmp_path: Path) -> N
             r"worker\.py:5: .*'b'.* running the file does not make it",
         ),
         (
-            (
-                "import inspect\ninspect.currentframe().f_globals['SIZE'] = 2\n"
-                "@Endpoint(name='b', workers=SIZE)\ndef other(): ...\n"
-            ),
+            "import sys\nsys.modules[__name__].SIZE = 2\n@Endpoint(name='b', workers=SIZE)\ndef other(): ...\n",
             r"worker\.py:6: .*'b'.* not the same when the file runs",
         ),
         (

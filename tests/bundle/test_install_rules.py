@@ -8,7 +8,7 @@ import pytest
 from fakes_bundle import project, write
 from fakes_index import digest, wheel
 
-from flash.bundle.contradictions import refuse_contradictions
+from flash.bundle.clashes import refuse_contradictions
 from flash.bundle.discover import discover
 from flash.bundle.install import Distribution, Uv
 from flash.bundle.requirements import Requirements, plan_requirements
@@ -100,7 +100,7 @@ def test_dependencies_count_however_they_are_written(
 ) -> None:
     """runpod-flash reads literal lists alone, and installs nothing for the others."""
     declare(tmp_path, dependencies, before, common__py='SHARED = ["requests", "six"]\n')
-    assert planned(tmp_path).wanted().requirements == expected
+    assert planned(tmp_path).install == expected
 
 
 @pytest.mark.parametrize("dependencies", ["UNKNOWN", "[missing.NAME]", "open('nowhere.txt').read().split()"])

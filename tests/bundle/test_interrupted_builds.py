@@ -103,7 +103,7 @@ class Site:
         assert flash_build(self.root) == 0
         assert self.digest() == self.new
         assert sorted(path.name for path in (self.root / ".flash").iterdir()) == [
-            *(".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json", "openapi.json"),
+            *(".gitignore", "artifact.tar.gz", "build.json", "flash_manifest.json"),
         ]
         trees = [path.name for path in (self.home / "cache/trees").iterdir() if not path.name.startswith(".")]
         assert len(trees) == 1

@@ -12,7 +12,7 @@ from fakes_index import wheel
 from fakes_requirements import endpoint, plan
 
 from flash.bundle.chosen import choose
-from flash.bundle.contradictions import refuse_contradictions
+from flash.bundle.clashes import refuse_contradictions
 from flash.bundle.install import child_environment
 from flash.bundle.needs import target_environment
 from flash.errors import DependencyError
@@ -139,7 +139,7 @@ def test_the_dependencies_of_a_project_are_its_endpoints(tmp_path: Path) -> None
     """[project].dependencies count where no requirements.txt is."""
     project(tmp_path, {"pyproject.toml": PYPROJECT})
     requirements = plan(tmp_path, endpoint("a", "click"))
-    assert requirements.wanted().requirements == ("click", "lib>=1", 'new; python_version >= "3.12"')
+    assert requirements.install == ("click", "lib>=1", 'new; python_version >= "3.12"')
     assert requirements.settled(()).notes[0] == (
         "dependencies of all endpoints come from [project].dependencies of pyproject.toml"
     )
@@ -153,7 +153,7 @@ def test_requirements_txt_comes_before_pyproject_and_the_build_says_so(tmp_path:
     """Nothing is left unused in silence."""
     project(tmp_path, {"pyproject.toml": PYPROJECT, "requirements.txt": "six\n", "uv.lock": "version = 1"})
     requirements = plan(tmp_path)
-    assert requirements.wanted().requirements == ("six",)
+    assert requirements.install == ("six",)
     (note,) = requirements.settled(()).notes
     assert note == (
         "dependencies of all endpoints come from requirements.txt; not used: [project].dependencies of pyproject.toml"
@@ -171,7 +171,7 @@ def test_a_chosen_group_takes_the_place_of_all_other_files(tmp_path: Path) -> No
     """With what it includes, whatever the spelling of names."""
     project(tmp_path, {"pyproject.toml": PYPROJECT, "requirements.txt": "click\n"})
     requirements = plan(tmp_path, group="Worker")
-    assert requirements.wanted().requirements == ("attrs", "six")
+    assert requirements.install == ("attrs", "six")
     (note,) = requirements.settled(()).notes
     assert note.startswith("dependencies of all endpoints come from dependency group 'Worker' of pyproject.toml; not")
     assert "requirements.txt (dependency-group names another source)" in note
@@ -225,7 +225,7 @@ def test_a_wheel_in_the_sources_of_uv_is_taken_from_there(tmp_path: Path) -> Non
     sources = '[tool.uv.sources]\na = { path = "w/a-1-py3-none-any.whl" }\nb = { index = "mine" }\n'
     write(tmp_path / "pyproject.toml", f'[project]\nname = "x"\ndependencies = ["a>=1", "b"]\n{sources}')
     wheel = tmp_path / "w/a-1-py3-none-any.whl"
-    assert plan(tmp_path).wanted().requirements == (f"a @ {wheel.as_uri()}", "b")
+    assert plan(tmp_path).install == (f"a @ {wheel.as_uri()}", "b")
 
 
 def test_dependencies_of_another_tool_are_told_as_not_used(tmp_path: Path) -> None:

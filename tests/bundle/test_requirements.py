@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from fakes_bundle import project
 
-from flash.bundle.contradictions import refuse_contradictions
+from flash.bundle.clashes import refuse_contradictions
 from flash.bundle.install import Distribution
 from flash.bundle.requirements import Requirements, plan_requirements
 from flash.errors import BuildError, DependencyError
@@ -59,7 +59,7 @@ def test_all_sources_are_read_and_repeated_lines_once(tmp_path: Path) -> None:
             "last.txt": "rich[jupyter]",
         },
     )
-    assert plan(tmp_path, endpoint("a", "six==1.16", "click"), endpoint("b", "click")).wanted().requirements == (
+    assert plan(tmp_path, endpoint("a", "six==1.16", "click"), endpoint("b", "click")).install == (
         "attrs>=20",
         "click",
         "idna",
@@ -71,9 +71,9 @@ def test_all_sources_are_read_and_repeated_lines_once(tmp_path: Path) -> None:
 def test_markers_are_judged_for_the_target(tmp_path: Path) -> None:
     """The Python and the system that build do not matter."""
     dependencies = ("six; python_version >= '3.12'", "idna; python_version < '3.12'", "attrs; sys_platform == 'win32'")
-    assert plan(tmp_path, endpoint("a", *dependencies)).wanted().requirements == ('six; python_version >= "3.12"',)
+    assert plan(tmp_path, endpoint("a", *dependencies)).install == ('six; python_version >= "3.12"',)
     old = plan(tmp_path, endpoint("a", *dependencies), python_version="3.11")
-    assert old.wanted().requirements == ('idna; python_version < "3.12"',)
+    assert old.install == ('idna; python_version < "3.12"',)
 
 
 def test_what_a_marker_leaves_out_is_told_in_one_line(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_what_a_marker_leaves_out_is_told_in_one_line(tmp_path: Path) -> None:
     settled = plan(
         tmp_path, endpoint("a", "idna; python_version<'3.9'", "attrs; extra == 'x'", "click; python_version >= '3.12'")
     ).settled(())
-    assert settled.wanted().requirements == ('click; python_version >= "3.12"', "six")
+    assert settled.install == ('click; python_version >= "3.12"', "six")
     assert settled.notes == (
         (
             "left out, as its marker does not hold for the workers, Python 3.12 on Linux x86-64:"
@@ -102,20 +102,20 @@ def test_what_a_marker_leaves_out_is_told_in_one_line(tmp_path: Path) -> None:
 def test_what_workers_have_is_left_out(tmp_path: Path, name: str) -> None:
     """On GPU and CPU alike."""
     for cpu in (False, True):
-        assert plan(tmp_path, endpoint("a", name, "six", cpu=cpu)).wanted().requirements == ("six",)
+        assert plan(tmp_path, endpoint("a", name, "six", cpu=cpu)).install == ("six",)
 
 
 def test_bundle_ships_what_would_be_left_out(tmp_path: Path) -> None:
     """It is the user's word."""
     requirements = plan(tmp_path, endpoint("a", "torch"), bundle=["Torch"])
-    assert requirements.wanted().requirements == ("torch",)
+    assert requirements.install == ("torch",)
     assert requirements.settled(installed(torch=())).provided == {"a": ()}
 
 
 def test_numpy_is_left_out_where_all_who_need_it_have_a_gpu_image(tmp_path: Path) -> None:
     """A CPU endpoint that needs none does not change that."""
     requirements = plan(tmp_path, endpoint("a", "numpy", "six"), endpoint("b", "six", cpu=True))
-    assert requirements.wanted().requirements == ("six",)
+    assert requirements.install == ("six",)
     settled = requirements.settled(installed(six=()))
     assert settled.excluded == {"numpy": "the GPU image ships it"}
     assert settled.provided == {"a": ("numpy",), "b": ()}
@@ -131,7 +131,7 @@ def test_numpy_is_bundled_where_a_cpu_endpoint_needs_it_and_the_build_says_so(tm
         endpoint("b", *(["numpy"] if how == "declared" else []), cpu=True),
         imports={"b": frozenset({"numpy"})} if how == "imported" else {},
     )
-    assert requirements.wanted().requirements == ("numpy",)
+    assert requirements.install == ("numpy",)
     settled = requirements.settled(installed(numpy=()))
     assert settled.notes == ("bundled numpy: the image of CPU endpoint 'b' has none",)
     assert settled.provided == {"a": (), "b": ()}
@@ -165,7 +165,7 @@ def test_what_a_gpu_image_ships_is_provided_to_those_who_need_it(tmp_path: Path)
 def test_exclude_leaves_out_whoever_asks(tmp_path: Path) -> None:
     """An exclusion that matches nothing is said."""
     requirements = plan(tmp_path, endpoint("a", "scikit-learn", "SciPy"), exclude=["scipy", " Py_Yaml "])
-    assert requirements.wanted().requirements == ("scikit-learn",)
+    assert requirements.install == ("scikit-learn",)
     assert {"scipy", "py-yaml"} <= set(requirements.excluded)
     settled = requirements.settled([Distribution("scikit-learn", "1", 1, ("scipy",))])
     assert settled.excluded == {"scipy": "--exclude, or exclude in [tool.flash]"}
@@ -221,7 +221,7 @@ def test_a_pin_of_pydantic_below_2_is_an_error(tmp_path: Path, pin: str) -> None
 @pytest.mark.parametrize("pin", ["pydantic", "pydantic>=1.10", "pydantic==2.11.*", "pydantic>=2,<3", "pydantic!=2.5"])
 def test_a_pin_of_pydantic_that_allows_2_is_fine(tmp_path: Path, pin: str) -> None:
     """A range that reaches below is no pin below."""
-    assert len(plan(tmp_path, endpoint("a", pin)).wanted().requirements) == 1
+    assert len(plan(tmp_path, endpoint("a", pin)).install) == 1
 
 
 def test_a_failed_installation_names_the_requirement_and_who_asked(tmp_path: Path) -> None:
@@ -238,6 +238,15 @@ def test_a_failed_installation_names_the_requirement_and_who_asked(tmp_path: Pat
     assert requirements.blame(other) is other
 
 
+def test_one_endpoint_alone_may_be_planned(tmp_path: Path) -> None:
+    """What the project's files ask for, and what it asks for itself."""
+    project(tmp_path, {"requirements.txt": "idna\n"})
+    requirements = plan(tmp_path, endpoint("a", "six==1.15"), endpoint("b", "six==1.16"))
+    assert requirements.wanted("a").requirements == ("idna", "six==1.15")
+    assert requirements.wanted("b").requirements == ("idna", "six==1.16")
+    assert requirements.wanted().requirements == ("idna", "six==1.15", "six==1.16")
+
+
 def test_conflicting_pins_of_two_endpoints_name_both(tmp_path: Path) -> None:
     """Both endpoints, both pins, both places."""
     requirements = plan(tmp_path, endpoint("first", "PyYAML==6.0.2"), endpoint("second", "pyyaml==6.0.1"))
@@ -246,7 +255,7 @@ def test_conflicting_pins_of_two_endpoints_name_both(tmp_path: Path) -> None:
     assert raised.value.headline == (
         "second.py:3: 'pyyaml==6.0.1' (endpoint 'second') contradicts 'PyYAML==6.0.2' (endpoint 'first', at first.py:3)"
     )
-    assert "one-set in [tool.flash]" in raised.value.hint
+    assert "share one set of distributions" in raised.value.hint
 
 
 def test_a_pin_that_a_constraint_forbids_names_both(tmp_path: Path) -> None:
@@ -296,19 +305,16 @@ def test_what_only_torch_needs_leaves_with_it(tmp_path: Path) -> None:
 def test_what_torch_needs_stays_where_torch_does_or_nobody_asks_for_torch(tmp_path: Path) -> None:
     """Somebody may use it without torch."""
     project(tmp_path, {"requirements.txt": "torch\nnvidia-cublas-cu12\n"})
-    assert plan(tmp_path, endpoint("a"), bundle=["torch"]).wanted().requirements == ("nvidia-cublas-cu12", "torch")
-    assert plan(tmp_path, endpoint("a"), bundle=["nvidia-cublas-cu12"]).wanted().requirements == ("nvidia-cublas-cu12",)
+    assert plan(tmp_path, endpoint("a"), bundle=["torch"]).install == ("nvidia-cublas-cu12", "torch")
+    assert plan(tmp_path, endpoint("a"), bundle=["nvidia-cublas-cu12"]).install == ("nvidia-cublas-cu12",)
     project(tmp_path, {"requirements.txt": "nvidia-cublas-cu12\n"})
-    assert plan(tmp_path, endpoint("a", "nvidia-nccl-cu12")).wanted().requirements == (
-        "nvidia-cublas-cu12",
-        "nvidia-nccl-cu12",
-    )
+    assert plan(tmp_path, endpoint("a", "nvidia-nccl-cu12")).install == ("nvidia-cublas-cu12", "nvidia-nccl-cu12")
 
 
 def test_a_module_that_is_excluded_in_place_of_its_distribution_is_told(tmp_path: Path) -> None:
     """PyYAML has yaml: nothing is left out by the name of a module."""
     requirements = plan(tmp_path, endpoint("a", "PyYAML"), exclude=["yaml"])
-    assert requirements.wanted().requirements == ("PyYAML",)
+    assert requirements.install == ("PyYAML",)
     (note,) = requirements.settled([Distribution("pyyaml", "6", 1, (), ("_yaml", "yaml"))]).notes
     assert note == "nothing needs 'yaml', which is excluded; pyyaml has a module of that name: is that meant?"
 
@@ -316,7 +322,7 @@ def test_a_module_that_is_excluded_in_place_of_its_distribution_is_told(tmp_path
 def test_what_is_excluded_may_be_what_cannot_be_installed(tmp_path: Path) -> None:
     """As may be what is for other systems only."""
     dependencies = ("x @ git+https://a.invalid/x", "y @ git+https://a.invalid/y ; sys_platform == 'win32'", "six")
-    assert plan(tmp_path, endpoint("a", *dependencies), exclude=["x"]).wanted().requirements == ("six",)
+    assert plan(tmp_path, endpoint("a", *dependencies), exclude=["x"]).install == ("six",)
     with pytest.raises(
         DependencyError, match=r"^a\.py:3: endpoint 'a': 'x @ git.*is in a repository: nothing is built"
     ):

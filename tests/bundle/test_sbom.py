@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -168,7 +167,7 @@ def test_a_time_is_said_where_it_is_given(tmp_path: Path) -> None:
 
 def test_an_app_without_a_name_has_a_bill_too(tmp_path: Path) -> None:
     """The format asks for one."""
-    found = bill(tmp_path, demo(manifest=replace(MANIFEST, project_name="")))
+    found = bill(tmp_path, demo(manifest=MANIFEST.model_copy(update={"project_name": ""})))
     assert found["metadata"]["component"]["name"] == "unnamed"
 
 

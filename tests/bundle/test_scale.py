@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import os
 import subprocess
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes_bundle import flash_build, project, write
+from fakes_bundle import flash_build, project
 
 from flash.bundle import modules as bundle_modules
 from flash.bundle.discover import discover
@@ -18,10 +17,7 @@ from flash.bundle.modules import read_modules
 from flash.bundle.sources import project_files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from flash.model.app import App
 
 MODULES, EACH = 12, 5
 
@@ -110,80 +106,3 @@ def test_closures_are_shared_by_the_endpoints_of_a_file(root: Path) -> None:
     modules = read_modules(root, project_files(root).files)
     assert modules.closure(["workers.m1"]) is modules.closure(["workers.m1", "workers.m1"])
     assert {module.name for module in modules.closure(["workers.m1"])} == {"workers.m1", "shared"}
-
-
-def calls_of(work: Callable[[], object]) -> int:
-    """How many functions are called for it: a measure that is the same on every machine."""
-    calls = 0
-
-    def count(_frame: object, event: str, _argument: object) -> None:
-        nonlocal calls
-        calls += event in {"call", "c_call"}
-
-    sys.setprofile(count)
-    try:
-        work()
-    finally:
-        sys.setprofile(None)
-    return calls
-
-
-def many_endpoints(root: Path, modules: int) -> None:
-    """Ten in each module, of constants of its own and of a file that all share."""
-    write(root / "settings.py", "ENV = {'A': 'b'}\nDEPS = ['six']\nCPU = 'cpu3c-1-2'\n")
-    for number in range(modules):
-        lines = ["from flash import Endpoint", "from settings import CPU, DEPS, ENV", f"PREFIX = 'm{number}'"]
-        for each in range(10):
-            lines += [
-                f"@Endpoint(name=f'{{PREFIX}}-{each}', cpu=CPU, env=ENV, dependencies=[*DEPS, PREFIX])",
-                f"def f{number}_{each}(x: int): return x",
-            ]
-        write(root / f"workers/m{number}.py", "\n".join(lines))
-
-
-def many_files(root: Path, count: int) -> None:
-    """Half of them modules that nobody imports, and one endpoint."""
-    write(root / "worker.py", "from flash import Endpoint\n@Endpoint(name='w')\ndef work(): ...\n")
-    for number in range(count):
-        name, text = (f"m{number}.py", "import json\ndef f(x): return x\n") if number % 2 else (f"t{number}.txt", "x")
-        write(root / f"data/d{number // 100}/{name}", text)
-
-
-@pytest.mark.parametrize(
-    ("make", "count", "found"), [(many_endpoints, 100, 1000), (many_files, 2000, 1)], ids=["endpoints", "files"]
-)
-def test_reading_grows_linearly(tmp_path: Path, make: Callable[[Path, int], None], count: int, found: int) -> None:
-    """A thousand endpoints in a hundred modules, and files that have nothing to do with any."""
-    calls = {}
-    for part in (4, 1):
-        root = tmp_path / str(part)
-        make(root, count // part)
-
-        def work(root: Path = root) -> App:
-            return discover(root, project_files(root).files, app_name="demo")
-
-        work()
-        calls[part] = calls_of(work)
-    assert len(work().endpoints) == found
-    assert calls[1] < 4.4 * calls[4]
-
-
-LOADED = """
-import sys
-from pathlib import Path
-
-import flash.preview.building
-from fakes_bundle import flash_build
-
-status = flash_build(Path(sys.argv[1]))
-print("LOADED", status, *sorted({name.partition(".")[0] for name in sys.modules} & set(sys.argv[2:])))
-"""
-HEAVY = ("cyclonedx", "email", "filelock", "http", "httpx", "packaging", "pathspec", "pydantic", "subprocess", "uv")
-
-
-def test_a_build_without_dependencies_loads_nothing_that_it_does_not_need(root: Path) -> None:
-    """Loading would take longer than building."""
-    command = [sys.executable, "-c", LOADED, str(root), *HEAVY]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, capture_output=True, check=True, encoding="utf-8", env=environment)
-    assert done.stdout.splitlines()[-1] == "LOADED 0"

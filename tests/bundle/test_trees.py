@@ -7,10 +7,10 @@ import socket
 import subprocess
 import tarfile
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from fakes_bundle import QUEUE, Building, FakeInstaller, Package, flash_build, project, write
+from fakes_bundle import QUEUE, flash_build, project, write
 
 from flash.bundle.discover import discover
 from flash.bundle.modules import read_modules
@@ -18,7 +18,7 @@ from flash.bundle.sources import project_files
 from flash.errors import DiscoveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from flash.model.app import App
@@ -269,48 +269,3 @@ def test_a_folder_that_takes_a_modules_place_is_an_error_by_name(root: Path) -> 
     (root / "worker.py").mkdir()
     with pytest.raises(DiscoveryError, match=r"^worker\.py: cannot read it: Is a directory"):
         read_modules(root, files)
-
-
-class Writing(FakeInstaller):
-    """Installs, while something else is done to the project."""
-
-    def __init__(self, what: str, do: Callable[[], object]) -> None:
-        # something that no build before has installed
-        super().__init__({"six": Package(files={"six.py": f"# {what}"})})
-        self.do = do
-
-    def install(self, *given: Any, **options: Any) -> Any:
-        self.do()
-        return super().install(*given, **options)
-
-
-@pytest.mark.parametrize("what", ["grows", "is replaced by one of its size", "vanishes"])
-def test_a_file_that_changes_while_the_project_is_built_is_an_error_by_name(
-    root: Path, capsys: pytest.CaptureFixture[str], what: str
-) -> None:
-    """An artifact is of one moment; what was built before stays."""
-    data = root / "data.bin"
-    project(root, {"worker.py": QUEUE, "data.bin": "before"})
-    assert flash_build(root) == 0
-    before = (root / ".flash/artifact.tar.gz").read_bytes()
-    (root / "requirements.txt").write_text("six\n", encoding="utf-8")
-
-    def grow() -> None:
-        with data.open("a") as file:
-            file.write("x")
-
-    def replace() -> None:
-        (root / "other").write_text("behind", encoding="utf-8")
-        (root / "other").rename(data)
-
-    do = {
-        "grows": grow,
-        "is replaced by one of its size": replace,
-        "vanishes": data.unlink,
-    }
-    assert flash_build(root, Building(Writing(what, do[what]))) == 1
-    said = capsys.readouterr().err
-    assert "✗ data.bin: " in said
-    assert "hint: build again when nothing writes to it, or list it in .flashignore" in said
-    assert (root / ".flash/artifact.tar.gz").read_bytes() == before
-    assert not (root / ".flash/.build").exists()

@@ -68,5 +68,5 @@ def test_evidence_follows_the_hint(capsys: pytest.CaptureFixture[str]) -> None:
     assert captured.err == "✗ it died\nhint: look\nline 1\nline 2\n"
     assert json.loads(captured.out) == {
         "app": "demo",
-        "error": {"kind": "WorkerFailed", "message": "it died", "hint": "look", "detail": "line 1\nline 2"},
+        "error": {"message": "it died", "hint": "look", "detail": "line 1\nline 2"},
     }

@@ -353,7 +353,7 @@ def test_without_a_gate_nothing_is_tested_and_that_is_said(
     """Build and promote, in this process; the version before it is retired."""
     assert main(["deploy", "--env", "staging", "--no-gate", "--allow-delete"], services) == 0
     captured = capsys.readouterr()
-    assert services.names == ["check_target", "build", "look", "promote"]
+    assert services.names == ["check_target", "build", "promote"]
     assert services.asked[-1][1] == {
         "environment": "staging",
         "target": "local",
@@ -475,7 +475,6 @@ def test_a_preview_as_json_has_what_a_program_needs(
         "digest": DIGEST,
         "outcome": "serving",
         "url": "http://127.0.0.1:8787",
-        "openapi": "http://127.0.0.1:8787/flash/openapi.json",
         "api_key": "flash_key",
         "endpoints": DEPLOYED_ENDPOINTS,
     }
@@ -524,7 +523,7 @@ def test_what_workers_are_to_be_is_passed_on(
     main(["deploy", "--env", "staging", "--target", "local", "--no-gate", chosen], services)
     main(["deploy", "--preview", chosen], services)
     told = {name: values["backend"] for name, values in services.asked if "backend" in values}
-    assert told == dict.fromkeys(("check_target", "build", "look", "promote", "start_preview"), backend)
+    assert told == dict.fromkeys(("check_target", "build", "promote", "start_preview"), backend)
     said = capsys.readouterr().err
     assert said.count("✗") == 0
     assert said.count(f"workers: {backend}") == 1

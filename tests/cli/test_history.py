@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def line(build_id: str, number: int | None, entry: DeploymentEntry | None, digest: str = DIGEST) -> Line:
-    manifest = replace(MANIFEST, digest=digest or None, deployment=entry)
+    manifest = MANIFEST.model_copy(update={"digest": digest or None, "deployment": entry})
     build = BuildRecord(id=build_id, object_key="key", created_at="2026-01-02T03:04:05.000Z", manifest=manifest)
     return Line(number=number, build=build, entry=entry, is_live=number == 0)
 
@@ -33,7 +32,7 @@ def versions(services: FakeServices) -> tuple[Line, ...]:
     entry = DeploymentEntry(
         run="r2", environment="staging", action="deploy", state="verified", gate="passed", git="c0ffee"
     )
-    undone = replace(entry, state="rolled-back", git=None)
+    undone = entry.model_copy(update={"state": "rolled-back", "git": None})
     found = (line("build-3", 0, entry), line("build-2", None, undone, "1" * 64), line("build-1", 1, None, ""))
     services.versions = found
     return found

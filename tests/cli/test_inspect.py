@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,16 +32,12 @@ GOLDENS = Path(__file__).parent / "goldens"
 def changed() -> dict[str, str]:
     """The files of another small artifact, with something of each kind changed."""
     resources = {
-        "gpu_worker": replace(
-            MANIFEST.resources["gpu_worker"],
-            fingerprint="ef" * 32,
-            workers_max=3,
-            env={"TOKEN": "hunter2"},
-            secrets={"KEY": "K"},
+        "gpu_worker": MANIFEST.resources["gpu_worker"].model_copy(
+            update={"fingerprint": "ef" * 32, "workers_max": 3, "env": {"TOKEN": "hunter2"}, "secrets": {"KEY": "K"}}
         ),
         "new_worker": Resource(image_name="example/image:1"),
     }
-    manifest = replace(MANIFEST, resources=resources, excluded={}, routes={})
+    manifest = MANIFEST.model_copy(update={"resources": resources, "excluded": {}, "routes": {}})
     gone = ("left_pad", "data/", "handler_lb")
     files = {path: text for path, text in demo(manifest=manifest).items() if not path.startswith(gone)}
     return {
@@ -121,7 +116,7 @@ def test_json_has_what_a_program_needs(tmp_path: Path) -> None:
 def test_many_endpoints_have_a_line_each(tmp_path: Path) -> None:
     """A thousand can still be read."""
     many = {f"worker_{number:03}": MANIFEST.resources["gpu_worker"] for number in range(100)}
-    found = read(tmp_path, demo(manifest=replace(MANIFEST, resources=many)))
+    found = read(tmp_path, demo(manifest=MANIFEST.model_copy(update={"resources": many})))
     lines = render_artifact.contents_text(found).splitlines()
     assert sum(line.startswith("  worker_") for line in lines) == 100
     assert not any("fingerprint" in line for line in lines)
@@ -131,7 +126,9 @@ def test_a_long_name_is_never_cut_and_its_details_are_wrapped_below(tmp_path: Pa
     """A route stays with its function, an image's name can be copied."""
     functions = [FunctionEntry(name=f"f{n}", module="m", http_method="GET", http_path=f"/things/{n}") for n in range(9)]
     endpoint = Resource(is_load_balanced=True, functions=functions, image_name="image-" * 20, gpu_ids="AMPERE_16")
-    manifest = replace(MANIFEST, resources={"long-" * 13: endpoint}, routes={}, excluded={"torch": "because " * 20})
+    manifest = MANIFEST.model_copy(
+        update={"resources": {"long-" * 13: endpoint}, "routes": {}, "excluded": {"torch": "because " * 20}}
+    )
     lines = render_artifact.contents_text(read(tmp_path, demo(manifest=manifest)), width=80).splitlines()
     assert f"  {'long-' * 13}" in lines
     assert "    kind         load-balanced, AMPERE_16, 0-1 workers" in lines
@@ -162,11 +159,14 @@ def test_a_tree_collapses_what_is_too_much_to_read(tmp_path: Path) -> None:
 def test_nothing_in_an_artifact_reaches_the_terminal_as_it_is(tmp_path: Path) -> None:
     """Names may hold escapes: of files, distributions, endpoints and reasons."""
     evil = "\x1b]0;owned\x07"
-    manifest = replace(
-        MANIFEST,
-        project_name=evil,
-        resources={evil: replace(MANIFEST.resources["gpu_worker"], image_name=evil, gpu_ids=evil)},
-        excluded={evil: evil},
+    manifest = MANIFEST.model_copy(
+        update={
+            "project_name": evil,
+            "resources": {
+                evil: MANIFEST.resources["gpu_worker"].model_copy(update={"image_name": evil, "gpu_ids": evil})
+            },
+            "excluded": {evil: evil},
+        }
     )
     files = demo(manifest=manifest) | {f"{evil}.py": "", f"data/{evil}/a": ""} | {f"{evil}-1.dist-info/METADATA": ""}
     old, found = read(tmp_path, demo(), "old"), read(tmp_path, files)

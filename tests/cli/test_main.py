@@ -100,11 +100,7 @@ def test_a_usage_error_is_json_where_json_is_wanted(capsys: pytest.CaptureFixtur
     assert main(["deplyo", "--json"]) == 2
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
-        "error": {
-            "kind": "UsageError",
-            "message": "flash: there is no command 'deplyo'",
-            "hint": "did you mean `flash deploy`?",
-        }
+        "error": {"message": "flash: there is no command 'deplyo'", "hint": "did you mean `flash deploy`?"}
     }
     assert captured.err.startswith("✗ flash: there is no command 'deplyo'")
 

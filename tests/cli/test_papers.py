@@ -87,7 +87,6 @@ def test_the_statement_has_what_the_build_was_told(app: Path) -> None:
         "bundle": [],
         "dependencyGroup": None,
         "exclude": ["numpy"],
-        "oneSet": False,
         "provided": [],
         "python": "3.11",
         "sizeLimitMib": 500,

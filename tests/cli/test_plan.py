@@ -52,7 +52,7 @@ def test_who_expects_no_changes_gets_status_1_for_one(
     project: Path, services: FakeServices, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The plan is shown all the same; without the option the status is 0."""
-    older = replace(MANIFEST, digest="0" * 64, source_fingerprint="old")
+    older = MANIFEST.model_copy(update={"digest": "0" * 64, "source_fingerprint": "old"})
     services.live["local"] = (replace(live("staging"), manifest=older),)
     arguments = ["plan", "--env", "staging", "--target", "local"]
     assert main([*arguments, "--expect-no-changes"], services) == 1

@@ -52,8 +52,8 @@ def test_the_smoke_tests_run_as_the_plugin_runs_them(project: Path, services: Fa
     assert (asked["cwd"], asked["without"]) == (project.resolve(), ["PYTEST_ADDOPTS", "FLASH_SIGNING_KEY"])
     attach = next(one for one in asked["arguments"] if one.startswith("--flash-attach="))
     assert asked["arguments"] == [
-        *("-m", "pytest", str(project.resolve()), f"--flash-root={project.resolve()}"),
-        *("-m", "flash_smoke or flash_deployed_only", attach, "-o", "addopts="),
+        *("-m", "pytest", str(project.resolve()), "-m", "flash_smoke or flash_deployed_only"),
+        *(f"--flash-root={project.resolve()}", attach, "-o", "addopts="),
     ]
 
 

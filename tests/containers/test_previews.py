@@ -9,8 +9,7 @@ import subprocess
 from pathlib import Path
 
 from containers.conftest import Engine, docker, until
-from fakes_index import wheel
-from journeys.conftest import APART, Shell, interrupt
+from journeys.conftest import Shell, interrupt
 
 
 def test_the_quickstart_passes_in_containers(quickstart: Shell, machine: Engine) -> None:
@@ -180,15 +179,6 @@ LOOKED = """
         seen = {"output": job.output, "facts": facts, "direct": direct.json()}
         pathlib.Path("seen.json").write_text(json.dumps(seen))
 """
-
-
-def test_endpoints_whose_pins_conflict_have_their_own_versions(shell: Shell, tmp_path: Path) -> None:
-    """Each in its container, from one image."""
-    for version in ("1.0", "2.0"):
-        wheel(tmp_path / "wheels", "flash-apart", version)
-    shell.write(APART)
-    done = shell.pytest("--flash-preview", "--flash-backend=docker", UV_FIND_LINKS=str(tmp_path / "wheels"))
-    assert done.returncode == 0, done.stdout
 
 
 def test_a_container_has_its_artifact_and_nothing_of_the_checkout(shell: Shell, machine: Engine) -> None:

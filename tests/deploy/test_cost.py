@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -40,7 +39,7 @@ def test_a_pool_without_a_published_price_makes_it_unknown(given: str, unknown: 
 def test_no_worker_costs_nothing_whatever_one_would() -> None:
     """A CPU has no published price, and with nobody calling none runs."""
     assert cost_of(lb_resource()) == Cost(Decimal(0), None, ("CPU workers",))
-    asleep = replace(lb_resource(), workers_max=0)
+    asleep = lb_resource().model_copy(update={"workers_max": 0})
     assert cost_of(asleep) == NOTHING
 
 

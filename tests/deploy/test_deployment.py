@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,14 +20,14 @@ def example_of(resource: Resource, routes: dict[str, str] | None = None) -> Any:
 
 def queue(*, schemas: dict[str, CallSchema] | None = None, **entry: Any) -> Resource:
     function = FunctionEntry(name="f", module="m", contract=schemas or {}, **entry)
-    return replace(queue_resource("x"), functions=[function])
+    return queue_resource("x").model_copy(update={"functions": [function]})
 
 
 def route(schema: CallSchema | None, method: str = "POST") -> Any:
     entry = FunctionEntry(
         name="f", module="m", http_method=method, http_path="/f", contract={} if schema is None else {"": schema}
     )
-    return example_of(replace(lb_resource(), functions=[entry]), {f"{method} /f": "f"})
+    return example_of(lb_resource().model_copy(update={"functions": [entry]}), {f"{method} /f": "f"})
 
 
 def test_endpoints_come_in_the_manifests_order_with_kind_url_and_routes():
@@ -60,7 +59,7 @@ def test_endpoints_come_in_the_manifests_order_with_kind_url_and_routes():
         (queue(schemas={"": CallSchema(input=OBJECT, example={"name": ""})}), {"input": {"name": ""}}),
         (queue(schemas={"": CallSchema(error="untyped")}), {"input": {}}),
         (queue(), {"input": {}}),
-        (replace(queue_resource("x"), functions=[]), {"input": {}}),
+        (queue_resource("x").model_copy(update={"functions": []}), {"input": {}}),
         (
             queue(is_class=True, class_methods=["run"], schemas={"run": CallSchema(example={"n": 0})}),
             {"input": {"n": 0}},

@@ -23,10 +23,10 @@ def in_the_way(**changes: Any) -> Condition:
 
 
 def test_a_full_run_that_passed_passes():
-    """Fourteen conditions with stable codes."""
+    """Thirteen conditions with stable codes."""
     verdict = evaluate(GOOD)
     assert verdict.passed
-    assert [condition.code for condition in verdict.conditions] == [f"FLASH-G{number:03}" for number in range(1, 15)]
+    assert [condition.code for condition in verdict.conditions] == [f"FLASH-G{number:03}" for number in range(1, 14)]
     assert verdict.in_the_way == verdict.reasons == verdict.notes == ()
     assert {condition.remedy for condition in verdict.conditions} == {""}
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -59,7 +58,7 @@ def test_a_cpu_endpoint_has_its_instances_and_their_disk():
 
 def test_a_load_balanced_endpoint_scales_by_requests():
     """The platform takes no other scaler for it."""
-    resource = replace(lb_resource(), scaler_type="QUEUE_DELAY")
+    resource = lb_resource().model_copy(update={"scaler_type": "QUEUE_DELAY"})
     given = endpoint_input("lb", resource, PLACEMENT, fingerprint="f1")
     assert (given["type"], given["scalerType"]) == ("LB", "REQUEST_COUNT")
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def live(
         name="prod",
         app_id="app1",
         active_build_id=None if what is None else build,
-        manifest=None if what is None else replace(what, digest=digest),
+        manifest=None if what is None else what.model_copy(update={"digest": digest}),
         endpoints=ids if ids is not None else {name: f"id_{name}" for name in ([] if what is None else what.resources)},
     )
 
@@ -449,7 +448,7 @@ def test_what_is_no_plan_is_told(junk: Any, data: st.DataObject) -> None:
 def test_a_plan_reads_as_text():
     """Aligned, the summary below, then what it costs; reasons in lines of their own."""
     app = manifest("gpu_worker", "new", fingerprint="f2", workers_max=3)
-    app.resources["gpu_worker"] = replace(app.resources["gpu_worker"], gpu_ids="ADA_24")
+    app.resources["gpu_worker"].gpu_ids = "ADA_24"
     made = plan(
         app, live(manifest("gpu_worker", "old"), digest="a" * 64), digest="d" * 64, app="demo", notes=["mind the gap"]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,8 +42,8 @@ def build(
     deployment: DeploymentEntry | None = None,
 ) -> BuildRecord:
     """A build of the app."""
-    sent = replace(
-        packed or manifest("greeter"), digest=digest, deployment=deployment, resources_endpoints={"greeter": "http://x"}
+    sent = (packed or manifest("greeter")).model_copy(
+        update={"digest": digest, "deployment": deployment, "resources_endpoints": {"greeter": "http://x"}}
     )
     return BuildRecord(id=build_id, object_key=object_key, created_at="", manifest=sent)
 

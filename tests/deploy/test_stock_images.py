@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from fakes_deploy import manifest
 
 from flash.deploy.stock_images import unsupported_on_runpod
@@ -17,8 +15,7 @@ def test_what_the_images_do_is_not_mentioned():
 def test_a_generator_is_told_not_to_stream():
     """With its name and the endpoint's."""
     what = manifest("gpu_worker")
-    functions = what.resources["gpu_worker"].functions
-    functions[0] = replace(functions[0], is_generator=True)
+    what.resources["gpu_worker"].functions[0].is_generator = True
     (note,) = unsupported_on_runpod(what)
     assert note.startswith("gpu_worker: gpu_worker_hello yields, and Runpod's images do not stream")
 

@@ -43,12 +43,12 @@ def test_the_table_of_sources_is_their_order(tmp_path: Path) -> None:
     package = 'name = "four"\nversion = "1"\nwheels = [{path = "four-1-py3-none-any.whl"}]\n'
     lock = f'lock-version = "1.0"\n[[packages]]\n{package}'
     project(tmp_path, files)
-    assert plan(tmp_path, group="g").wanted().requirements == ("one",)
-    assert plan(tmp_path).wanted().requirements == ("two",)
+    assert plan(tmp_path, group="g").install == ("one",)
+    assert plan(tmp_path).install == ("two",)
     (tmp_path / "requirements.txt").unlink()
-    assert plan(tmp_path).wanted().requirements == ("three",)
+    assert plan(tmp_path).install == ("three",)
     project(tmp_path, {"pyproject.toml": "", "pylock.toml": lock})
-    assert plan(tmp_path).wanted().requirements == ("four==1",)
+    assert plan(tmp_path).install == ("four==1",)
     assert [row[0] for row in rows("Which file of the project counts")] == ["1", "2", "3", "4"]
 
 
@@ -75,7 +75,7 @@ def test_the_page_has_what_is_left_out_by_itself(tmp_path: Path) -> None:
     named = {name for row in rows("What is left out") for name in re.findall(r"`([a-z0-9-]+)`", row[0])}
     for name in sorted(named - {"exclude"}):
         write(tmp_path / "requirements.txt", f"{name}\ntorch\n")
-        gpu = plan(tmp_path).wanted().requirements if name != "numpy" else ()
+        gpu = plan(tmp_path).install if name != "numpy" else ()
         assert gpu == (), name
     assert set(AUTO_EXCLUDED) <= named
 
@@ -83,4 +83,4 @@ def test_the_page_has_what_is_left_out_by_itself(tmp_path: Path) -> None:
 def test_a_frozen_list_is_installed_without_what_the_page_says(tmp_path: Path) -> None:
     """What an endpoint asks for itself stays."""
     write(tmp_path / "requirements.txt", "torch==2.9\nnvidia-cublas-cu12==12.8\nnumpy==2\n")
-    assert plan(tmp_path, endpoint("cpu", "numpy")).wanted().requirements == ("numpy", "numpy==2")
+    assert plan(tmp_path, endpoint("cpu", "numpy")).install == ("numpy", "numpy==2")

@@ -57,13 +57,6 @@ async def test_nothing_answers_without_the_key(bench: Bench, key: str | None, me
     assert "error" in reply.json()
 
 
-async def test_a_method_that_is_not_served_is_told_which_are(bench: Bench) -> None:
-    """RFC 9110 §15.5.6."""
-    reply = await bench.client.request("TRACE", "/v2/x/status/y")
-    assert (reply.status_code, "error" in reply.json()) == (405, True)
-    assert set(reply.headers["allow"].replace(" ", "").split(",")) == {"GET", "HEAD"}
-
-
 async def test_the_key_opens_with_and_without_bearer(bench: Bench) -> None:
     """Serverless REST takes the raw key too."""
     for value in (KEY, f"Bearer {KEY}", f"bearer {KEY}"):

@@ -146,18 +146,6 @@ PROJECT = {
             return text
 
 
-        @Endpoint(name="older", cpu=CPU, dependencies=["idna==3.6"])
-        def older() -> str:
-            import idna
-            return idna.__version__
-
-
-        @Endpoint(name="newer", cpu=CPU, dependencies=["idna==3.7"])
-        async def newer() -> str:
-            import idna
-            return idna.__version__
-
-
         api = Endpoint(name="web", cpu=CPU)
 
 
@@ -199,8 +187,6 @@ JOBS: dict[str, list[Any]] = {
     ],
     "concurrent": [{"text": "a"}, {}],
     "pooled": [{"text": "a"}, {}],
-    "older": [{}],
-    "newer": [{}],
 }  # fmt: skip
 
 # (endpoint, method or ""): what our worker does otherwise, and why that is right
@@ -345,28 +331,6 @@ def test_both_loops_post_the_same(endpoint: str, artifact: Path, peers: Peers, t
         if "output" in only.body:
             assert last.is_stream
             assert [chunk.body for chunk in chunks] == [{"output": each} for each in only.body["output"]]
-
-
-@pytest.mark.parametrize(("endpoint", "version"), [("older", "3.6"), ("newer", "3.7")])
-def test_endpoints_whose_pins_conflict_have_their_own_versions(
-    endpoint: str, version: str, artifact: Path, peers: Peers, tmp_path: Path
-) -> None:
-    """Under a loop that is not ours, which has another one beside it."""
-    with ExitStack() as stack:
-        read = stack.enter_context(owner())
-        platform = stack.enter_context(serving(Recorder()))
-        skip = {"RUNPOD_SKIP_AUTO_SYSTEM_CHECKS": "true", "RUNPOD_SKIP_GPU_CHECK": "true"}
-        stack.enter_context(
-            worker(
-                [str(peers.python), STAND_IN, "handler", str(artifact / f"handler_{endpoint}.py"), str(read)],
-                artifact,
-                platform.environment(endpoint, **skip),
-                tmp_path / "worker.log",
-                read,
-            )
-        )
-        ((post,),) = posts(platform, [{}], tmp_path / "worker.log")
-    assert post.body == {"output": version}
 
 
 def test_every_variant_is_compared(artifact: Path) -> None:

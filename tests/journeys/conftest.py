@@ -52,29 +52,6 @@ APP = {
 }
 
 
-APART = {
-    "versions.py": """
-        from flash import Endpoint
-
-        @Endpoint(name="older", cpu="cpu3c-1-2", dependencies=["flash-apart==1.0"])
-        def older() -> str:
-            import flash_apart
-            return flash_apart.VERSION
-
-        @Endpoint(name="newer", cpu="cpu3c-1-2", dependencies=["flash-apart==2.0"])
-        def newer() -> str:
-            import flash_apart
-            return flash_apart.VERSION
-    """,
-    "tests/test_versions.py": """
-        def test_each_has_its_own(flash_endpoint):
-            assert flash_endpoint("older").runsync({}).output == "1.0"
-            assert flash_endpoint("newer").runsync({}).output == "2.0"
-    """,
-}
-"""What is put beside that for two endpoints whose pins conflict."""
-
-
 @dataclass(frozen=True)
 class Shell:
     """A user's terminal in a project's folder."""

@@ -216,7 +216,6 @@ def test_ignore_files_decide_what_ships(project: Shell, home: Path) -> None:
     with tarfile.open(project.root / ".flash/artifact.tar.gz") as archive:
         names = {name for name in archive.getnames() if not name.startswith("flash/")}
     assert names == {
-        ".flash/openapi.json",
         "data/deep/other.txt",
         "data/small.csv",
         "flash_manifest.json",

@@ -7,7 +7,7 @@ import datetime as dt
 import functools
 import json
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field, RootModel
+from pydantic import BaseModel, Field
 
 from flash.errors import InvalidInput, RemoteError
 from flash.model.example import smallest
@@ -116,111 +116,6 @@ def test_every_wrong_field_is_named() -> None:
     error = refused(plain, {"x": "a", "schema": 1, "z": 0})
     assert [problem["loc"] for problem in error.problems] == [["x"], ["schema"], ["z"]]
     assert error.hint == "the parameters are x, schema, _flag"
-
-
-@pytest.mark.parametrize(
-    ("annotation", "value"),
-    [
-        (int, True),
-        (float, False),
-        (int | str, True),
-        (list[dict[str, float]], [{"a": True}]),
-        (bool, 0),
-        (dt.datetime, 0),
-        (dt.date, 86400),
-        (dt.time, 1.5),
-        (dt.timedelta, 3),
-    ],
-)
-def test_truth_is_no_number_and_a_number_no_time(annotation: object, value: object) -> None:
-    """No schema of these types allows it, though pydantic would take it."""
-
-    def take(x): ...  # type: ignore[no-untyped-def]
-
-    take.__annotations__ = {"x": annotation}
-    error = refused(take, {"x": value})
-    assert error.problems
-    assert "x" in error.message
-
-
-@pytest.mark.parametrize(
-    ("annotation", "value", "bound"),
-    [
-        (int, "3", 3),
-        (int, 3.0, 3),
-        (bool, "true", True),
-        (float, 1, 1.0),
-        (int | bool, True, True),
-        (dt.date, "2000-01-02", dt.date(2000, 1, 2)),
-    ],
-)
-def test_text_is_converted_and_so_are_whole_numbers(annotation: object, value: object, bound: object) -> None:
-    """As in a query string, and as JSON Schema has integers."""
-
-    def take(x): ...  # type: ignore[no-untyped-def]
-
-    take.__annotations__ = {"x": annotation}
-    assert InputBinder.of(take).bind({"x": value}) == {"x": bound}
-
-
-class Loose(BaseModel, coerce_numbers_to_str=True):
-    name: str
-
-
-def test_a_model_that_takes_more_takes_more() -> None:
-    """What its author has allowed is allowed."""
-
-    def take(loose: Loose) -> None: ...
-
-    assert InputBinder.of(take).bind({"name": 3}) == {"loose": Loose(name="3")}
-
-
-class Numbers(RootModel[list[int]]): ...
-
-
-class ByName(RootModel[dict[str, int]]): ...
-
-
-def test_a_root_model_takes_the_whole_input_if_it_is_a_mapping() -> None:
-    """An input is an object."""
-
-    def listed(numbers: Numbers) -> None: ...
-
-    def mapped(numbers: ByName) -> None: ...
-
-    assert call_schema(listed).parameter is None
-    assert InputBinder.of(listed).bind({"numbers": [1]}) == {"numbers": Numbers([1])}
-    assert call_schema(mapped).parameter == "numbers"
-    assert InputBinder.of(mapped).bind({"a": 1}) == {"numbers": ByName({"a": 1})}
-
-
-def test_items_of_an_iterable_are_looked_at_before_the_function_has_them() -> None:
-    """The field's name is in the error then."""
-
-    def take(numbers: Iterable[int]) -> None: ...
-
-    assert refused(take, {"numbers": [1, "a"]}).problems[0]["loc"] == ["numbers", 1]
-    assert InputBinder.of(take).bind({"numbers": [1]}) == {"numbers": [1]}
-
-
-class Cat(BaseModel):
-    kind: Literal["cat"] = "cat"
-
-
-class Dog(BaseModel):
-    kind: Literal["dog"] = "dog"
-
-
-def test_what_tells_the_choices_of_a_union_apart_is_required() -> None:
-    """Each alone has a default for it, which does not help."""
-
-    def take(pet: Annotated[Cat | Dog, Field(discriminator="kind")]) -> None: ...
-
-    schema = call_schema(take).input
-    assert schema is not None
-    assert not jsonschema.Draft202012Validator(schema).is_valid({"pet": {}})
-    assert jsonschema.Draft202012Validator(schema).is_valid({"pet": {"kind": "cat"}})
-    assert refused(take, {"pet": {}}).problems
 
 
 def test_what_the_input_leaves_out_is_the_functions_own_affair() -> None:

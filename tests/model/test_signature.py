@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pydantic import AwareDatetime, Field, NaiveDatetime, TypeAdapter
 
 from flash.contract.strategies import Unsupported, from_schema
-from flash.model.json_schema import SchemaGenerator
+from flash.model.signature import SchemaGenerator
 
 
 def schema(kind: Any, mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any]:

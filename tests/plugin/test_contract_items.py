@@ -67,28 +67,3 @@ def test_what_has_no_type_is_not_fuzzed_and_said(project: FlashProject) -> None:
     result = project.run("--flash-preview")
     result.assert_outcomes(passed=4)
     result.stdout.fnmatch_lines(["note: flash::contract[[]greeter[]]: not fuzzed: untyped: name*"])
-
-
-def test_a_call_that_another_endpoint_would_not_take_is_told(project: FlashProject) -> None:
-    """By its place, in the check of whoever makes it, without asking anybody."""
-    call = {"at": "lib/app.py:12", "endpoint": "greeter", "function": "hello", "arguments": ["nam"]}
-    project.scenario(calls={"echo": [call]})
-    result = project.run("--flash-preview")
-    result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(
-        [
-            "lib/app.py:12: endpoint 'api': echo calls hello(nam=…), which is not taken: it has no parameter 'nam'*",
-            "hint: mend the call*",
-            "FAILED flash::contract[[]api/echo[]] - *",
-        ]
-    )
-
-
-def test_a_call_that_was_not_followed_is_said(project: FlashProject) -> None:
-    """It passes, with a note; what nobody could follow, as it is known by an id, is in the report alone."""
-    call = {"at": "lib/app.py:12", "is_open": True, "why": "it is handed on"}
-    of_ours, foreign = {"endpoint": "greeter", "function": "hello"}, {"function": "Endpoint(id='k')"}
-    project.scenario(calls={"echo": [{**call, **of_ours}, {**call, **foreign}]})
-    result = project.run("--flash-preview")
-    result.assert_outcomes(passed=4)
-    result.stdout.fnmatch_lines(["note: flash::contract[[]api/echo[]]: calls not followed: hello (lib/app.py:12)"])

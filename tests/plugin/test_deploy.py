@@ -58,7 +58,7 @@ def test_what_passed_is_promoted_verified_and_kept(project: FlashProject) -> Non
         ]
     )
     assert project.events == [
-        *("check_target", "discover", "build", "preview", "close", "look"),
+        *("check_target", "discover", "build", "preview", "close"),
         *("promote production local", "promote", "finish"),
     ]
     report = project.report()
@@ -69,7 +69,7 @@ def test_what_passed_is_promoted_verified_and_kept(project: FlashProject) -> Non
         "outcome": "deployed",
         "error": None,
     }
-    assert [condition["outcome"] for condition in report["gate"]] == ["pass"] * 14
+    assert [condition["outcome"] for condition in report["gate"]] == ["pass"] * 13
     assert [(stage["id"], stage["outcome"]) for stage in report["stages"]] == [
         ("flash::build", "passed"),
         ("flash::preview[process]", "passed"),

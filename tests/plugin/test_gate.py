@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fakes_pytest_flash import PLUGIN
 
-from flash.deploy.gate import Compatibility, Surroundings
+from flash.deploy.gate import Surroundings
 from pytest_flash.facts import Observations, Observer
 from pytest_flash.judge import contract_outcomes, gate_facts
 from pytest_flash.narrowing import narrowing
@@ -260,7 +260,6 @@ def test_files_that_skip_themselves_count_as_collected() -> None:
         digests=("", None),
         wheels=(False, False),
         surroundings=Surroundings(),
-        compatibility=Compatibility(),
     )
     assert (facts.collected, facts.passed, dict(facts.skipped)) == (3, 1, {"t.py": "not here"})
     assert facts.without_outcome == ("b",)

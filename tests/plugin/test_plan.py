@@ -37,7 +37,7 @@ def test_a_planned_run_does_everything_but_promote(project: FlashProject) -> Non
             "2 to create; artifact *",
         ]
     )
-    assert project.events == ["look", "discover", "build", "preview", "close", "look", "plan", "look"]
+    assert project.events == ["look", "discover", "build", "preview", "close", "plan", "look"]
     report = project.report()
     assert (report["outcome"], report["error"], report["endpoints"]) == ("planned", None, [])
     assert report["plan"]["summary"]["create"] == 2

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,8 +74,8 @@ def test_a_doubtful_version_is_put_back_and_said_to_be_doubtful(world: World) ->
     [
         (None, "! build b was not deployed by Flash: no gate has let it through"),
         (ENTRY, None),
-        (replace(ENTRY, gate="passed"), None),
-        (replace(ENTRY, gate="ungated"), "! build b, which was put back, went live without a gate"),
+        (ENTRY.model_copy(update={"gate": "passed"}), None),
+        (ENTRY.model_copy(update={"gate": "ungated"}), "! build b, which was put back, went live without a gate"),
     ],
 )
 def test_what_no_gate_let_through_is_doubtful(entry: DeploymentEntry | None, said: str | None) -> None:

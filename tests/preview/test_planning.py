@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +99,7 @@ def test_what_a_dead_run_has_left_is_in_no_plan() -> None:
         name="production",
         app_id="app1",
         active_build_id="build0",
-        manifest=replace(manifest("gpu"), digest="d1"),
+        manifest=manifest("gpu").model_copy(update={"digest": "d1"}),
         endpoints={"gpu": "id_gpu", "half_made": "id_half"},
     )
     seen = remembered(environment, None, Forgetful("half_made"))  # type: ignore[arg-type]

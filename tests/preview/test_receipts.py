@@ -203,15 +203,11 @@ def test_a_receipt_moves_the_digest_without_an_upload(place: Place, capsys: pyte
 
 
 def test_what_is_verified_in_staging_moves_too(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a file; two environments never share an endpoint. What has no contracts is refused."""
+    """Without a file; two environments never share an endpoint."""
     old, new = place.artifact(OLD), place.artifact(NEW)
     place.deploy(old, "production")
     place.deploy(new)
-    root = place.checkout("elsewhere")
-    assert place.asked(promotes(root, "--from", "staging"))[0] == 1
-    assert "FLASH-G014" in capsys.readouterr().err
-    assert place.digest() == old.sha256
-    status, asked = place.asked(promotes(root, "--from", "staging", "--allow-breaking"))
+    status, asked = place.asked(promotes(place.checkout("elsewhere"), "--from", "staging"))
     assert status == 0, capsys.readouterr().err
     assert place.digest() == new.sha256
     assert "upload" not in asked
@@ -342,7 +338,8 @@ def _stored_digest(case: Case) -> list[str | bytes]:
 
 def _stored_manifest(case: Case) -> list[str | bytes]:
     resources = {
-        name: {**one.as_json(), "imageName": "evil:latest"} for name, one in case.artifact.manifest.resources.items()
+        name: {**one.model_dump(by_alias=True), "imageName": "evil:latest"}
+        for name, one in case.artifact.manifest.resources.items()
     }
     case.store(resources=resources)
     return [case.receipt()]
@@ -381,7 +378,7 @@ def _source(case: Case, **changes: Any) -> list[str | bytes]:
         manifest = client.build_manifest(case.promotion.deployment.build_id)
     assert manifest is not None
     assert manifest.deployment is not None
-    case.store(deployment={**manifest.deployment.as_json(), **changes})
+    case.store(deployment={**manifest.deployment.model_dump(), **changes})
     return ["--from", "staging"]
 
 

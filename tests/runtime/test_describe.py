@@ -125,7 +125,7 @@ def test_it_runs_as_a_program_in_the_staged_tree(tmp_path: Path) -> None:
         with_flash=True,
     )
     data = described(tree)["endpoints"]
-    assert CallSchema.of(data["web"]["item"][""]).example == {"id": 0}
+    assert CallSchema.model_validate(data["web"]["item"][""]).example == {"id": 0}
     assert data["b"]["f"][""]["error"].startswith("untyped: FileNotFoundError: ")
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 

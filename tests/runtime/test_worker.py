@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,10 +13,8 @@ import sys
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import annotated_types
 import pytest
 from fakes_runtime import FakePlatform, importable, lb_resource, make_artifact, queue_resource, serving
 
@@ -28,6 +25,9 @@ from flash.runtime import loading
 from flash.runtime.peers import PeerCaller
 from flash.runtime.unreachable import UnreachablePeers
 from flash.runtime.worker import Settings, install_caller
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 WAIT_S = 30.0
 
@@ -56,11 +56,6 @@ def asks(name: str) -> dict:
 async def aasks(name: str) -> dict:
     return await hello(name=name)
 
-@Endpoint(name="own", cpu=CPU)
-def own() -> str:
-    import annotated_types
-    return annotated_types.__file__
-
 api = Endpoint(name="api", cpu=CPU)
 
 @api.post("/process")
@@ -73,7 +68,6 @@ RESOURCES = {
     "wait": queue_resource("served_worker", "wait"),
     "asks": queue_resource("served_worker", "asks"),
     "aasks": queue_resource("served_worker", "aasks"),
-    "own": queue_resource("served_worker", "own", packages="_flash/sets/0/"),
     "broken": queue_resource("served_broken", "f"),
     "api": lb_resource("served_worker", "process"),
 }
@@ -87,8 +81,6 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("artifact")
     sources = {"served_worker.py": SOURCE, "served_broken.py": "import library_that_is_not_there"}
     make_artifact(root, sources, RESOURCES, routes={"api": {"POST /process": "process"}}, with_flash=True)
-    # what Flash itself uses, through pydantic
-    shutil.copytree(Path(annotated_types.__file__).parent, root / "_flash/sets/0/annotated_types")
     return root
 
 
@@ -133,18 +125,6 @@ def test_a_queue_worker_serves_until_it_is_told_to_stop(platform: FakePlatform, 
     assert worker.returncode == 0, log
     assert out == "greeting Bob\n"
     assert "Traceback" not in log
-
-
-def test_an_endpoints_own_distributions_come_before_all_others(
-    platform: FakePlatform, start: Start, artifact: Path
-) -> None:
-    """Also before those that Flash itself would have loaded."""
-    worker = start(platform.environment("own"))
-    platform.jobs.put({"id": "a", "input": {}})
-    where = platform.done.get(timeout=WAIT_S)[1]["output"]
-    assert where == str(artifact / "_flash/sets/0/annotated_types/__init__.py")
-    worker.send_signal(signal.SIGTERM)
-    assert "loaded before" not in worker.communicate(timeout=WAIT_S)[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

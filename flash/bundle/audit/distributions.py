@@ -6,6 +6,9 @@ import posixpath
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
 from flash.bundle.audit.findings import Finding, ordered
 from flash.bundle.audit.shared import (
     LIBRARY,
@@ -19,7 +22,6 @@ from flash.bundle.audit.shared import (
 )
 from flash.bundle.audit.targets import Target, extension_of
 from flash.bundle.audit.wheels import EXTENSION_TAG, OTHER_PYTHON, about_extensions, about_wheel, unloadable
-from flash.bundle.naming import canonicalize_name
 from flash.bundle.needs import target_environment
 
 if TYPE_CHECKING:
@@ -205,8 +207,6 @@ def audit_requirements(
 
 
 def _required(lines: Iterable[str], environment: Mapping[str, str]) -> Iterator[str]:
-    from packaging.requirements import InvalidRequirement, Requirement
-
     for line in lines:
         try:
             requirement = Requirement(line)

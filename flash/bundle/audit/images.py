@@ -12,8 +12,9 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from packaging.utils import canonicalize_name
+
 from flash.bundle.audit.names import imported_as
-from flash.bundle.naming import canonicalize_name
 from flash.model.hardware import AUTO_EXCLUDED, IMAGE_DISTRIBUTIONS, provided_by_image
 
 if TYPE_CHECKING:

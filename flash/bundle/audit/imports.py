@@ -59,8 +59,6 @@ def audit_imports(
     python_version: str,
     files: Collection[str] = (),
     platform: str = _PLATFORM,
-    only: Collection[str] | None = None,
-    common: Sequence[Shipped] = (),
 ) -> tuple[Finding, ...]:
     """Check every import of the project's code against what ships, what images provide and the standard library.
 
@@ -74,18 +72,16 @@ def audit_imports(
         python_version: The workers'.
         files: All files of the project that ship.
         platform: As uv spells it.
-        only: Of which endpoints, where others have other distributions; of none: modules that no endpoint imports.
-        common: Distributions that others have at the artifact's top.
     """
     local = Local(modules, files, ignored, Target(python_version, platform))
-    resolver = Resolver(local, _importable(distributions), excluded, python_version, _importable(common))
+    resolver = Resolver(local, _importable(distributions), excluded, python_version)
     units = {module.name: units_of(module, python_version) for module in modules}
     images = {modules_of_image(each.spec.is_gpu, frozenset(provided.get(each.name, ()))) for each in app}
     # following every endpoint through the project is for those few imports that some image does not serve
     lacks = [lack for lack in _lacks(units, resolver) if not all(_is_among(lack.missing, image) for image in images)]
     if not lacks:
         return ()
-    found, reached = _by_endpoint(app, units, lacks, provided, only)
+    found, reached = _by_endpoint(app, units, lacks, provided)
     paths = {module.name: module for module in modules}
     findings = [_about(lack, found[lack], paths[lack.unit.module]) for lack in lacks if lack in found]
     first: dict[tuple[str, str], Finding] = {}
@@ -94,8 +90,7 @@ def audit_imports(
         if finding is not None:
             key = (finding.path, finding.message)
             first[key] = min(first.get(key, finding), finding, key=lambda one: one.line or 0)
-    unreached = () if only else _about_unreached(lacks, reached, paths, app, provided)
-    return ordered([*first.values(), *unreached])
+    return ordered([*first.values(), *_about_unreached(lacks, reached, paths, app, provided)])
 
 
 def imported_names(modules: Modules, python_version: str) -> Container[str]:
@@ -152,7 +147,6 @@ def _by_endpoint(
     units: Mapping[str, list[Unit]],
     lacks: Sequence[_Lack],
     provided: Mapping[str, Collection[str]],
-    only: Collection[str] | None,
 ) -> tuple[dict[_Lack, _Found], set[str]]:
     """What comes of each import in the workers that reach it, and the modules that any worker may import."""
     found: dict[_Lack, _Found] = defaultdict(_Found)
@@ -166,7 +160,7 @@ def _by_endpoint(
         levels = Reach(endpoint, units, functions).levels
         for unit, level in levels.items():
             reached.add(unit.module)
-            for lack in by_unit.get(unit, ()) if only is None or endpoint.name in only else ():
+            for lack in by_unit.get(unit, ()):
                 outcome = found[lack]
                 if _is_among(lack.missing, image):
                     outcome.served.append(endpoint)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from typing import Final
 
-from flash.bundle.naming import canonicalize_name
+from packaging.utils import canonicalize_name
 
 __all__ = ["distribution_of", "imported_as", "is_standard", "removed_in"]
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from packaging.utils import canonicalize_name
+
 from flash.bundle.audit.images import is_left_to_images
 from flash.bundle.audit.names import distribution_of, imported_as, is_standard, removed_in
 from flash.bundle.modules import FLASH_NAMES
-from flash.bundle.naming import canonicalize_name
 from flash.bundle.sources import FLASHIGNORE, NEVER
 
 if TYPE_CHECKING:
@@ -61,20 +62,11 @@ class Resolver:
         installed: What distributions bring.
         excluded: What was left out, by normalised name, with the reason.
         python_version: The workers'.
-        common: What lies beside, and was not chosen to go with it.
     """
 
-    def __init__(
-        self,
-        local: Local,
-        installed: Importable,
-        excluded: Mapping[str, str],
-        python_version: str,
-        common: Importable | None = None,
-    ) -> None:
+    def __init__(self, local: Local, installed: Importable, excluded: Mapping[str, str], python_version: str) -> None:
         self._local = local
         self._installed = installed
-        self._common = common
         self._excluded = excluded
         self._python_version = python_version
         self._known: dict[str, Missing | None] = {}
@@ -146,11 +138,10 @@ class Resolver:
             return left_out
         # in a namespace the whole name says whose it is
         shown = name if self._installed.is_namespace(top) else top
-        is_common = self._common is not None and self._common.has(name)
         return Missing(
             shown,
             Cause.UNKNOWN,
-            "which is not in its own set of distributions" if is_common else "which nothing provides",
+            "which nothing provides",
             f"add {distribution_of(name)!r} to dependencies=[…]; if the image has it, write"
             f' provided = ["{shown}"] in [tool.flash]',
         )

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
+from packaging.tags import Tag, compatible_tags, cpython_tags
+
 from flash.bundle.audit.images import GLIBC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from packaging.tags import Tag
 
 __all__ = ["Extension", "Target", "extension_of"]
 
@@ -117,8 +117,6 @@ class Target:
         return frozenset(self._tags(max(self.glibc, GLIBC)))
 
     def _tags(self, glibc: tuple[int, int]) -> Iterator[Tag]:
-        from packaging.tags import compatible_tags, cpython_tags
-
         version = tuple(int(part) for part in self.python_version.split("."))
         interpreter = f"cp{self.python_version.replace('.', '')}"
         platforms = [f"linux_{self.machine}"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from email.parser import HeaderParser
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Protocol
+
+from packaging.tags import parse_tag
 
 from flash.bundle.audit.findings import Finding, counted
 from flash.bundle.audit.targets import extension_of
@@ -87,10 +90,6 @@ def about_wheel(folder: Path, distribution: Shipped, target: Target) -> Finding 
 
 
 def _tags(file: Path) -> frozenset[Tag]:
-    from email.parser import HeaderParser
-
-    from packaging.tags import parse_tag
-
     try:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError:

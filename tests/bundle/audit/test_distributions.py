@@ -12,13 +12,13 @@ from fakes_audit import PLATFORM, Shipped, Wheel, compiled, has_compiler, instal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flash.bundle.audit.distributions import audit_distributions, audit_files, audit_requirements
+from flash.bundle.audit import audit_distributions, audit_files, audit_requirements
 from flash.bundle.audit.elf import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from flash.bundle.audit.findings import Finding
+    from flash.bundle.audit import Finding
 
 LINUX = "cp312-cp312-manylinux_2_17_x86_64"
 AARCH64 = 183

@@ -13,16 +13,14 @@ from fakes_audit import CPU, GPU, Wheel, installed, shared_object
 from fakes_bundle import project
 from journeys.shapes import write_app
 
-from flash.bundle.audit.findings import Finding, refuse, warnings_of
+from flash.bundle.audit import Finding, refuse, warnings_of
 from flash.bundle.cache import Cache
 from flash.bundle.checks import audit
 from flash.bundle.discover import app_of
 from flash.bundle.modules import read_modules
 from flash.bundle.request import BuildRequest
-from flash.bundle.sets import EndpointSet, EndpointSets
 from flash.bundle.sources import project_files
 from flash.bundle.trees import DistributionSet
-from flash.bundle.wanted import Wanted
 from flash.errors import AuditFailed, BuildError
 from flash.project import load_project
 
@@ -46,19 +44,13 @@ def audited(
     sources = project_files(root)
     modules = read_modules(root, sources.files)
     settings = load_project(root).settings
-    app = app_of(modules, root, app_name="demo", ignored=sources.ignored)
-    found = EndpointSet(
-        tuple(endpoint.name for endpoint in app),
-        SimpleNamespace(excluded=excluded or {}, provided={}),  # type: ignore[arg-type]
-        Wanted((), "3.12"),
-        DistributionSet(tree if wheels else None, shipped),  # type: ignore[arg-type]
-    )
     return audit(
         BuildRequest(root=root, app_name="demo", python_version="3.12", provided=settings.provided),
-        app,
+        app_of(modules, root, app_name="demo", ignored=sources.ignored),
         modules,
         sources,
-        EndpointSets((found,)),
+        SimpleNamespace(excluded=excluded or {}, provided={}),  # type: ignore[arg-type]
+        DistributionSet(tree if wheels else None, shipped),  # type: ignore[arg-type]
         Cache(folder / "cache"),
         pytest.fail,
     )
